@@ -1,0 +1,1 @@
+"""The events of the stack, once: what the services, the simulators and the tests agree on."""

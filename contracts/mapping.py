@@ -1,0 +1,44 @@
+"""The rules that turn a transaction into the rows that are stored. The ksqlDB statements in ksqldb/ say the same in SQL."""
+
+from contracts.models import SourceProcess, Transaction, TransactionResult, User, UserRow, ValidationRequest
+
+
+def to_result(transaction: Transaction, evaluation: str, source_process: SourceProcess) -> TransactionResult:
+    """The transaction's row, with the evaluation that was found and the process that found it."""
+    return TransactionResult(
+        TRANSACTION_ID=transaction.transaction_id,
+        SENDER_BANK_ACCOUNT=transaction.sender_bank_account,
+        SENDER_ID=transaction.sender_details.id,
+        RECEIVER_BANK_ACCOUNT=transaction.receiver_bank_account,
+        RECEIVER_ID=transaction.receiver_details.id,
+        AMOUNT=transaction.amount,
+        STATUS=transaction.status,
+        EVALUATION=evaluation,
+        TRANSFER_DATE=transaction.transfer_date,
+        SENDER_BANK=transaction.sender_bank,
+        SOURCE_PROCESS=source_process,
+    )
+
+
+def to_user_rows(transaction: Transaction, source_process: SourceProcess) -> tuple[UserRow, UserRow]:
+    """The sender's row and the receiver's row, in that order."""
+    return (
+        _user_row(transaction.sender_details, source_process),
+        _user_row(transaction.receiver_details, source_process),
+    )
+
+
+def to_validation_request(transaction: Transaction) -> ValidationRequest:
+    """What the validator is asked about a transaction."""
+    return ValidationRequest(
+        transaction_id=transaction.transaction_id,
+        sender_bank_account=transaction.sender_bank_account,
+        receiver_details=transaction.receiver_details.model_dump_json(),
+        sender_bank=transaction.sender_bank,
+        amount=transaction.amount,
+    )
+
+
+def _user_row(user: User, source_process: SourceProcess) -> UserRow:
+    fields = {name.upper(): value for name, value in user}
+    return UserRow(**fields, SOURCE_PROCESS=source_process)

@@ -1,0 +1,67 @@
+"""What every long-running process of the stack does the same way: logging, settings, stopping, counting."""
+
+import logging
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from threading import Event
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from contracts.dead_letters import reason_of
+from contracts.kafka import SettingsError
+
+logger = logging.getLogger(__name__)
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+
+def load_settings(settings: type[SettingsT]) -> SettingsT:
+    """The settings from the environment. Raises SettingsError that names each variable that is missing or wrong."""
+    try:
+        return settings()
+    except ValidationError as error:
+        prefix = settings.model_config.get("env_prefix", "")
+        problems = reason_of(error).split("; ")
+        raise SettingsError(
+            "; ".join(f"{prefix}{problem}".replace(prefix, prefix.upper()) for problem in problems)
+        ) from None
+
+
+def run_service(main: Callable[[Event], None]) -> None:
+    """Run `main` until SIGTERM or SIGINT sets the event that it is given; a settings error ends it with one clear line."""
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stopping = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        main(stopping)
+    except SettingsError as error:
+        logger.error("%s", error)
+        sys.exit(2)
+    except Exception:
+        logger.exception("stopped by an error")
+        sys.exit(1)
+
+
+class Totals:
+    """Counts by outcome, logged at most once a second and only when something was counted."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._counts: Counter[str] = Counter()
+        self._logged_at = time.monotonic()
+        self._changed = False
+
+    def add(self, counts: Counter[str] | dict[str, int]) -> None:
+        """Add to the totals, and log them if a second has passed."""
+        self._counts.update(counts)
+        self._changed = self._changed or bool(counts)
+        now = time.monotonic()
+        if self._changed and now - self._logged_at >= 1:
+            self._log.info("%s", " ".join(f"{name}={count}" for name, count in sorted(self._counts.items())))
+            self._logged_at, self._changed = now, False

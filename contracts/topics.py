@@ -1,0 +1,22 @@
+"""The names of the topics, in the one place that every part reads them from."""
+
+BANK_TRANSACTIONS = "bank-transactions"
+FRAUDULENT_TRANSACTIONS = "fraudulent-transactions"
+UNIDENTIFIED_TRANSACTIONS = "unidentified-transactions"
+FRAUDULENT_TRANSACTIONS_RESULT = "fraudulent-transactions-result"
+USERS = "users"
+
+BANK_TRANSACTIONS_DLQ = "bank-transactions-dlq"
+UNIDENTIFIED_TRANSACTIONS_DLQ = "unidentified-transactions-dlq"
+MONGODB_SINK_DLQ = "mongodb-sink-dlq"
+S3_SINK_DLQ = "s3-sink-dlq"
+
+DEAD_LETTERS = (BANK_TRANSACTIONS_DLQ, UNIDENTIFIED_TRANSACTIONS_DLQ, MONGODB_SINK_DLQ, S3_SINK_DLQ)
+ALL = (
+    BANK_TRANSACTIONS,
+    FRAUDULENT_TRANSACTIONS,
+    UNIDENTIFIED_TRANSACTIONS,
+    FRAUDULENT_TRANSACTIONS_RESULT,
+    USERS,
+    *DEAD_LETTERS,
+)

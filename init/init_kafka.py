@@ -1,0 +1,120 @@
+"""Creates the topics. Idempotent; fails loudly when a topic is there with other settings than it needs.
+
+Environment: KAFKA_BOOTSTRAP_SERVER (and the usual security settings), TOPIC_PARTITIONS (6), TOPIC_REPLICATION_FACTOR (1).
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from pydantic import PositiveInt
+from pydantic_settings import BaseSettings
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the script is run by its path
+
+from contracts import topics
+from contracts.kafka import SettingsError, client_config
+from contracts.service import load_settings
+
+logger = logging.getLogger("init_kafka")
+
+BROKER_SECONDS = 60
+MIB = 1024 * 1024
+# A bank may send a record that is far too large: it has to fit in, so that it can be refused by name. Dead letters have
+# headers on top of what came.
+MAX_MESSAGE_BYTES = {topics.BANK_TRANSACTIONS: 8 * MIB} | dict.fromkeys(topics.DEAD_LETTERS, 9 * MIB)
+
+
+class Settings(BaseSettings, env_prefix="TOPIC_"):
+    """One partition count for all topics: ksqlDB asks that its inputs and outputs agree."""
+
+    partitions: PositiveInt = 6
+    replication_factor: PositiveInt = 1
+
+
+def topic_config(name: str) -> dict[str, str]:
+    """A topic's own settings: not compacted, 7 days (a compacted `users` topic would stop a ksqlDB query at a null key)."""
+    config = {"cleanup.policy": "delete", "retention.ms": str(7 * 24 * 3600 * 1000)}
+    if name in MAX_MESSAGE_BYTES:
+        config["max.message.bytes"] = str(MAX_MESSAGE_BYTES[name])
+    return config
+
+
+def differences(name: str, settings: Settings, partitions: int, config: Mapping[str, str]) -> list[str]:
+    """What an existing topic has otherwise than it needs."""
+    found = []
+    if partitions != settings.partitions:
+        found.append(f"has {partitions} partitions, not {settings.partitions}")
+    found += [
+        f"has {key}={config.get(key)}, not {value}"
+        for key, value in topic_config(name).items()
+        if config.get(key) != value
+    ]
+    return found
+
+
+def main() -> None:
+    """Create what is missing, check what is there."""
+    settings = load_settings(Settings)
+    admin = AdminClient(client_config() | {"client.id": "init-kafka"}, logger=logging.getLogger("kafka"))
+    _await_broker(admin)
+    wanted = [
+        NewTopic(name, settings.partitions, settings.replication_factor, config=topic_config(name))
+        for name in topics.ALL
+    ]
+    existing = []
+    for name, future in admin.create_topics(wanted).items():
+        try:
+            future.result()
+            logger.info("created %s", name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise SettingsError(f"topic {name} could not be created: {error.args[0].str()}") from None
+            existing.append(name)
+    if existing:
+        _check(admin, existing, settings)
+    logger.info("%d topics are there, %d of them new", len(topics.ALL), len(topics.ALL) - len(existing))
+
+
+def _await_broker(admin: AdminClient) -> None:
+    deadline = time.monotonic() + BROKER_SECONDS
+    while True:
+        try:
+            admin.list_topics(timeout=5)
+            return
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise SettingsError(
+                    f"no broker answered at {client_config()['bootstrap.servers']} within {BROKER_SECONDS} s "
+                    f"({error.args[0].str()}): is it running, and is KAFKA_BOOTSTRAP_SERVER right?"
+                ) from None
+            logger.info("waiting for the broker")
+
+
+def _check(admin: AdminClient, names: list[str], settings: Settings) -> None:
+    metadata = admin.list_topics(timeout=10).topics
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    problems = []
+    for resource, future in admin.describe_configs(resources).items():
+        config = {key: entry.value for key, entry in future.result().items()}
+        partitions = len(metadata[resource.name].partitions)
+        problems += [
+            f"topic {resource.name} {problem}" for problem in differences(resource.name, settings, partitions, config)
+        ]
+    if problems:
+        raise SettingsError(
+            "; ".join(problems) + ": delete the topic, or change its settings or TOPIC_PARTITIONS to agree"
+        )
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    try:
+        main()
+    except SettingsError as error:
+        logger.error("%s", error)
+        sys.exit(1)

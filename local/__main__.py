@@ -1,0 +1,63 @@
+"""The commands of the local mode: `python -m local up|status|stop|clean|topic`. start.sh calls this."""
+
+import argparse
+import logging
+import shutil
+import signal
+import sys
+from threading import Event
+
+from contracts.kafka import SettingsError
+from local import launcher
+from local.console_consumer import consume
+from local.settings import Settings, load
+
+
+def main() -> int:
+    """Parse, run, and turn what the user can mend into one line on stderr."""
+    parser = argparse.ArgumentParser(prog="start.sh --local")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up").add_argument("--detach", action="store_true")
+    for name in ("status", "stop", "clean"):
+        commands.add_parser(name)
+    topic = commands.add_parser("topic")
+    topic.add_argument("name")
+    topic.add_argument("--from-beginning", action="store_true")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        settings = load()
+        match arguments.command:
+            case "up":
+                return launcher.up_detached(settings) if arguments.detach else launcher.up(settings)
+            case "status":
+                return launcher.show_status(settings)
+            case "stop":
+                return launcher.stop(settings)
+            case "clean":
+                return _clean(settings)
+            case _:
+                _follow(settings, arguments.name, arguments.from_beginning)
+                return 0
+    except SettingsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+
+
+def _clean(settings: Settings) -> int:
+    code = launcher.stop(settings)
+    if code == 0:
+        shutil.rmtree(settings.folders.base, ignore_errors=True)
+        sys.stdout.write(f"removed {settings.folders.base}\n")
+    return code
+
+
+def _follow(settings: Settings, topic: str, from_beginning: bool) -> None:
+    stopping = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    consume(settings, topic, from_beginning, stopping)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Finds Python, makes the local mode's environment once (in the user's cache), and hands over to `python -m local`.
+# Usage: bootstrap.sh COMMAND [ARG ...]; sourced by tests/run.sh for make_environment.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+fail() {
+    printf 'error: %s\n' "$1" >&2
+    exit 1
+}
+
+# The first Python on PATH that is new enough.
+find_python() {
+    local candidate
+    for candidate in python3 python3.13 python3.12 python3.11 python; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    fail "Python 3.11 or newer is needed and none is on PATH: install it (on Debian and Ubuntu: apt install python3 python3-venv)"
+}
+
+# make_environment REQUIREMENTS: prints the path of a Python that has them. Its folder is named by what is in it, so
+# that a second clone uses the same one, and it is moved into place when complete, so that an interrupted start leaves none.
+make_environment() {
+    local requirements=$1 python cache name folder
+    python=$(find_python)
+    cache=${XDG_CACHE_HOME:-$HOME/.cache}/realtime-fraud-detection
+    name=$("$python" -c 'import hashlib, sys; print(hashlib.sha256(sys.version.encode() + sys.prefix.encode() + open(sys.argv[1], "rb").read()).hexdigest()[:16])' "$requirements")
+    folder=$cache/python-$name
+    if [ ! -x "$folder/bin/python" ]; then
+        mkdir -p "$cache"
+        printf 'installing the Python packages of %s, once (about 300 MB in %s)\n' "${requirements#"$root/"}" "$cache" >&2
+        "$python" -m venv "$folder.$$" 2>/dev/null || {
+            rm -rf "$folder.$$"
+            fail "$python cannot make a virtual environment: install its venv module (on Debian and Ubuntu: apt install python3-venv)"
+        }
+        "$folder.$$/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$requirements" >&2 || {
+            rm -rf "$folder.$$"
+            fail "the Python packages could not be installed: see above, and start again"
+        }
+        mv "$folder.$$" "$folder" 2>/dev/null || rm -rf "$folder.$$" # another start was quicker
+    fi
+    printf '%s\n' "$folder/bin/python"
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+    python=$(make_environment "$root/local/requirements.txt")
+    cd "$root"
+    base=${LOCAL_DIR:-$root/.local}
+    mkdir -p "$base"
+    # For people: a Python that has what the queries need.
+    printf '#!/bin/sh\nexec "%s" "$@"\n' "$python" >"$base/python"
+    chmod +x "$base/python"
+    exec "$python" -m local "$@"
+fi

@@ -1,0 +1,65 @@
+"""The Kafka broker of the local mode: one node, KRaft, its settings file and its command."""
+
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from contracts.kafka import SettingsError
+from local.jvm import class_path, java
+from local.settings import HOST, Settings
+
+
+def command(settings: Settings) -> list[str]:
+    """Writes the settings, formats the storage at the first start, and returns the command that runs the broker."""
+    data = settings.folders.data / "kafka"
+    file = settings.folders.run / "kafka.properties"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(properties(settings, data))
+    run = java("-Xmx128m", "-cp", class_path(settings, "kafka"))
+    if not (data / "meta.properties").exists():
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        formatted = subprocess.run(
+            [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(file)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if formatted.returncode:
+            raise SettingsError(
+                f"Kafka's storage in {data} could not be formatted:\n{formatted.stdout}{formatted.stderr}"
+            )
+    return [*run, "kafka.Kafka", str(file)]
+
+
+def properties(settings: Settings, data: Path) -> str:
+    """The broker's settings."""
+    ports = settings.ports
+    values = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{HOST}:{ports.kafka_controller_port}",
+        "listeners": f"PLAINTEXT://{settings.bootstrap},CONTROLLER://{HOST}:{ports.kafka_controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{settings.bootstrap}",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": data,
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": 1,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        # The default, 128 MB, would be the whole heap; only the small internal topics are compacted.
+        "log.cleaner.dedupe.buffer.size": 8 * 1024 * 1024,
+        # One node needs no spread, and few internal partitions make every start faster.
+        "offsets.topic.num.partitions": 4,
+        "transaction.state.log.num.partitions": 4,
+        "group.initial.rebalance.delay.ms": 0,
+        # A restarted broker is taken back after this time, not after the default 9 s.
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
+        "controlled.shutdown.enable": "true",
+        # Transactions of processes that never come back must not hold readers up for the default 15 minutes at most.
+        "transaction.max.timeout.ms": 60000,
+    }
+    return "".join(f"{key}={value}\n" for key, value in values.items())

@@ -1,0 +1,32 @@
+"""The Kafka Connect worker of the local mode: the settings file of both modes with this mode's places added."""
+
+from pathlib import Path
+
+from local.connect_plugins import prepare
+from local.jars import path_of, read_list
+from local.jvm import class_path, java
+from local.settings import HOST, ROOT, Settings
+
+WORKER_SETTINGS = ROOT / "kafka-connect" / "connect-distributed.properties"
+S3_PLUGINS = ROOT / "kafka-connect" / "plugins"
+
+
+def s3_plugin() -> Path | None:
+    """The folder of the Aiven S3 sink, when the user has unpacked its release there; it is on no package registry."""
+    return next(iter(sorted(S3_PLUGINS.glob("s3-sink-connector-for-apache-kafka-*/"))), None)
+
+
+def command(settings: Settings) -> list[str]:
+    """Writes the worker's settings, lays out its plugins, and returns the command that runs it."""
+    plugins = settings.folders.run / "connect-plugins"
+    (mongodb_sink,) = read_list("mongodb-sink")
+    prepare(plugins, path_of(mongodb_sink, settings.folders.cache), s3_plugin())
+    file = settings.folders.run / "connect.properties"
+    # The later line wins in a properties file.
+    file.write_text(
+        WORKER_SETTINGS.read_text()
+        + f"\nplugin.path={plugins}\nlisteners=http://{HOST}:{settings.ports.connect_port}\n"
+    )
+    return java(
+        "-Xmx96m", "-cp", class_path(settings, "kafka"), "org.apache.kafka.connect.cli.ConnectDistributed", str(file)
+    )

@@ -1,0 +1,44 @@
+"""`--topic`: prints a topic's records as they come, as kafka-console-consumer does."""
+
+import sys
+from threading import Event
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+
+from contracts.kafka import SettingsError
+from local.settings import Settings
+
+
+def consume(settings: Settings, topic: str, from_beginning: bool, stopping: Event) -> None:
+    """Write each committed record's value on a line of its own until stopped.
+
+    Raises SettingsError for a topic that is not there.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.bootstrap,
+            "group.id": "console-consumer",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "log_level": 0,
+        }
+    )
+    try:
+        try:
+            known = consumer.list_topics(timeout=5).topics
+        except KafkaException:
+            raise SettingsError(f"no broker answers at {settings.bootstrap}: ./start.sh --local starts it") from None
+        if topic not in known:
+            names = ", ".join(sorted(name for name in known if not name.startswith("_")))
+            raise SettingsError(f"there is no topic {topic}; there are {names}")
+        start = OFFSET_BEGINNING if from_beginning else OFFSET_END
+        consumer.assign([TopicPartition(topic, partition, start) for partition in known[topic].partitions])
+        while not stopping.is_set():
+            for message in consumer.consume(500, 0.2):
+                if message.error() is None:
+                    sys.stdout.buffer.write((message.value() or b"null") + b"\n")
+            sys.stdout.flush()
+    except BrokenPipeError:
+        sys.stderr.close()  # `| head` has what it wanted
+    finally:
+        consumer.close()

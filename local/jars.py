@@ -1,0 +1,79 @@
+"""Fetches the pinned jars once into the user's cache. A jar is kept under its SHA-256, so a file that is there is right."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from contracts.kafka import SettingsError
+
+LISTS = Path(__file__).parent / "jars"
+PARALLEL_DOWNLOADS = 16
+
+
+class Jar(NamedTuple):
+    """A Maven artifact and the SHA-256 that its file must have."""
+
+    group: str
+    artifact: str
+    version: str
+    classifier: str
+    sha256: str
+
+    @property
+    def filename(self) -> str:
+        classifier = f"-{self.classifier}" if self.classifier else ""
+        return f"{self.artifact}-{self.version}{classifier}.jar"
+
+
+def read_list(name: str) -> list[Jar]:
+    """The jars of `local/jars/<name>.txt`, in the order of the class path."""
+    jars = []
+    for line in (LISTS / f"{name}.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            coordinates, sha256 = line.split()
+            group, artifact, version, *classifier = coordinates.split(":")
+            jars.append(Jar(group, artifact, version, classifier[0] if classifier else "", sha256))
+    return jars
+
+
+def path_of(jar: Jar, cache: Path) -> Path:
+    """Where the jar is once it has been fetched."""
+    return cache / "jars" / jar.sha256 / jar.filename
+
+
+def fetch(jars: Iterable[Jar], cache: Path, progress: Callable[[int, int], None]) -> None:
+    """Download what the cache lacks; `progress` is told (done, wanted). Raises SettingsError that names the first failure."""
+    missing = [jar for jar in dict.fromkeys(jars) if not path_of(jar, cache).exists()]
+    if not missing:
+        return
+    cache.mkdir(parents=True, exist_ok=True)
+    progress(0, len(missing))
+    # Downloads land in a folder on the same disk and are moved when they are right: an interrupted start leaves no half jar.
+    with tempfile.TemporaryDirectory(dir=cache) as folder, ThreadPoolExecutor(PARALLEL_DOWNLOADS) as executor:
+        for done, _ in enumerate(executor.map(lambda jar: _fetch_one(jar, cache, Path(folder)), missing), 1):
+            progress(done, len(missing))
+
+
+def _fetch_one(jar: Jar, cache: Path, folder: Path) -> None:
+    from jgo.maven import MavenContext  # takes a quarter of a second to import, and only a first start needs it
+
+    name = f"{jar.group}:{jar.artifact}:{jar.version}"
+    try:
+        component = (
+            MavenContext(repo_cache=folder, local_repos=[]).project(jar.group, jar.artifact).at_version(jar.version)
+        )
+        file = component.artifact(classifier=jar.classifier).resolve()
+        actual = hashlib.sha256(file.read_bytes()).hexdigest()
+    except Exception as error:
+        raise SettingsError(
+            f"{name} could not be fetched from Maven Central ({type(error).__name__}: {error}): "
+            "check the network and start again, what is already there is kept"
+        ) from error
+    if actual != jar.sha256:
+        raise SettingsError(f"{name} has the SHA-256 {actual}, not {jar.sha256}: it is not the file that was pinned")
+    target = path_of(jar, cache)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    file.replace(target)

@@ -1,0 +1,234 @@
+"""`--local`: checks, fetches, starts, watches and stops the stack."""
+
+import fcntl
+import logging
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from threading import Event
+
+import psutil
+from rich.console import Console
+from rich.live import Live
+
+from contracts.kafka import SettingsError
+from local import jars, state, view
+from local.meter import Meter
+from local.parts import jars as all_jars
+from local.parts import nodes
+from local.settings import HOST, Settings
+from local.supervisor import StartFailed, Supervisor, stop_processes
+
+logger = logging.getLogger(__name__)
+
+STATE_SECONDS = 1.0
+PLAIN_SUMMARY_SECONDS = 10.0
+STOP_SECONDS = 60.0
+
+
+def up(settings: Settings) -> int:
+    """Run the stack in the foreground until a signal. Returns the exit code."""
+    console = Console(highlight=False, soft_wrap=True)
+    stopping = Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopping.set())
+    begun = time.monotonic()
+
+    def say(line: str) -> None:
+        console.print(f"[{time.monotonic() - begun:6.1f} s] {line}", markup=False)
+
+    with _only_one(settings):
+        _clear_leftovers(settings, say)
+        _check_ports(settings)
+        _fetch(settings, say)
+        if stopping.is_set():
+            return 130
+        _write_s3_environment(settings)
+        supervisor = Supervisor(nodes(settings), settings.folders.logs, say)
+        code = _supervise(supervisor, settings, console, stopping)
+    return code
+
+
+def up_detached(settings: Settings) -> int:
+    """Start the stack in the background, show its progress until it is ready. Returns the exit code."""
+    with _only_one(settings):
+        pass  # a clear word now instead of one in a log
+    settings.folders.logs.mkdir(parents=True, exist_ok=True)
+    log = settings.folders.logs / "launcher.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local", "up"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    with log.open() as lines:
+        try:
+            while process.poll() is None and not _ready(settings, process.pid):
+                sys.stdout.write(lines.read())
+                sys.stdout.flush()
+                time.sleep(STATE_SECONDS / 4)
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+        sys.stdout.write(lines.read())
+    if process.poll() is not None:
+        return process.returncode or 1
+    sys.stdout.write("running in the background: ./start.sh --status shows it, ./start.sh --stop stops it\n")
+    return 0
+
+
+def show_status(settings: Settings) -> int:
+    """Print the state of the stack. Returns 0 only when every part is ready."""
+    console = Console(highlight=False)
+    current = state.read(settings.folders.state)
+    if current is None or not state.alive(current["launcher"]):
+        console.print("the local stack is not running: ./start.sh --local starts it")
+        return 1
+    console.print(view.status(current))
+    return 0 if current["ready"] else 1
+
+
+def stop(settings: Settings) -> int:
+    """Stop the stack, also one whose launcher was killed. Returns the exit code."""
+    current = state.read(settings.folders.state)
+    if current is None:
+        sys.stdout.write("the local stack is not running\n")
+        return 0
+    if state.alive(current["launcher"]):
+        launcher = psutil.Process(current["launcher"]["pid"])
+        launcher.terminate()
+        try:
+            launcher.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            sys.stdout.write(
+                f"the launcher (pid {launcher.pid}) did not stop within {STOP_SECONDS:.0f} s: kill it and call this again\n"
+            )
+            return 1
+    _clear_leftovers(settings, lambda line: sys.stdout.write(line + "\n"))
+    sys.stdout.write("the local stack is stopped, its data is kept\n")
+    return 0
+
+
+def _supervise(supervisor: Supervisor, settings: Settings, console: Console, stopping: Event) -> int:
+    meter = Meter(settings)
+    metering, announced, written_at, summary_at = False, False, 0.0, 0.0
+    screen = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def on_tick() -> None:
+        nonlocal metering, announced, written_at, summary_at
+        if not metering and supervisor.runs["init_kafka"].usable:
+            metering = True
+            meter.start()
+        now = time.monotonic()
+        if now - written_at < STATE_SECONDS and supervisor.all_ready == announced:
+            return
+        written_at = now
+        current = state.snapshot(supervisor, settings, meter.counts if metering else None)
+        state.write(current, settings.folders.state)
+        if supervisor.all_ready and not announced:
+            announced = True
+            console.print(f"\n{view.addresses(settings)}\n", markup=False)
+            console.print(
+                f"{current['rss_mib']:,} MiB resident in all. Ctrl-C or ./start.sh --stop stops everything.\n",
+                markup=False,
+            )
+        if screen is not None and announced:
+            screen.update(view.live(current), refresh=True)
+        elif announced and now - summary_at > PLAIN_SUMMARY_SECONDS:
+            summary_at = now
+            console.print(view.summary(current), markup=False)
+
+    code = 0
+    try:
+        with screen or nullcontext():
+            supervisor.run(stopping, on_tick)
+    except StartFailed as error:
+        console.print(f"the stack did not start: {error}", markup=False)
+        code = 1
+    finally:
+        console.print("stopping")
+        meter.stop()
+        supervisor.stop()
+        settings.folders.state.unlink(missing_ok=True)
+    console.print("stopped, nothing is left running")
+    return code
+
+
+@contextmanager
+def _only_one(settings: Settings):
+    """Hold the lock of this clone's stack. Raises SettingsError when another launcher holds it."""
+    settings.folders.run.mkdir(parents=True, exist_ok=True)
+    with (settings.folders.run / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(
+                "the local stack is already running here: ./start.sh --status shows it, ./start.sh --stop stops it"
+            ) from None
+        yield
+
+
+def _ready(settings: Settings, launcher: int) -> bool:
+    current = state.read(settings.folders.state)
+    return current is not None and current["launcher"]["pid"] == launcher and current["ready"]
+
+
+def _clear_leftovers(settings: Settings, say: Callable[[str], object]) -> None:
+    """End the parts of a launcher that was killed; without one nothing else would."""
+    current = state.read(settings.folders.state)
+    if current is None:
+        return
+    identities = {part["pid"]: part["created"] for part in current["parts"].values() if part["pid"] is not None}
+    count = stop_processes(identities)
+    if count:
+        say(f"ended {count} processes that an earlier launcher had left behind")
+    settings.folders.state.unlink(missing_ok=True)
+
+
+def _check_ports(settings: Settings) -> None:
+    """Raises SettingsError that names every port that is taken and the variable that moves it."""
+    taken = []
+    for variable, port in settings.ports:
+        if (variable == "mongodb_port" and not settings.mongodb.embedded) or (
+            variable == "s3_port" and not settings.s3.endpoint
+        ):
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                taken.append((variable.upper(), port))
+    if taken:
+        names = ", ".join(f"{port} ({variable})" for variable, port in taken)
+        example = " ".join(f"{variable}={port + 10000 if port < 55000 else port - 10000}" for variable, port in taken)
+        raise SettingsError(
+            f"port {names} is taken by another program: stop that program, or move the stack, "
+            f"as in {example} ./start.sh --local (or the same in .env)"
+        )
+
+
+def _fetch(settings: Settings, say: Callable[[str], None]) -> None:
+    told = 0.0
+
+    def progress(done: int, wanted: int) -> None:
+        nonlocal told
+        if done == wanted or time.monotonic() - told > 2:
+            told = time.monotonic()
+            say(f"fetching Kafka, Connect and the stores, once: {done} of {wanted} jars")
+
+    jars.fetch(all_jars(settings), settings.folders.cache, progress)
+
+
+def _write_s3_environment(settings: Settings) -> None:
+    file: Path = settings.folders.run / "s3.env"
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.s3.environment.items()))

@@ -1,0 +1,185 @@
+"""The parts of the local stack: what is run, with which environment, after which others, and when it counts as ready."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from local import broker, connect, s3proxy
+from local.checks import Check, broker_ready, group_stable, http_ok, port_open
+from local.jars import Jar, path_of, read_list
+from local.jvm import JAVA, class_path
+from local.settings import HOST, ROOT, Settings
+
+PYTHON_SOURCES = (
+    ROOT,
+    ROOT / "transactions-ingestor",
+    ROOT / "unidentified-transactions-processor",
+    ROOT / "simulators" / "multi-bank-system",
+    ROOT / "simulators" / "fraud-validator-api",
+)
+
+S3_BUCKET = "test0001-fraudulent-transactions-raw"
+S3_PREFIX = "fraudulent-transactions"
+
+
+@dataclass(frozen=True)
+class Node:
+    """Something to run. With `ready` it is a long-running part that is restarted; without, a step that runs once."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    ready: Check | None = None
+    port: int | None = None
+    # Parts are stopped in the order of these numbers, so that each can still hand over what it has to the next.
+    stop_order: int = 0
+
+
+def jars(settings: Settings) -> list[Jar]:
+    """Every jar that the nodes need."""
+    lists = ["kafka", "mongodb-sink"]
+    lists += ["mongodb"] if settings.mongodb.embedded else []
+    lists += ["s3proxy"] if settings.s3.endpoint else []
+    return [jar for name in lists for jar in read_list(name)]
+
+
+def nodes(settings: Settings) -> list[Node]:
+    """The whole stack. Call it once the jars are there: it writes the configuration files of the Java parts."""
+    ports, bootstrap = settings.ports, settings.bootstrap
+    kafka_clients = {"KAFKA_BOOTSTRAP_SERVER": bootstrap}
+    s3 = settings.s3.environment | {"S3_BUCKET": S3_BUCKET, "S3_PREFIX": S3_PREFIX}
+    mongodb = {"MONGODB_URI": settings.mongodb.uri}
+    stack = [
+        Node(
+            "kafka",
+            broker.command(settings),
+            ready=broker_ready(bootstrap),
+            port=ports.kafka_port,
+            stop_order=4,
+        ),
+        _python_step("init_kafka", "init/init_kafka.py", kafka_clients, after=("kafka",)),
+        Node(
+            "kafka-connect",
+            connect.command(settings),
+            kafka_clients | mongodb | s3,
+            after=("kafka",),
+            ready=http_ok(f"{settings.connect_url}/connectors"),
+            port=ports.connect_port,
+            stop_order=2,
+        ),
+        _module(
+            "ksqldb-server",
+            "local.ksqldb",
+            kafka_clients | {"KSQLDB_HOST": HOST, "KSQLDB_PORT": str(ports.ksqldb_port)},
+            after=("init_kafka",),
+            ready=http_ok(f"{settings.ksqldb_url}/info"),
+            port=ports.ksqldb_port,
+            stop_order=1,
+        ),
+        Node(
+            "init_ksqldb",
+            ["bash", str(ROOT / "init" / "init_ksqldb.sh")],
+            {"KSQLDB_URL": settings.ksqldb_url},
+            after=("ksqldb-server",),
+        ),
+        _module(
+            "fraud-validator-api",
+            "validator",
+            {"VALIDATOR_HOST": HOST, "VALIDATOR_PORT": str(ports.validator_port)},
+            ready=http_ok(f"{settings.validator_url}/health"),
+            port=ports.validator_port,
+            stop_order=2,
+        ),
+        _module(
+            "transactions-ingestor",
+            "ingestor",
+            kafka_clients,
+            after=("init_kafka",),
+            ready=group_stable(bootstrap, "transactions-ingestor"),
+            stop_order=1,
+        ),
+        _module(
+            "unidentified-transactions-processor",
+            "processor",
+            kafka_clients | {"FRAUD_VALIDATOR_URL": settings.validator_url},
+            after=("init_kafka", "fraud-validator-api"),
+            ready=group_stable(bootstrap, "unidentified-transactions-processor"),
+            stop_order=1,
+        ),
+        _python_step(
+            "init_mongodb", "init/init_mongodb.py", mongodb, after=("mongodb",) if settings.mongodb.embedded else ()
+        ),
+        Node(
+            "init_kconnect",
+            ["bash", str(ROOT / "init" / "init_kconnect.sh")],
+            {"KCONNECT_URL": settings.connect_url, "S3_BUCKET": S3_BUCKET, "S3_PREFIX": S3_PREFIX},
+            after=("kafka-connect", "init_kafka", "init_mongodb", *(["s3"] if settings.s3.endpoint else [])),
+        ),
+        _module(
+            "multi-bank-system",
+            "bank",
+            {"KAFKA_BOOTSTRAP_SERVERS": bootstrap},
+            after=("transactions-ingestor", "unidentified-transactions-processor", "init_ksqldb", "init_kconnect"),
+            ready=lambda: True,  # it has no service to ask for: it sends
+        ),
+    ]
+    if settings.mongodb.embedded:
+        stack.append(
+            _module(
+                "mongodb",
+                "local.mongodb",
+                {
+                    "MONGODB_JARS": class_path(settings, "mongodb"),
+                    "MONGODB_DATA": str(settings.folders.data / "mongodb"),
+                    "MONGODB_PORT": str(ports.mongodb_port),
+                },
+                ready=port_open(HOST, ports.mongodb_port),
+                port=ports.mongodb_port,
+                stop_order=3,
+            )
+        )
+    if settings.s3.endpoint:
+        stack.append(
+            Node(
+                "s3",
+                _s3_command(settings),
+                ready=port_open(HOST, ports.s3_port),
+                port=ports.s3_port,
+                stop_order=3,
+            )
+        )
+    if connect.s3_plugin() is None:
+        stack.append(
+            _module(
+                "s3-archiver",
+                "local.s3_archiver",
+                kafka_clients | s3,
+                after=("init_kafka", *(["s3"] if settings.s3.endpoint else [])),
+                ready=group_stable(bootstrap, "s3-archiver"),
+                stop_order=2,
+            )
+        )
+    return stack
+
+
+def _s3_command(settings: Settings) -> list[str]:
+    folder, s3 = settings.folders.run / "s3", settings.s3
+    s3proxy.prepare(
+        folder, settings.folders.data / "s3", S3_BUCKET, settings.ports.s3_port, s3.access_key_id, s3.secret_access_key
+    )
+    jars = [path_of(jar, settings.folders.cache) for jar in read_list("s3proxy")]
+    return s3proxy.command(JAVA, jars, folder)
+
+
+def _module(name: str, module: str, environment: Mapping[str, str], **details) -> Node:
+    return Node(name, [sys.executable, "-m", module], _python_environment(environment), **details)
+
+
+def _python_step(name: str, script: str, environment: Mapping[str, str], after: tuple[str, ...]) -> Node:
+    return Node(name, [sys.executable, str(ROOT / script)], _python_environment(environment), after)
+
+
+def _python_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {**environment, "PYTHONPATH": os.pathsep.join(map(str, PYTHON_SOURCES)), "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,167 @@
+"""The local mode's settings: folders, ports, stores. Read from the environment, after the `.env` file at the top."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote_plus
+
+from dotenv import load_dotenv
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+from contracts.kafka import SettingsError
+from contracts.service import load_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST = "127.0.0.1"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Ports(BaseSettings):
+    """Every port of the local mode; the variable's name is the field's in upper case."""
+
+    kafka_port: Port = 9092
+    kafka_controller_port: Port = 9093
+    connect_port: Port = 8083
+    ksqldb_port: Port = 8088
+    validator_port: Port = 8000
+    mongodb_port: Port = 27017
+    s3_port: Port = 9000
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where things are kept: `base` is this clone's own, `cache` is the user's and shared by all clones."""
+
+    base: Path
+    cache: Path
+
+    @property
+    def data(self) -> Path:
+        return self.base / "data"
+
+    @property
+    def logs(self) -> Path:
+        return self.base / "logs"
+
+    @property
+    def run(self) -> Path:
+        return self.base / "run"
+
+    @property
+    def state(self) -> Path:
+        return self.run / "state.json"
+
+
+@dataclass(frozen=True)
+class MongoTarget:
+    """Where the documents go. The URI may hold a password: it goes into environments only."""
+
+    uri: str
+    embedded: bool
+
+
+@dataclass(frozen=True)
+class S3Target:
+    """Where the objects go; `endpoint` is None for AWS itself."""
+
+    endpoint: str | None
+    access_key_id: str
+    secret_access_key: str
+    region: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The usual variables of S3 clients."""
+        variables = {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_REGION": self.region,
+        }
+        return variables | ({"S3_ENDPOINT": self.endpoint} if self.endpoint else {})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of it."""
+
+    ports: Ports
+    folders: Folders
+    mongodb: MongoTarget
+    s3: S3Target
+
+    @property
+    def bootstrap(self) -> str:
+        return f"{HOST}:{self.ports.kafka_port}"
+
+    @property
+    def connect_url(self) -> str:
+        return f"http://{HOST}:{self.ports.connect_port}"
+
+    @property
+    def ksqldb_url(self) -> str:
+        return f"http://{HOST}:{self.ports.ksqldb_port}"
+
+    @property
+    def validator_url(self) -> str:
+        return f"http://{HOST}:{self.ports.validator_port}"
+
+
+MONGODB_GROUP = ("MY_MONGODB_USER", "MY_MONGODB_PASS", "MY_MONGODB_CLUSTER")
+AWS_GROUP = ("MY_AWS_ACCESS_KEY_ID", "MY_AWS_SECRET_ACCESS_KEY", "MY_AWS_REGION")
+
+
+def cloud_group(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The values of a group of variables, or None when none is set. Raises SettingsError when only a part is."""
+    values = tuple(environ.get(name, "") for name in names)
+    if not any(values):
+        return None
+    missing = [name for name, value in zip(names, values, strict=True) if not value]
+    if missing:
+        raise SettingsError(
+            f"{', '.join(missing)} not set, while {', '.join(set(names) - set(missing))} is: "
+            "set all of them to use the cloud, or none to use the local store"
+        )
+    return values
+
+
+def load() -> Settings:
+    """The settings. Raises SettingsError that says which one is wrong."""
+    load_dotenv(ROOT / ".env")
+    environ = os.environ
+    ports = load_settings(Ports)
+    cache_home = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folders = Folders(
+        Path(environ.get("LOCAL_DIR") or ROOT / ".local").absolute(), Path(cache_home) / "realtime-fraud-detection"
+    )
+    return Settings(ports, folders, _mongodb(ports, environ), _s3(ports, folders, environ))
+
+
+def _mongodb(ports: Ports, environ: Mapping[str, str]) -> MongoTarget:
+    group = cloud_group(MONGODB_GROUP, environ)
+    if group is None:
+        return MongoTarget(f"mongodb://{HOST}:{ports.mongodb_port}", embedded=True)
+    user, password, cluster = group
+    uri = f"mongodb+srv://{quote_plus(user)}:{quote_plus(password)}@{cluster}/?retryWrites=true&w=majority"
+    return MongoTarget(uri, embedded=False)
+
+
+def _s3(ports: Ports, folders: Folders, environ: Mapping[str, str]) -> S3Target:
+    group = cloud_group(AWS_GROUP, environ)
+    if group is None:
+        return S3Target(f"http://{HOST}:{ports.s3_port}", "local", _local_secret(folders), "us-east-1")
+    return S3Target(None, *group)
+
+
+def _local_secret(folders: Folders) -> str:
+    """The embedded S3 server's secret: made once for this clone, readable by its user alone."""
+    file = folders.run / "s3-secret"
+    if not file.exists():
+        folders.run.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_hex(20))
+    return file.read_text()

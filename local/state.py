@@ -1,0 +1,78 @@
+"""The state file: what the launcher tells the other commands (`--status`, `--stop`, `--topic`) about the running stack."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from local.meter import Counts
+from local.settings import Settings
+from local.supervisor import Supervisor
+
+MIB = 1024 * 1024
+
+
+def snapshot(supervisor: Supervisor, settings: Settings, counts: Counts | None) -> dict[str, Any]:
+    """Everything about the stack at this moment. Memory is resident MiB; parts that do not run have none."""
+    parts = {}
+    for name, run in supervisor.runs.items():
+        if run.node.ready is None:
+            continue
+        pid = run.process.pid if run.process is not None and run.process.poll() is None else None
+        parts[name] = {
+            "phase": str(run.phase),
+            "port": run.node.port,
+            "restarts": run.restarts,
+            "log": str(run.log),
+            **_process(pid),
+        }
+    own = _process(os.getpid())
+    return {
+        "launcher": own,
+        "ready": supervisor.all_ready,
+        "ready_seconds": supervisor.ready_seconds,
+        "parts": parts,
+        "steps": {name: str(run.phase) for name, run in supervisor.runs.items() if run.node.ready is None},
+        "rss_mib": own["rss_mib"] + sum(part["rss_mib"] for part in parts.values()),
+        "bootstrap": settings.bootstrap,
+        "counts": asdict(counts) if counts else None,
+    }
+
+
+def _process(pid: int | None) -> dict[str, Any]:
+    if pid is not None:
+        try:
+            process = psutil.Process(pid)
+            return {"pid": pid, "created": process.create_time(), "rss_mib": process.memory_info().rss // MIB}
+        except psutil.NoSuchProcess:
+            pass
+    return {"pid": None, "created": None, "rss_mib": 0}
+
+
+def write(state: dict[str, Any], file: Path) -> None:
+    """Replace the file in one step, so that a reader never sees half of it."""
+    temporary = file.with_suffix(".tmp")
+    temporary.write_text(json.dumps(state, indent=1))
+    temporary.replace(file)
+
+
+def read(file: Path) -> dict[str, Any] | None:
+    """The last state that was written, whether or not its launcher still lives."""
+    try:
+        return json.loads(file.read_text())
+    except FileNotFoundError:
+        return None
+
+
+def alive(process: dict[str, Any] | None) -> bool:
+    """Whether the process of a state still runs (and is not another one with its number)."""
+    if process is None or process["pid"] is None:
+        return False
+    try:
+        found = psutil.Process(process["pid"])
+        return abs(found.create_time() - process["created"]) < 1 and found.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,96 @@
+"""What a person sees: the live table, the status, and the list of addresses with how to look at each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from contracts import topics
+from local.settings import Settings
+
+STAGES = (
+    (topics.BANK_TRANSACTIONS, "the bank sent"),
+    (topics.FRAUDULENT_TRANSACTIONS, "fraudulent by evaluation, for ksqlDB"),
+    (topics.UNIDENTIFIED_TRANSACTIONS, "to be validated"),
+    (topics.FRAUDULENT_TRANSACTIONS_RESULT, "rows of fraudulent transactions"),
+    (topics.USERS, "rows of their users"),
+)
+
+
+def live(state: Mapping[str, Any]) -> RenderableType:
+    """Counts and rates by stage, what the sinks have yet to do, and one line about the processes."""
+    return Group(_stages(state["counts"]), _sinks(state["counts"]), _summary(state))
+
+
+def status(state: Mapping[str, Any]) -> RenderableType:
+    """The parts, then the same as the live view."""
+    table = Table("part", "state", "port", "pid", "memory", "restarts", "log", title="parts", title_justify="left")
+    for name, part in state["parts"].items():
+        ready = part["phase"] == "ready"
+        table.add_row(
+            name,
+            Text(part["phase"], "green" if ready else "red"),
+            str(part["port"] or ""),
+            str(part["pid"] or ""),
+            f"{part['rss_mib']} MiB",
+            str(part["restarts"] or ""),
+            part["log"],
+        )
+    return Group(table, live(state))
+
+
+def addresses(settings: Settings) -> str:
+    """Where everything is and how to look at it."""
+    local = settings.folders.base
+    python = local / "python"
+    mongodb = settings.mongodb.uri if settings.mongodb.embedded else "MongoDB Atlas (MY_MONGODB_CLUSTER)"
+    s3_environment = f"set -a; . {settings.folders.run / 's3.env'}; set +a; " if settings.s3.endpoint else ""
+    lines = [
+        ("Kafka", settings.bootstrap, f"./start.sh --topic {topics.FRAUDULENT_TRANSACTIONS_RESULT} --from-beginning"),
+        ("Kafka Connect", settings.connect_url, f"curl -s {settings.connect_url}/connectors?expand=status"),
+        ("ksqlDB", settings.ksqldb_url, f"curl -s {settings.ksqldb_url}/info"),
+        ("validator", settings.validator_url, f"open {settings.validator_url}/docs"),
+        ("MongoDB", mongodb, f"{python} queries/mongodb_join.py"),
+        ("S3", settings.s3.endpoint or "AWS", f"{s3_environment}{python} queries/athena_join.py"),
+        ("data, logs", str(local), f"tail -f {settings.folders.logs / 'transactions-ingestor.log'}"),
+    ]
+    width = max(len(where) for _, where, _ in lines)
+    return "\n".join(f"  {name:<14} {where:<{width}}  {how}" for name, where, how in lines)
+
+
+def summary(state: Mapping[str, Any]) -> str:
+    """One line of counts, for logs."""
+    records = (state["counts"] or {}).get("records", {})
+    return " ".join(
+        f"{name}={records.get(name, 0)}" for name in topics.ALL if records.get(name) or name in dict(STAGES)
+    )
+
+
+def _stages(counts: Mapping[str, Any] | None) -> Table:
+    table = Table("topic", "what", title="stages", title_justify="left")
+    table.add_column("records", justify="right")
+    table.add_column("a second", justify="right")
+    records, rates = (counts or {}).get("records", {}), (counts or {}).get("rates", {})
+    for name, what in STAGES:
+        table.add_row(name, what, f"{records.get(name, 0):,}", f"{rates.get(name, 0):.1f}")
+    for name in topics.DEAD_LETTERS:
+        if records.get(name):
+            table.add_row(name, "dead letters", f"{records[name]:,}", f"{rates.get(name, 0):.1f}", style="red")
+    return table
+
+
+def _sinks(counts: Mapping[str, Any] | None) -> Text:
+    documents, lags = (counts or {}).get("documents", {}), (counts or {}).get("lags", {})
+    stored = ", ".join(f"{count:,} {name}" for name, count in documents.items()) or "nothing yet"
+    behind = ", ".join(f"{group} {lag:,}" for group, lag in sorted(lags.items()) if lag) or "none"
+    return Text(f"MongoDB: {stored}\nlag (records not yet processed): {behind}")
+
+
+def _summary(state: Mapping[str, Any]) -> Text:
+    ready = sum(part["phase"] == "ready" for part in state["parts"].values())
+    text = f"{ready} of {len(state['parts'])} parts ready, {state['rss_mib']:,} MiB resident in all"
+    if state["ready_seconds"] is not None:
+        text += f", started in {state['ready_seconds']} s"
+    return Text(text)

@@ -1,0 +1,66 @@
+"""The API: POST /validate as the third party serves it, and PUT /simulation to make it slow, failing or odd at run time."""
+
+import asyncio
+import random
+from typing import Annotated
+
+from fastapi import FastAPI, Response
+from pydantic import Field, NonNegativeFloat
+from pydantic_settings import BaseSettings
+
+from contracts.models import ValidationAnswer, ValidationRequest
+from contracts.service import load_settings
+from validator.verdict import is_fraudulent
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Simulation(BaseSettings, env_prefix="VALIDATOR_"):
+    """How the validator behaves. The shares are of all calls; `latency_ms` is added to each."""
+
+    fraudulent_share: Share = 0.3
+    latency_ms: NonNegativeFloat = 0.0
+    failure_share: Share = 0.0  # answers HTTP 500
+    poison_share: Share = 0.0  # answers 200 with a body that is not the contract's
+    hang: bool = False  # takes the call and never answers
+    refused_ids: set[str] = set()  # answers HTTP 422 for these transactions
+
+
+def create_app() -> FastAPI:
+    """The application, with its behaviour from the environment."""
+    app = FastAPI(
+        title="fraud-validator-api", description="Tells whether a bank transaction is fraudulent. A simulator."
+    )
+    app.state.simulation = load_settings(Simulation)
+
+    @app.post("/validate", response_model=ValidationAnswer)
+    async def validate(request: ValidationRequest) -> Response:
+        """Judge one transaction."""
+        simulation: Simulation = app.state.simulation
+        while simulation.hang:
+            await asyncio.sleep(0.1)
+            simulation = app.state.simulation
+        if simulation.latency_ms:
+            await asyncio.sleep(simulation.latency_ms / 1000)
+        if request.transaction_id in simulation.refused_ids:
+            return Response(status_code=422)
+        if random.random() < simulation.failure_share:
+            return Response(status_code=500)
+        if random.random() < simulation.poison_share:
+            return Response(random.choice(('{"is_fraudulent_transaction": "perhaps"}', "{}", "<html>", "")))
+        fraudulent = is_fraudulent(request.transaction_id, simulation.fraudulent_share)
+        answer = ValidationAnswer(is_fraudulent_transaction=fraudulent)
+        return Response(answer.model_dump_json(), media_type="application/json")
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        """Answers when the service is up."""
+        return {"status": "ok"}
+
+    @app.put("/simulation")
+    async def simulate(simulation: Simulation) -> Simulation:
+        """Replace the behaviour; fields that are left out take their start value."""
+        app.state.simulation = simulation
+        return simulation
+
+    return app

@@ -1,0 +1,94 @@
+"""The simulator: `python -m bank`. Sends transactions at a steady rate until stopped, or until BANK_COUNT are sent."""
+
+import itertools
+import logging
+import random
+import time
+from threading import Event
+from typing import Annotated
+
+from confluent_kafka import Producer
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from pydantic_settings import BaseSettings
+
+from bank.generator import messages
+from contracts import topics
+from contracts.kafka import security_config
+from contracts.service import Totals, load_settings, run_service
+
+logger = logging.getLogger("bank")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+# Messages are sent in groups that are due at the same tick, so that a high rate costs no more sleeps than a low one.
+TICK_SECONDS = 0.05
+
+
+class KafkaSettings(BaseSettings):
+    """Named as the third-party image names them."""
+
+    kafka_bootstrap_servers: str
+    kafka_topic: str = topics.BANK_TRANSACTIONS
+    kafka_client_id: str = "multi-bank-system"
+
+
+class BankSettings(BaseSettings, env_prefix="BANK_"):
+    """What this simulator adds: the rate in messages a second (0 = as fast as can be) and the mix."""
+
+    rate: NonNegativeFloat = 10.0
+    count: NonNegativeInt = 0  # 0 = endless
+    seed: int | None = None  # None = another stream at each start
+    customers: Annotated[int, Field(ge=2)] = 500
+    fraudulent_share: Share = 0.2
+    poison_share: Share = 0.0
+
+
+def main(stopping: Event) -> None:
+    """Send until stopped or until the count is reached; every message is delivered before this returns."""
+    kafka, bank = load_settings(KafkaSettings), load_settings(BankSettings)
+    producer = Producer(
+        {
+            "bootstrap.servers": kafka.kafka_bootstrap_servers,
+            "client.id": kafka.kafka_client_id,
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            "partitioner": "murmur2_random",
+            **security_config(),
+        },
+        logger=logging.getLogger("kafka"),
+    )
+    seed = random.SystemRandom().getrandbits(32) if bank.seed is None else bank.seed
+    logger.info("seed=%d rate=%s/s count=%s topic=%s", seed, bank.rate, bank.count or "endless", kafka.kafka_topic)
+    stream = messages(seed, bank.customers, bank.fraudulent_share, bank.poison_share)
+    if bank.count:
+        stream = itertools.islice(stream, bank.count)
+    totals, started, sent = Totals(logger), time.monotonic(), 0
+    while not stopping.is_set():
+        due = 1_000 if not bank.rate else int((time.monotonic() - started) * bank.rate) + 1 - sent
+        group = list(itertools.islice(stream, max(due, 0)))
+        if due > 0 and not group:
+            break
+        for message in group:
+            _produce(producer, kafka.kafka_topic, message.key, message.value)
+        sent += len(group)
+        totals.add({"sent": len(group)} if group else {})
+        producer.poll(0)
+        if bank.rate:
+            stopping.wait(TICK_SECONDS)
+    producer.flush()
+    logger.info("done: %d messages sent", sent)
+    if bank.count and not stopping.is_set():
+        stopping.wait()  # a supervisor would take an exit for a crash and send everything again
+
+
+def _produce(producer: Producer, topic: str, key: str, value: bytes) -> None:
+    while True:
+        try:
+            producer.produce(topic, value, key)
+            return
+        except BufferError:  # the queue is full: the broker is slower than the rate, or away
+            producer.poll(0.1)
+
+
+if __name__ == "__main__":
+    run_service(main)

@@ -1,0 +1,1 @@
+"""Routes bank transactions by their evaluation, exactly once; what cannot be routed becomes a dead letter."""

@@ -1,0 +1,110 @@
+"""The loop around the rule: a batch is consumed, routed, produced and its offsets committed in one transaction."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from threading import Event
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
+
+from contracts import topics
+from contracts.dead_letters import dead_letter_headers
+from contracts.service import Totals
+from ingestor.routing import Refused, route
+from ingestor.settings import SERVICE
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 2_000
+# A batch is what has arrived in this time, or BATCH_SIZE: the time is most of the delay that a transaction sees here.
+BATCH_SECONDS = 0.05
+TRANSACTION_SECONDS = 10.0
+
+
+def ingest(consumer: Consumer, producer: Producer, stopping: Event) -> None:
+    """Route batches until `stopping` is set; the batch in hand is finished first.
+
+    Raises KafkaException for what a restart has to mend (fenced by another process with the same replica id, for one).
+    """
+    totals = Totals(logger)
+    producer.init_transactions()
+    consumer.subscribe([topics.BANK_TRANSACTIONS])
+    while not stopping.is_set():
+        batch = _without_errors(consumer.consume(BATCH_SIZE, BATCH_SECONDS))
+        if not batch:
+            totals.add({})
+            continue
+        try:
+            counts = _route_batch(consumer, producer, batch)
+        except KafkaException as error:
+            if not error.args[0].txn_requires_abort():
+                raise
+            logger.warning("transaction aborted, its batch is read again: %s", error.args[0].str())
+            _retried(producer.abort_transaction)
+            _rewind(consumer)
+        else:
+            totals.add(counts)
+
+
+def _route_batch(consumer: Consumer, producer: Producer, batch: list[Message]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    next_offsets: dict[int, int] = {}
+    producer.begin_transaction()
+    produce = producer.produce
+    for message in batch:
+        outcome = route(message.value())
+        if isinstance(outcome, Refused):
+            topic = topics.BANK_TRANSACTIONS_DLQ
+            produce(
+                topic,
+                message.value(),
+                message.key(),
+                timestamp=message.timestamp()[1],
+                headers=dead_letter_headers(
+                    message.headers(), outcome.reason, message.topic(), message.partition(), message.offset(), SERVICE
+                ),
+            )
+        else:
+            topic = outcome.topic
+            produce(topic, outcome.value, outcome.key, timestamp=message.timestamp()[1], headers=message.headers())
+        counts[topic] += 1
+        next_offsets[message.partition()] = message.offset() + 1
+    positions = [TopicPartition(topics.BANK_TRANSACTIONS, *position) for position in next_offsets.items()]
+    group = consumer.consumer_group_metadata()
+    _retried(lambda seconds: producer.send_offsets_to_transaction(positions, group, seconds))
+    _retried(producer.commit_transaction)
+    return counts
+
+
+def _retried(operation: Callable[[float], object]) -> None:
+    """Call a transaction's operation until it succeeds or fails for good: by contract a retriable one is called again."""
+    while True:
+        try:
+            operation(TRANSACTION_SECONDS)
+            return
+        except KafkaException as error:
+            if not error.args[0].retriable():
+                raise
+            logger.warning("the broker does not answer, trying again: %s", error.args[0].str())
+
+
+def _rewind(consumer: Consumer) -> None:
+    """Put every assigned partition back to its committed offset."""
+    for position in consumer.committed(consumer.assignment(), timeout=TRANSACTION_SECONDS):
+        if position.offset < 0:
+            position.offset = OFFSET_BEGINNING
+        consumer.seek(position)
+
+
+def _without_errors(messages: Iterable[Message]) -> list[Message]:
+    """The records of a batch; errors among them are the client's own news, which it recovers from unless they are fatal."""
+    records = []
+    for message in messages:
+        error = message.error()
+        if error is None:
+            records.append(message)
+        elif error.fatal():
+            raise KafkaException(error)
+        else:
+            logger.warning("consumer: %s", error.str())
+    return records

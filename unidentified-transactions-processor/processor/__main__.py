@@ -1,0 +1,24 @@
+"""The service: `python -m processor`."""
+
+from threading import Event
+
+from contracts.service import load_settings, run_service
+from processor.app import build
+from processor.settings import Settings
+from processor.validator import ValidatorClient
+
+
+def main(_stopping: Event) -> None:
+    """Run until SIGTERM or SIGINT, which Quix handles itself: the open checkpoint is committed first."""
+    settings = load_settings(Settings)
+    validator = ValidatorClient(
+        str(settings.fraud_validator_url), settings.fraud_validator_max_in_flight, settings.fraud_validator_timeout
+    )
+    try:
+        build(settings, validator).run()
+    finally:
+        validator.close()
+
+
+if __name__ == "__main__":
+    run_service(main)

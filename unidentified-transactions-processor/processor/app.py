@@ -1,0 +1,54 @@
+"""The Quix application: one input topic into one sink, exactly-once."""
+
+import logging
+
+from quixstreams import Application
+from quixstreams.kafka import ConnectionConfig
+
+from contracts import topics
+from contracts.kafka import client_config
+from processor.settings import SERVICE, Settings
+from processor.sink import ValidatingSink, Validator
+
+# The checkpoint interval is the delay that a read_committed reader sees; each commit costs the broker a transaction.
+COMMIT_SECONDS = 0.25
+POLL_SECONDS = 0.05
+
+
+def build(settings: Settings, validator: Validator) -> Application:
+    """The application, ready to run."""
+    replica = f"{SERVICE}-{settings.replica_id}"
+    application = Application(
+        broker_address=ConnectionConfig.from_librdkafka_dict(client_config()),
+        consumer_group=SERVICE,
+        processing_guarantee="exactly-once",
+        auto_offset_reset="earliest",
+        auto_create_topics=False,
+        use_changelog_topics=False,
+        commit_interval=COMMIT_SECONDS,
+        consumer_poll_timeout=POLL_SECONDS,
+        consumer_extra_config={
+            "client.id": replica,
+            # A static member: a restarted replica takes its partitions back without a rebalance.
+            "group.instance.id": replica,
+            "session.timeout.ms": 10_000,
+            "heartbeat.interval.ms": 1_000,
+            "isolation.level": "read_committed",
+        },
+        producer_extra_config={
+            "client.id": replica,
+            # Fixed: a restarted replica aborts at once what its killed predecessor left open.
+            "transactional.id": replica,
+            "transaction.timeout.ms": 15_000,
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            "partitioner": "murmur2_random",  # the Java clients' choice, so that a key has one partition whoever writes it
+            "message.max.bytes": 16 * 1024 * 1024,
+        },
+        loglevel=None,
+    )
+    logging.getLogger("quixstreams").setLevel(logging.WARNING)
+    topic = application.topic(topics.UNIDENTIFIED_TRANSACTIONS, key_deserializer="bytes", value_deserializer="bytes")
+    dataframe = application.dataframe(topic)
+    dataframe.sink(ValidatingSink(validator, dataframe.processing_context.producer))
+    return application

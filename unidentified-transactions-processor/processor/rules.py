@@ -1,0 +1,47 @@
+"""What becomes of a transaction once the validator has spoken: pure rules from an outcome to the records to write."""
+
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from contracts import topics
+from contracts.dead_letters import reason_of
+from contracts.mapping import to_result, to_user_rows
+from contracts.models import FRAUDULENT, Transaction
+from processor.validator import Verdict
+
+SOURCE_PROCESS = "kafka-streams"
+
+
+class Output(NamedTuple):
+    """A record to produce."""
+
+    topic: str
+    key: str
+    value: bytes
+
+
+class Unreadable(NamedTuple):
+    """Why a value is no transaction, without personal data."""
+
+    reason: str
+
+
+def parse(value: bytes | None) -> Transaction | Unreadable:
+    """A value of `unidentified-transactions`."""
+    try:
+        return Transaction.model_validate_json(value or b"")
+    except ValidationError as error:
+        return Unreadable(reason_of(error))
+
+
+def outputs(transaction: Transaction, verdict: Verdict) -> list[Output]:
+    """Nothing for an honest transaction; for a fraudulent one its row, the sender's row and the receiver's row."""
+    if not verdict.fraudulent:
+        return []
+    result = to_result(transaction, FRAUDULENT, SOURCE_PROCESS)
+    users = to_user_rows(transaction, SOURCE_PROCESS)
+    return [
+        Output(topics.FRAUDULENT_TRANSACTIONS_RESULT, result.TRANSACTION_ID, result.model_dump_json().encode()),
+        *(Output(topics.USERS, user.ID, user.model_dump_json().encode()) for user in users),
+    ]

@@ -1,0 +1,17 @@
+"""The processor's settings."""
+
+from pydantic import AnyHttpUrl, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings
+
+SERVICE = "unidentified-transactions-processor"
+
+
+class Settings(BaseSettings):
+    """REPLICA_ID tells the replicas apart: two live processes must never share one."""
+
+    replica_id: str = "0"
+    fraud_validator_url: AnyHttpUrl
+    # Calls to the validator that may be open at once; the throughput cannot exceed this number over its latency.
+    fraud_validator_max_in_flight: PositiveInt = 128
+    # Seconds that one try of a call may take; a call has three tries before its checkpoint is given up for now.
+    fraud_validator_timeout: PositiveFloat = 2.0

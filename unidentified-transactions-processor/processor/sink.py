@@ -1,0 +1,129 @@
+"""A streaming Quix sink: a call starts when its record arrives; the checkpoint collects the outcomes in order."""
+
+import logging
+from collections import Counter
+from concurrent.futures import Future
+from typing import Any, NamedTuple, Protocol
+
+from quixstreams.sinks import BaseSink, SinkBackpressureError
+
+from contracts import topics
+from contracts.dead_letters import Headers, dead_letter_headers
+from contracts.mapping import to_validation_request
+from contracts.models import Transaction
+from contracts.service import Totals
+from processor.rules import Unreadable, outputs, parse
+from processor.settings import SERVICE
+from processor.validator import Outage, Outcome, Verdict
+
+logger = logging.getLogger(__name__)
+
+# Seconds to leave the validator alone after a checkpoint that could not be judged.
+RETRY_AFTER_SECONDS = 1.0
+
+
+class Validator(Protocol):
+    """What the sink needs of the validator's client."""
+
+    def submit(self, body: bytes) -> "Future[Outcome]": ...
+
+
+class Producer(Protocol):
+    """What the sink needs of the application's own producer, whose transaction also carries the input offsets."""
+
+    def produce(self, topic: str, *, value: Any, key: Any, headers: Any, timestamp: int | None) -> Any: ...
+
+
+class Pending(NamedTuple):
+    """A record of the open checkpoint, and the call or the verdict on its form that it waits for."""
+
+    value: bytes | None
+    key: bytes | None
+    timestamp: int
+    headers: Headers
+    topic: str
+    partition: int
+    offset: int
+    transaction: Transaction | None
+    outcome: "Future[Outcome] | Outage | Unreadable"
+
+
+class ValidatingSink(BaseSink):
+    """Keeps the order of each partition, since outcomes are collected in the order of arrival."""
+
+    def __init__(self, validator: Validator, producer: Producer) -> None:
+        super().__init__()
+        self._validator = validator
+        self._producer = producer
+        self._pending: list[Pending] = []
+        self._outage: Outage | None = None
+        self._totals = Totals(logger)
+
+    def add(
+        self,
+        value: bytes | None,
+        key: Any,
+        timestamp: int,
+        headers: Any,
+        topic: str,
+        partition: int,
+        offset: int,
+    ) -> None:
+        """Start the record's call. Blocks while as many calls are open as may be, which bounds a checkpoint's size."""
+        transaction: Transaction | None = None
+        outcome: Future[Outcome] | Outage | Unreadable
+        parsed = parse(value)
+        if isinstance(parsed, Unreadable):
+            outcome = parsed
+        elif self._outage is not None:
+            # This checkpoint will be aborted and its records read again: a call now would only burden the validator.
+            outcome = self._outage
+        else:
+            transaction = parsed
+            outcome = self._validator.submit(to_validation_request(parsed).model_dump_json().encode())
+            outcome.add_done_callback(self._note_outage)
+        self._pending.append(Pending(value, key, timestamp, headers, topic, partition, offset, transaction, outcome))
+
+    def flush(self) -> None:
+        """Produce what the outcomes ask for, inside the checkpoint's transaction.
+
+        Raises SinkBackpressureError when the validator gave no usable answer for a record: Quix then aborts the
+        transaction, pauses and reads the checkpoint's records again, so nothing is lost and nothing is written twice.
+        """
+        pending, self._pending = self._pending, []
+        outcomes = [item.outcome.result() if isinstance(item.outcome, Future) else item.outcome for item in pending]
+        self._outage = None
+        for outcome in outcomes:
+            if isinstance(outcome, Outage):
+                logger.warning("%s; %d transactions wait", outcome.reason, len(pending))
+                raise SinkBackpressureError(retry_after=RETRY_AFTER_SECONDS)
+        counts: Counter[str] = Counter()
+        for item, outcome in zip(pending, outcomes, strict=True):
+            counts[self._write(item, outcome)] += 1
+        self._totals.add(counts)
+
+    def on_paused(self) -> None:
+        """Forget the open checkpoint: its records come again."""
+        self._pending.clear()
+
+    def _write(self, item: Pending, outcome: Outcome | Unreadable) -> str:
+        if isinstance(outcome, Verdict):
+            assert item.transaction is not None  # only a transaction gets a call
+            rows = outputs(item.transaction, outcome)
+            for topic, key, value in rows:
+                self._producer.produce(topic, value=value, key=key, headers=item.headers, timestamp=item.timestamp)
+            return "fraudulent" if rows else "honest"
+        headers = dead_letter_headers(item.headers, outcome.reason, item.topic, item.partition, item.offset, SERVICE)
+        self._producer.produce(
+            topics.UNIDENTIFIED_TRANSACTIONS_DLQ,
+            value=item.value,
+            key=item.key,
+            headers=headers,
+            timestamp=item.timestamp,
+        )
+        return "dead_letters"
+
+    def _note_outage(self, future: "Future[Outcome]") -> None:
+        outcome = future.result()
+        if isinstance(outcome, Outage):
+            self._outage = outcome

@@ -1,0 +1,115 @@
+"""The client of the fraud validator: calls run concurrently on an event loop of their own and never raise."""
+
+import asyncio
+import logging
+from concurrent.futures import Future
+from threading import BoundedSemaphore, Thread
+from typing import NamedTuple
+
+import aiohttp
+from pydantic import ValidationError
+
+from contracts.dead_letters import reason_of
+from contracts.models import ValidationAnswer
+
+logger = logging.getLogger(__name__)
+
+TRIES = 3
+PAUSE_SECONDS = 0.2
+# The validator's word on the request itself: asking again cannot change it. 408 and 429 are about the moment.
+_TRANSIENT_CLIENT_ERRORS = (408, 429)
+
+
+class Verdict(NamedTuple):
+    """The validator's answer."""
+
+    fraudulent: bool
+
+
+class Refusal(NamedTuple):
+    """The validator will not judge this transaction (HTTP 4xx)."""
+
+    reason: str
+
+
+class Outage(NamedTuple):
+    """No usable answer after every try: the validator is down, overloaded or talks rubbish."""
+
+    reason: str
+
+
+Outcome = Verdict | Refusal | Outage
+
+
+class ValidatorClient:
+    """Posts validation requests, at most `max_in_flight` at once; `submit` blocks while that many are open."""
+
+    def __init__(self, url: str, max_in_flight: int, timeout: float) -> None:
+        self._url = url.rstrip("/") + "/validate"
+        self._places = BoundedSemaphore(max_in_flight)
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._max_in_flight = max_in_flight
+        self._loop = asyncio.new_event_loop()
+        self._session: aiohttp.ClientSession | None = None
+        Thread(target=self._loop.run_forever, name="validator-client", daemon=True).start()
+
+    def submit(self, body: bytes) -> "Future[Outcome]":
+        """Start one call; `body` is a ValidationRequest as JSON. The future always gets an outcome, never an exception."""
+        self._places.acquire()
+        future: Future[Outcome] = Future()
+        future.add_done_callback(lambda _: self._places.release())
+        self._loop.call_soon_threadsafe(self._start, body, future)
+        return future
+
+    def close(self) -> None:
+        """Close the connections; no call may be open."""
+        if self._session is not None:
+            asyncio.run_coroutine_threadsafe(self._session.close(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _start(self, body: bytes, future: "Future[Outcome]") -> None:
+        task = self._loop.create_task(self._ask(body))
+        task.add_done_callback(lambda done: future.set_result(_outcome_of(done)))
+
+    async def _ask(self, body: bytes) -> Outcome:
+        outcome: Outcome = Outage("not asked")
+        for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
+            outcome = await self._try(body)
+            if not isinstance(outcome, Outage):
+                break
+        return outcome
+
+    async def _try(self, body: bytes) -> Outcome:
+        if self._session is None:  # made here because it belongs to the running loop
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._max_in_flight),
+                timeout=self._timeout,
+                headers={"Content-Type": "application/json"},
+            )
+        try:
+            async with self._session.post(self._url, data=body) as response:
+                return judge(response.status, await response.read())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return Outage(f"{type(error).__name__} from {self._url}")
+
+
+def judge(status: int, body: bytes) -> Outcome:
+    """What an HTTP answer means."""
+    if status == 200:
+        try:
+            return Verdict(ValidationAnswer.model_validate_json(body).is_fraudulent_transaction)
+        except ValidationError as error:
+            return Outage(f"the validator's answer is not the contract's: {reason_of(error)}")
+    if 400 <= status < 500 and status not in _TRANSIENT_CLIENT_ERRORS:
+        return Refusal(f"the validator refused the transaction with HTTP {status}")
+    return Outage(f"the validator answered HTTP {status}")
+
+
+def _outcome_of(task: "asyncio.Task[Outcome]") -> Outcome:
+    error = None if task.cancelled() else task.exception()
+    if error is None:
+        return task.result()
+    logger.error("call failed", exc_info=error)
+    return Outage(f"{type(error).__name__} in the validator's client")
