@@ -10,14 +10,20 @@ from threading import Event
 from typing import TypeVar
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts.dead_letters import reason_of
 from contracts.kafka import SettingsError
 
 logger = logging.getLogger(__name__)
 
-SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+class Environment(BaseSettings):
+    """Settings that come from environment variables; an empty one counts as not set, as `NAME=` in an env file means."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+
+SettingsT = TypeVar("SettingsT", bound=Environment)
 
 
 def load_settings(settings: type[SettingsT]) -> SettingsT:
@@ -26,10 +32,8 @@ def load_settings(settings: type[SettingsT]) -> SettingsT:
         return settings()
     except ValidationError as error:
         prefix = settings.model_config.get("env_prefix", "")
-        problems = reason_of(error).split("; ")
-        raise SettingsError(
-            "; ".join(f"{prefix}{problem}".replace(prefix, prefix.upper()) for problem in problems)
-        ) from None
+        problems = [f"{prefix}{problem['loc'][0]}".upper() + f": {problem['msg']}" for problem in error.errors()]
+        raise SettingsError("; ".join(problems)) from None
 
 
 def run_service(main: Callable[[Event], None]) -> None:

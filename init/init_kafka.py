@@ -12,13 +12,12 @@ from pathlib import Path
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 from pydantic import PositiveInt
-from pydantic_settings import BaseSettings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the script is run by its path
 
 from contracts import topics
 from contracts.kafka import SettingsError, client_config
-from contracts.service import load_settings
+from contracts.service import Environment, load_settings
 
 logger = logging.getLogger("init_kafka")
 
@@ -29,7 +28,7 @@ MIB = 1024 * 1024
 MAX_MESSAGE_BYTES = {topics.BANK_TRANSACTIONS: 8 * MIB} | dict.fromkeys(topics.DEAD_LETTERS, 9 * MIB)
 
 
-class Settings(BaseSettings, env_prefix="TOPIC_"):
+class Settings(Environment, env_prefix="TOPIC_"):
     """One partition count for all topics: ksqlDB asks that its inputs and outputs agree."""
 
     partitions: PositiveInt = 6

@@ -3,9 +3,7 @@
 import argparse
 import logging
 import shutil
-import signal
 import sys
-from threading import Event
 
 from contracts.kafka import SettingsError
 from local import launcher
@@ -37,7 +35,7 @@ def main() -> int:
             case "clean":
                 return _clean(settings)
             case _:
-                _follow(settings, arguments.name, arguments.from_beginning)
+                consume(settings, arguments.name, arguments.from_beginning)
                 return 0
     except SettingsError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -50,13 +48,6 @@ def _clean(settings: Settings) -> int:
         shutil.rmtree(settings.folders.base, ignore_errors=True)
         sys.stdout.write(f"removed {settings.folders.base}\n")
     return code
-
-
-def _follow(settings: Settings, topic: str, from_beginning: bool) -> None:
-    stopping = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
-    consume(settings, topic, from_beginning, stopping)
 
 
 if __name__ == "__main__":

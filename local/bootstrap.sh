@@ -31,7 +31,7 @@ make_environment() {
     folder=$cache/python-$name
     if [ ! -x "$folder/bin/python" ]; then
         mkdir -p "$cache"
-        printf 'installing the Python packages of %s, once (about 300 MB in %s)\n' "${requirements#"$root/"}" "$cache" >&2
+        printf 'installing the Python packages of %s, once (about 420 MB in %s)\n' "${requirements#"$root/"}" "$cache" >&2
         "$python" -m venv "$folder.$$" 2>/dev/null || {
             rm -rf "$folder.$$"
             fail "$python cannot make a virtual environment: install its venv module (on Debian and Ubuntu: apt install python3-venv)"

@@ -1,7 +1,6 @@
 """`--topic`: prints a topic's records as they come, as kafka-console-consumer does."""
 
 import sys
-from threading import Event
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
@@ -9,8 +8,8 @@ from contracts.kafka import SettingsError
 from local.settings import Settings
 
 
-def consume(settings: Settings, topic: str, from_beginning: bool, stopping: Event) -> None:
-    """Write each committed record's value on a line of its own until stopped.
+def consume(settings: Settings, topic: str, from_beginning: bool) -> None:
+    """Write each committed record's value on a line of its own until Ctrl-C.
 
     Raises SettingsError for a topic that is not there.
     """
@@ -33,11 +32,13 @@ def consume(settings: Settings, topic: str, from_beginning: bool, stopping: Even
             raise SettingsError(f"there is no topic {topic}; there are {names}")
         start = OFFSET_BEGINNING if from_beginning else OFFSET_END
         consumer.assign([TopicPartition(topic, partition, start) for partition in known[topic].partitions])
-        while not stopping.is_set():
+        while True:
             for message in consumer.consume(500, 0.2):
                 if message.error() is None:
                     sys.stdout.buffer.write((message.value() or b"null") + b"\n")
             sys.stdout.flush()
+    except KeyboardInterrupt:
+        pass
     except BrokenPipeError:
         sys.stderr.close()  # `| head` has what it wanted
     finally:

@@ -10,10 +10,9 @@ from urllib.parse import quote_plus
 
 from dotenv import load_dotenv
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
 from contracts.kafka import SettingsError
-from contracts.service import load_settings
+from contracts.service import Environment, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -21,7 +20,7 @@ HOST = "127.0.0.1"
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Ports(BaseSettings):
+class Ports(Environment):
     """Every port of the local mode; the variable's name is the field's in upper case."""
 
     kafka_port: Port = 9092

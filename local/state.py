@@ -26,7 +26,6 @@ def snapshot(supervisor: Supervisor, settings: Settings, counts: Counts | None) 
             "phase": str(run.phase),
             "port": run.node.port,
             "restarts": run.restarts,
-            "log": str(run.log),
             **_process(pid),
         }
     own = _process(os.getpid())
@@ -37,7 +36,7 @@ def snapshot(supervisor: Supervisor, settings: Settings, counts: Counts | None) 
         "parts": parts,
         "steps": {name: str(run.phase) for name, run in supervisor.runs.items() if run.node.ready is None},
         "rss_mib": own["rss_mib"] + sum(part["rss_mib"] for part in parts.values()),
-        "bootstrap": settings.bootstrap,
+        "logs": str(settings.folders.logs),
         "counts": asdict(counts) if counts else None,
     }
 

@@ -26,7 +26,10 @@ def live(state: Mapping[str, Any]) -> RenderableType:
 
 def status(state: Mapping[str, Any]) -> RenderableType:
     """The parts, then the same as the live view."""
-    table = Table("part", "state", "port", "pid", "memory", "restarts", "log", title="parts", title_justify="left")
+    table = Table(title="parts", title_justify="left")
+    table.add_column("part", no_wrap=True)
+    for name in ("state", "port", "pid", "memory", "restarts"):
+        table.add_column(name)
     for name, part in state["parts"].items():
         ready = part["phase"] == "ready"
         table.add_row(
@@ -36,9 +39,8 @@ def status(state: Mapping[str, Any]) -> RenderableType:
             str(part["pid"] or ""),
             f"{part['rss_mib']} MiB",
             str(part["restarts"] or ""),
-            part["log"],
         )
-    return Group(table, live(state))
+    return Group(table, Text(f"logs: {state['logs']}"), live(state))
 
 
 def addresses(settings: Settings) -> str:
@@ -69,7 +71,9 @@ def summary(state: Mapping[str, Any]) -> str:
 
 
 def _stages(counts: Mapping[str, Any] | None) -> Table:
-    table = Table("topic", "what", title="stages", title_justify="left")
+    table = Table(title="stages", title_justify="left")
+    table.add_column("topic", no_wrap=True)
+    table.add_column("what")
     table.add_column("records", justify="right")
     table.add_column("a second", justify="right")
     records, rates = (counts or {}).get("records", {}), (counts or {}).get("rates", {})

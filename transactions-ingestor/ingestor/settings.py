@@ -1,13 +1,12 @@
 """The ingestor's settings and the client configurations that follow from them."""
 
-from pydantic_settings import BaseSettings
-
 from contracts.kafka import client_config
+from contracts.service import Environment
 
 SERVICE = "transactions-ingestor"
 
 
-class Settings(BaseSettings):
+class Settings(Environment):
     """REPLICA_ID tells the replicas apart: two live processes must never share one."""
 
     replica_id: str = "0"

@@ -1,12 +1,13 @@
 """The processor's settings."""
 
 from pydantic import AnyHttpUrl, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings
+
+from contracts.service import Environment
 
 SERVICE = "unidentified-transactions-processor"
 
 
-class Settings(BaseSettings):
+class Settings(Environment):
     """REPLICA_ID tells the replicas apart: two live processes must never share one."""
 
     replica_id: str = "0"

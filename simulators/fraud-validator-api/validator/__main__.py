@@ -3,13 +3,12 @@
 from threading import Event
 
 import uvicorn
-from pydantic_settings import BaseSettings
 
-from contracts.service import load_settings, run_service
+from contracts.service import Environment, load_settings, run_service
 from validator.app import create_app
 
 
-class ServerSettings(BaseSettings, env_prefix="VALIDATOR_"):
+class ServerSettings(Environment, env_prefix="VALIDATOR_"):
     """Where to listen."""
 
     host: str = "127.0.0.1"

@@ -6,16 +6,15 @@ from typing import Annotated
 
 from fastapi import FastAPI, Response
 from pydantic import Field, NonNegativeFloat
-from pydantic_settings import BaseSettings
 
 from contracts.models import ValidationAnswer, ValidationRequest
-from contracts.service import load_settings
+from contracts.service import Environment, load_settings
 from validator.verdict import is_fraudulent
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Simulation(BaseSettings, env_prefix="VALIDATOR_"):
+class Simulation(Environment, env_prefix="VALIDATOR_"):
     """How the validator behaves. The shares are of all calls; `latency_ms` is added to each."""
 
     fraudulent_share: Share = 0.3
@@ -23,7 +22,7 @@ class Simulation(BaseSettings, env_prefix="VALIDATOR_"):
     failure_share: Share = 0.0  # answers HTTP 500
     poison_share: Share = 0.0  # answers 200 with a body that is not the contract's
     hang: bool = False  # takes the call and never answers
-    refused_ids: set[str] = set()  # answers HTTP 422 for these transactions
+    refused_ids: set[str] = Field(default_factory=set)  # answers HTTP 422 for these transactions
 
 
 def create_app() -> FastAPI:

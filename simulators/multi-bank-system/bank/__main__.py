@@ -9,12 +9,11 @@ from typing import Annotated
 
 from confluent_kafka import Producer
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
-from pydantic_settings import BaseSettings
 
 from bank.generator import messages
 from contracts import topics
 from contracts.kafka import security_config
-from contracts.service import Totals, load_settings, run_service
+from contracts.service import Environment, Totals, load_settings, run_service
 
 logger = logging.getLogger("bank")
 
@@ -23,7 +22,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 TICK_SECONDS = 0.05
 
 
-class KafkaSettings(BaseSettings):
+class KafkaSettings(Environment):
     """Named as the third-party image names them."""
 
     kafka_bootstrap_servers: str
@@ -31,7 +30,7 @@ class KafkaSettings(BaseSettings):
     kafka_client_id: str = "multi-bank-system"
 
 
-class BankSettings(BaseSettings, env_prefix="BANK_"):
+class BankSettings(Environment, env_prefix="BANK_"):
     """What this simulator adds: the rate in messages a second (0 = as fast as can be) and the mix."""
 
     rate: NonNegativeFloat = 10.0

@@ -1,0 +1,63 @@
+"""The archiver: `python -m local.s3_archiver`."""
+
+import logging
+from threading import Event
+
+from quixstreams import Application
+from quixstreams.kafka import ConnectionConfig
+
+from contracts import topics
+from contracts.kafka import client_config
+from contracts.service import load_settings, run_service
+from local.s3_archiver.settings import SERVICE, Settings
+from local.s3_archiver.sink import ArchiveSink
+
+# Bounds the memory that a backlog takes: a checkpoint ends at this many records even before its time.
+MAX_CHECKPOINT_RECORDS = 10_000
+
+
+def build(settings: Settings) -> Application:
+    """The application, ready to run."""
+    application = Application(
+        broker_address=ConnectionConfig.from_librdkafka_dict(client_config()),
+        consumer_group=SERVICE,
+        processing_guarantee="exactly-once",  # for the dead letters
+        auto_offset_reset="earliest",
+        auto_create_topics=False,
+        use_changelog_topics=False,
+        commit_interval=settings.archive_interval_seconds,
+        commit_every=MAX_CHECKPOINT_RECORDS,
+        consumer_extra_config={
+            "client.id": SERVICE,
+            # A static member: after a restart it takes its partitions back without a rebalance.
+            "group.instance.id": SERVICE,
+            "session.timeout.ms": 10_000,
+            "heartbeat.interval.ms": 1_000,
+            "isolation.level": "read_committed",
+        },
+        producer_extra_config={
+            "client.id": SERVICE,
+            # Fixed: after a restart it aborts at once what its killed predecessor left open.
+            "transactional.id": SERVICE,
+            "transaction.timeout.ms": 15_000,
+            "message.max.bytes": 16 * 1024 * 1024,
+        },
+        loglevel=None,
+    )
+    logging.getLogger("quixstreams").setLevel(logging.WARNING)
+    sink: ArchiveSink | None = None
+    for name in (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS):
+        topic = application.topic(name, key_deserializer="bytes", value_deserializer="bytes")
+        dataframe = application.dataframe(topic)
+        sink = sink or ArchiveSink(settings, dataframe.processing_context.producer)
+        dataframe.sink(sink)
+    return application
+
+
+def main(_stopping: Event) -> None:
+    """Run until SIGTERM or SIGINT, which Quix handles itself: the open checkpoint is written and committed first."""
+    build(load_settings(Settings)).run()
+
+
+if __name__ == "__main__":
+    run_service(main)

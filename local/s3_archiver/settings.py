@@ -1,0 +1,20 @@
+"""The archiver's settings, in the environment's usual names for S3."""
+
+from pydantic import PositiveFloat, SecretStr
+
+SERVICE = "s3-archiver"
+
+
+from contracts.service import Environment
+
+
+class Settings(Environment, env_ignore_empty=True):
+    """S3_ENDPOINT unset is AWS. ARCHIVE_INTERVAL_SECONDS is the longest time that a row waits for its object."""
+
+    s3_endpoint: str | None = None
+    s3_bucket: str
+    s3_prefix: str
+    aws_access_key_id: str
+    aws_secret_access_key: SecretStr
+    aws_region: str
+    archive_interval_seconds: PositiveFloat = 5.0

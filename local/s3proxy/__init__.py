@@ -1,0 +1,63 @@
+"""The embedded S3-compatible server of the local mode: s3proxy, which keeps every object as a plain file."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+# `filesystem-nio2` and not `filesystem-jclouds`: the project recommends it, and it refuses names that leave the bucket.
+_SETTINGS = """\
+s3proxy.endpoint=http://127.0.0.1:{port}
+s3proxy.authorization=aws-v2-or-v4
+s3proxy.identity={access_key}
+s3proxy.credential={secret_key}
+jclouds.provider=filesystem-nio2
+jclouds.filesystem.basedir={data}
+"""
+
+# Without this file logback writes every request at DEBUG.
+_LOGGING = """\
+<configuration>
+  <appender name="STDOUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%d %-5level %logger{20}: %msg%n</pattern></encoder>
+  </appender>
+  <logger name="org.gaul.s3proxy.Main" level="INFO"/>
+  <root level="WARN"><appender-ref ref="STDOUT"/></root>
+</configuration>
+"""
+
+# The last option only silences a warning about one of its libraries.
+_JVM_OPTIONS = ("-Xmx40m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--sun-misc-unsafe-memory-access=allow")
+
+
+def prepare(settings_dir: Path, data_dir: Path, bucket: str, port: int, access_key: str, secret_key: str) -> None:
+    """Writes s3proxy.conf and logback.xml and makes the bucket, which to this server is a directory.
+
+    The settings hold the secret key, so only the owner can read them.
+    """
+    settings_dir.mkdir(parents=True, exist_ok=True)
+    (data_dir / bucket).mkdir(parents=True, exist_ok=True)
+    # A bucket that others may read on disk is public to this server: requests without credentials would be answered.
+    (data_dir / bucket).chmod(0o700)
+    settings = _SETTINGS.format(port=port, access_key=access_key, secret_key=secret_key, data=data_dir.resolve())
+    path = settings_dir / "s3proxy.conf"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(settings)
+    (settings_dir / "logback.xml").write_text(_LOGGING)
+
+
+def command(java: Path, jars: Sequence[Path], settings_dir: Path) -> list[str]:
+    """The command that runs the server in the foreground.
+
+    `jars` in the order of local/jars/s3proxy.txt: with any other jackson-annotations before 2.21 it does not start.
+    """
+    return [
+        str(java),
+        *_JVM_OPTIONS,
+        f"-Dlogback.configurationFile={settings_dir / 'logback.xml'}",
+        "-cp",
+        os.pathsep.join(map(str, jars)),
+        "org.gaul.s3proxy.Main",
+        "--properties",
+        str(settings_dir / "s3proxy.conf"),
+    ]

@@ -1,0 +1,52 @@
+"""Runs mongodb_join.json and prints its rows as CSV: one row a transaction, sender and receiver by name.
+
+    MONGODB_URI=mongodb://127.0.0.1:27017 python queries/mongodb_join.py --limit 10
+
+The pipeline can be pasted into mongosh as it is: `db.transactions.aggregate(<the file>)`. It joins on `_id`, which in
+`users` is the user's id: that index is there in every MongoDB, and in the embedded one it is the only one.
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+
+PIPELINE = Path(__file__).with_suffix(".json")
+
+
+def rows(uri: str, database: str, limit: int | None) -> Iterator[dict[str, Any]]:
+    """The join's rows, or the first `limit` of them. A user who is not there yet leaves the name out."""
+    # The limit goes first: users are looked up for the transactions that are shown and for no others.
+    pipeline = ([{"$limit": limit}] if limit else []) + json.loads(PIPELINE.read_text())
+    with MongoClient(uri, serverSelectionTimeoutMS=5000) as client:
+        yield from client[database].transactions.aggregate(pipeline)
+
+
+def columns() -> list[str]:
+    """The names of the join's columns."""
+    return [name for name in json.loads(PIPELINE.read_text())[-1]["$project"] if name != "_id"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Fraudulent transactions with sender and receiver by name, from MongoDB."
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="show the first N transactions only")
+    limit = parser.parse_args().limit
+    if "MONGODB_URI" not in os.environ:
+        sys.exit("MONGODB_URI is not set: give it the server, such as mongodb://127.0.0.1:27017")
+    writer = csv.DictWriter(sys.stdout, columns())
+    writer.writeheader()
+    writer.writerows(
+        rows(os.environ["MONGODB_URI"], os.environ.get("MONGODB_DATABASE", "fraudulent_transactions_db"), limit)
+    )
+
+
+if __name__ == "__main__":
+    main()

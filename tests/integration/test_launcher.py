@@ -1,0 +1,107 @@
+"""The launcher as its users meet it: the running stack answers, and what goes wrong is said."""
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from contracts import topics
+from local.settings import HOST, ROOT
+from tests.support.stack import Stack, free_ports, processes_of, start_sh, wait_until
+
+
+def state(stack: Stack) -> dict:
+    return json.loads(stack.settings.folders.state.read_text())
+
+
+def test_status_of_a_running_stack(stack: Stack) -> None:
+    answer = stack.start_sh("--local", "--status")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "transactions-ingestor" in answer.stdout
+
+
+def test_second_start_is_refused(stack: Stack) -> None:
+    answer = stack.start_sh("--local")
+    assert answer.returncode == 1
+    assert "already running" in answer.stderr
+    assert stack.start_sh("--local", "--status").returncode == 0
+
+
+def test_a_killed_part_is_restarted(stack: Stack) -> None:
+    name = "fraud-validator-api"
+    before = state(stack)["parts"][name]
+    psutil.Process(before["pid"]).kill()
+
+    def restarted() -> bool:
+        now = state(stack)["parts"][name]
+        return now["phase"] == "ready" and now["pid"] not in (None, before["pid"])
+
+    wait_until(restarted, 30, f"{name} runs again")
+    assert f"{name} ended with exit code -9, restart in" in (stack.settings.folders.logs / "launcher.log").read_text()
+
+
+def test_topic_prints_records(stack: Stack) -> None:
+    process = subprocess.Popen(
+        ["bash", str(ROOT / "start.sh"), "--topic", topics.BANK_TRANSACTIONS, "--from-beginning"],
+        env={**os.environ, **stack.environment},
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert b"transaction_id" in process.stdout.readline() + process.stdout.readline() + process.stdout.readline()
+    process.terminate()
+    process.wait(10)
+
+
+def test_unknown_topic_names_the_known_ones(stack: Stack) -> None:
+    answer = stack.start_sh("--topic", "nosuch")
+    assert answer.returncode == 1
+    assert topics.USERS in answer.stderr
+
+
+def test_everything_listens_on_loopback_only(stack: Stack) -> None:
+    pids = {part["pid"] for part in state(stack)["parts"].values()}
+    for pid in pids:
+        for connection in psutil.Process(pid).net_connections("inet"):
+            if connection.status == psutil.CONN_LISTEN:
+                assert connection.laddr.ip in (HOST, "::ffff:127.0.0.1"), (pid, connection)
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> dict[str, str]:
+    return {**free_ports(), "LOCAL_DIR": str(tmp_path / "local")}
+
+
+def test_taken_port_is_named(stopped: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, int(stopped["MONGODB_PORT"])))
+        taken.listen()
+        answer = start_sh(stopped, "--local")
+    assert answer.returncode == 1
+    assert f"{stopped['MONGODB_PORT']} (MONGODB_PORT)" in answer.stderr
+    assert processes_of(Path(stopped["LOCAL_DIR"])) == []
+
+
+def test_half_set_cloud_group_is_named(stopped: dict[str, str]) -> None:
+    answer = start_sh({**stopped, "MY_MONGODB_USER": "me"}, "--local")
+    assert answer.returncode == 1
+    assert "MY_MONGODB_PASS, MY_MONGODB_CLUSTER not set" in answer.stderr
+
+
+def test_bad_port_is_named(stopped: dict[str, str]) -> None:
+    answer = start_sh({**stopped, "KAFKA_PORT": "high"}, "--local")
+    assert answer.returncode == 1
+    assert "KAFKA_PORT" in answer.stderr.upper()
+
+
+def test_commands_without_a_stack(stopped: dict[str, str]) -> None:
+    assert start_sh(stopped, "--local", "--status").returncode == 1
+    assert start_sh(stopped, "--local", "--stop").returncode == 0
+    assert start_sh(stopped, "--local", "--clean").returncode == 0
+    assert not Path(stopped["LOCAL_DIR"]).exists()
+    topic = start_sh(stopped, "--topic", topics.USERS)
+    assert topic.returncode == 1
+    assert "no broker answers" in topic.stderr

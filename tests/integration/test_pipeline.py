@@ -1,0 +1,148 @@
+"""The seeded set of transactions went through every stage exactly once, and only where it belongs."""
+
+import gzip
+import json
+from collections import Counter
+
+import boto3
+import pytest
+import requests
+from pymongo import MongoClient
+
+from contracts import topics
+from contracts.dead_letters import REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
+from contracts.models import TransactionResult, UserRow
+from local.parts import S3_BUCKET, S3_PREFIX
+from tests.support.expectation import COUNT, expectation
+from tests.support.stack import Stack, wait_until
+from tests.support.topics import Record, read_all
+
+DATABASE = "fraudulent_transactions_db"
+SECONDS = 180
+
+
+@pytest.fixture(scope="module")
+def settled(stack: Stack) -> Stack:
+    """The stack once everything that the seed foretells has arrived at the end of every leg."""
+    expected = expectation()
+    with MongoClient(stack.mongodb_uri) as client:
+        collection = client[DATABASE]["transactions"]
+        wait_until(lambda: collection.count_documents({}) >= len(expected.results), SECONDS, "all documents")
+    wait_until(lambda: len(objects(stack, topics.USERS)) >= 2 * len(expected.results), SECONDS, "all user rows in S3")
+    wait_until(
+        lambda: len(objects(stack, topics.FRAUDULENT_TRANSACTIONS_RESULT)) >= len(expected.results),
+        SECONDS,
+        "all rows in S3",
+    )
+    return stack
+
+
+def objects(stack: Stack, topic: str) -> list[bytes]:
+    """Every line of every object of a topic's folder."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=stack.s3_endpoint,
+        aws_access_key_id=stack.s3_access_key,
+        aws_secret_access_key=stack.s3_secret_key,
+        region_name="us-east-1",
+    )
+    lines = []
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=S3_BUCKET, Prefix=f"{S3_PREFIX}/{topic}/"):
+        for item in page.get("Contents", []):
+            body = client.get_object(Bucket=S3_BUCKET, Key=item["Key"])["Body"].read()
+            lines += gzip.decompress(body).splitlines()
+    return lines
+
+
+def ids(records: list[Record]) -> Counter[str]:
+    return Counter((record.key or b"").decode() for record in records)
+
+
+def test_every_message_is_routed_once(settled: Stack) -> None:
+    expected = expectation()
+    assert len(read_all(settled.kafka, topics.BANK_TRANSACTIONS)) == COUNT
+    assert ids(read_all(settled.kafka, topics.FRAUDULENT_TRANSACTIONS)) == Counter(list(expected.fraudulent))
+    assert ids(read_all(settled.kafka, topics.UNIDENTIFIED_TRANSACTIONS)) == Counter(list(expected.unidentified))
+
+
+def test_poison_is_a_dead_letter_with_its_reason_and_place(settled: Stack) -> None:
+    source = {(record.partition, record.offset): record for record in read_all(settled.kafka, topics.BANK_TRANSACTIONS)}
+    letters = read_all(settled.kafka, topics.BANK_TRANSACTIONS_DLQ)
+    places = set()
+    for letter in letters:
+        assert letter.headers[REASON]
+        assert letter.headers[SOURCE_TOPIC] == topics.BANK_TRANSACTIONS.encode()
+        place = int(letter.headers[SOURCE_PARTITION] or b""), int(letter.headers[SOURCE_OFFSET] or b"")
+        assert letter.value == source[place].value
+        places.add(place)
+    assert len(places) == len(letters) == expectation().poisoned
+    assert read_all(settled.kafka, topics.UNIDENTIFIED_TRANSACTIONS_DLQ) == []
+    assert read_all(settled.kafka, topics.MONGODB_SINK_DLQ) == []
+    assert read_all(settled.kafka, topics.S3_SINK_DLQ) == []
+
+
+def test_every_fraudulent_transaction_is_once_on_the_result_topic(settled: Stack) -> None:
+    expected = expectation()
+    records = read_all(settled.kafka, topics.FRAUDULENT_TRANSACTIONS_RESULT)
+    assert ids(records) == Counter(list(expected.results))
+    for record in records:
+        row = TransactionResult.model_validate_json(record.value or b"")
+        assert row.model_copy(update={"TRANSFER_DATE": ""}) == expected.results[row.TRANSACTION_ID].model_copy(
+            update={"TRANSFER_DATE": ""}
+        )
+
+
+def test_both_users_of_each_fraud_are_on_the_users_topic(settled: Stack) -> None:
+    expected = expectation()
+    records = read_all(settled.kafka, topics.USERS)
+    wanted: Counter[str] = Counter()
+    for result in expected.results.values():
+        wanted.update([result.SENDER_ID, result.RECEIVER_ID])
+    assert ids(records) == wanted
+    for record in records:
+        row = UserRow.model_validate_json(record.value or b"")
+        assert same_person(row, expected.users[row.ID])
+
+
+def same_person(one: UserRow, other: UserRow) -> bool:
+    """Equal but for the process that saw the person, since both may have."""
+    return one.model_dump(exclude={"SOURCE_PROCESS"}) == other.model_dump(exclude={"SOURCE_PROCESS"})
+
+
+def test_mongodb_holds_one_document_an_id(settled: Stack) -> None:
+    expected = expectation()
+    with MongoClient(settled.mongodb_uri) as client:
+        transactions = list(client[DATABASE]["transactions"].find())
+        users = list(client[DATABASE]["users"].find())
+    assert Counter(document["_id"] for document in transactions) == Counter(list(expected.results))
+    assert Counter(document["_id"] for document in users) == Counter(list(expected.users))
+    for document in transactions:
+        row = TransactionResult.model_validate(document)
+        assert row.AMOUNT == expected.results[document["_id"]].AMOUNT
+    for document in users:
+        assert same_person(UserRow.model_validate(document), expected.users[document["_id"]])
+
+
+def test_s3_holds_each_row_once(settled: Stack) -> None:
+    expected = expectation()
+    lines = objects(settled, topics.FRAUDULENT_TRANSACTIONS_RESULT)
+    assert Counter(json.loads(line)["TRANSACTION_ID"] for line in lines) == Counter(list(expected.results))
+    users = Counter(objects(settled, topics.USERS))
+    assert users == Counter(record.value for record in read_all(settled.kafka, topics.USERS))
+
+
+def test_honest_transactions_are_nowhere(settled: Stack) -> None:
+    honest = expectation().honest
+    assert honest
+    with MongoClient(settled.mongodb_uri) as client:
+        assert client[DATABASE]["transactions"].count_documents({"_id": {"$in": list(honest)}}) == 0
+    assert not honest & set(ids(read_all(settled.kafka, topics.FRAUDULENT_TRANSACTIONS_RESULT)))
+
+
+def test_connectors_run_and_show_no_credential(settled: Stack) -> None:
+    connectors = requests.get(f"{settled.connect_url}/connectors?expand=status&expand=info", timeout=10)
+    for connector in connectors.json().values():
+        states = [connector["status"]["connector"]["state"], *(task["state"] for task in connector["status"]["tasks"])]
+        assert set(states) == {"RUNNING"}
+    assert settled.s3_secret_key not in connectors.text
+    assert settled.mongodb_uri not in connectors.text

@@ -1,0 +1,277 @@
+"""What the stores do with rows that no service of this stack would write, with replays, and with credentials.
+
+Runs after test_pipeline.py, which expects topics without dead letters.
+"""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from confluent_kafka import Producer
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from contracts import topics
+from contracts.dead_letters import REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
+from contracts.models import TransactionResult, UserRow
+from local.connect_plugins import MONGODB_SINK
+from local.parts import S3_BUCKET, S3_PREFIX
+from local.settings import ROOT
+from queries.athena_join import fetch
+from tests.support.stack import Stack, wait_until
+from tests.support.topics import Record, read_all
+
+SECONDS = 60
+# Poison carries this where a social security number would be: it may be in topics and stores, and nowhere else.
+SSN = "987-65-4321"
+
+USERS = (topics.USERS, "users", UserRow)
+RESULTS = (topics.FRAUDULENT_TRANSACTIONS_RESULT, "transactions", TransactionResult)
+both = pytest.mark.parametrize(("topic", "collection", "model"), [USERS, RESULTS], ids=["users", "transactions"])
+
+
+@pytest.fixture(scope="module")
+def database(stack: Stack) -> Iterator[Database]:
+    with MongoClient(stack.mongodb_uri) as client:
+        yield client["fraudulent_transactions_db"]
+
+
+@pytest.fixture
+def run() -> str:
+    """What the ids of a test start with."""
+    return uuid.uuid4().hex
+
+
+def row(model: Any, id_: str, **other: Any) -> dict[str, Any]:
+    """A good row of a topic."""
+    fields = {name: f"{name} of {id_}" for name in model.model_fields}
+    fields[next(iter(model.model_fields))] = id_
+    return fields | ({"AMOUNT": 12.5} if model is TransactionResult else {"SSN": SSN}) | other
+
+
+def send(stack: Stack, topic: str, records: list[tuple[str | None, Any]]) -> None:
+    """Write records to one partition, in this order: bytes and None as they are, anything else as JSON."""
+    producer = Producer({"bootstrap.servers": stack.kafka, "enable.idempotence": True})
+    for key, value in records:
+        raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
+        producer.produce(topic, key=key, value=raw, partition=0)
+    assert producer.flush(30) == 0
+
+
+def lines(stack: Stack, topic: str, folder: Path) -> Counter[bytes]:
+    """How often each line is in the objects of a topic's folder."""
+    folder.mkdir(exist_ok=True)
+    files = fetch(s3_client(stack), S3_BUCKET, f"{S3_PREFIX}/{topic}", folder)
+    return Counter(line for file in files for line in gzip.decompress(Path(file).read_bytes()).splitlines())
+
+
+def s3_client(stack: Stack, **other: Any) -> Any:
+    credentials = {"aws_access_key_id": stack.s3_access_key, "aws_secret_access_key": stack.s3_secret_key}
+    return boto3.client("s3", endpoint_url=stack.s3_endpoint, region_name="us-east-1", **(credentials | other))
+
+
+def letters_of(stack: Stack, topic: str, run: str) -> dict[str, Record]:
+    """The dead letters of a test by their keys, or by what is in the value when there is no key."""
+    found = {}
+    for record in read_all(stack.kafka, topic):
+        if run.encode() in (record.key or record.value or b""):
+            name = record.key.decode().removeprefix(run) if record.key else "no key"
+            assert name not in found, f"{name} is there twice"
+            found[name] = record
+    return found
+
+
+@both
+def test_poison_is_refused_or_stripped_and_touches_nothing_else(
+    stack: Stack, database: Database, run: str, tmp_path: Path, topic: str, collection: str, model: Any
+) -> None:
+    first, last = f"{run}-first", f"{run}-last"
+    name = list(model.model_fields)[1]
+    refused_by_both: dict[str, Any] = {
+        "array": [row(model, "x")],
+        "string": "text",
+        "not json": f"not json {SSN}".encode(),
+        "not utf-8": b"\xff{}",
+        "empty": b"",
+        "tombstone": None,
+    }
+    # Objects, so S3 keeps them; a document has scalars only, because a name inside another can be one that BSON or
+    # MongoDB does not take, and then it stops the sink at that record.
+    refused_by_mongodb: dict[str, Any] = {
+        "nested": row(model, "x", **{name: {"$set": {"a\0b": 1}}}),
+        "list": row(model, "x", **{name: [1]}),
+    }
+    stripped: dict[str, Any] = {
+        "empty object": {},
+        "dollar name": {"$name": SSN},
+        "nul name": {"a\0b": SSN},
+        "own _id": row(model, "x", _id=first),
+        "own unknown": row(model, "x", **{"a.b": 1, "UNKNOWN": 1}),
+    }
+    keyed = {**refused_by_both, **refused_by_mongodb, **stripped}
+    no_key = row(model, run)
+    good = row(model, first)
+    send(stack, topic, [(first, good)])
+    wait_until(lambda: database[collection].find_one({"_id": first}) is not None, SECONDS, "the first row")
+
+    poison: list[tuple[str | None, Any]] = [(run + key, value) for key, value in keyed.items()]
+    send(stack, topic, [*poison, (None, no_key), (last, row(model, last))])
+    wait_until(lambda: database[collection].find_one({"_id": last}) is not None, SECONDS, "the row after the poison")
+
+    assert database[collection].find_one({"_id": first}) == {"_id": first, **good}
+    mine = {document["_id"]: document for document in database[collection].find({"_id": {"$regex": f"^{run}"}})}
+    assert set(mine) == {first, last, *(run + key for key in stripped)}
+    assert all(set(document) == {"_id", *model.model_fields} for document in mine.values())
+
+    letters = letters_of(stack, topics.MONGODB_SINK_DLQ, run)
+    assert set(letters) == {*refused_by_both, *refused_by_mongodb, "no key"}
+    for letter in letters.values():
+        assert letter.headers["__connect.errors.topic"] == topic.encode()
+        assert letter.headers["__connect.errors.partition"] == b"0"
+        assert letter.headers["__connect.errors.offset"]
+        assert letter.headers["__connect.errors.exception.message"]
+    assert letters["not json"].value == refused_by_both["not json"]
+
+    kept = [json.dumps(value).encode() for value in (good, *refused_by_mongodb.values(), *stripped.values(), no_key)]
+    wait_until(
+        lambda: lines(stack, topic, tmp_path / uuid.uuid4().hex)[json.dumps(row(model, last)).encode()] == 1,
+        SECONDS,
+        "the last row in S3",
+    )
+    found = lines(stack, topic, tmp_path / "objects")
+    assert {line: found[line] for line in kept if run.encode() in line} == {
+        line: 1 for line in kept if run.encode() in line
+    }
+    archive_letters = letters_of(stack, topics.S3_SINK_DLQ, run)
+    assert set(archive_letters) == set(refused_by_both)
+    for letter in archive_letters.values():
+        assert letter.headers[REASON]
+        assert letter.headers[SOURCE_TOPIC] == topic.encode()
+        assert letter.headers[SOURCE_PARTITION] == b"0"
+        assert letter.headers[SOURCE_OFFSET]
+
+    for status in statuses(stack):
+        assert {part["state"] for part in (status["connector"], *status["tasks"])} == {"RUNNING"}
+
+
+def statuses(stack: Stack) -> list[dict[str, Any]]:
+    answer = requests.get(f"{stack.connect_url}/connectors?expand=status", timeout=10).json()
+    return [connector["status"] for connector in answer.values()]
+
+
+@both
+def test_replays_keep_one_document_and_the_newest_row(
+    stack: Stack, database: Database, run: str, tmp_path: Path, topic: str, collection: str, model: Any
+) -> None:
+    versions = [row(model, run, SOURCE_PROCESS=f"version {number}") for number in range(5)]
+    send(stack, topic, [(run, version) for version in versions for _ in range(2)])
+
+    def newest() -> bool:
+        document = database[collection].find_one({"_id": run})
+        return document is not None and document["SOURCE_PROCESS"] == "version 4"
+
+    wait_until(newest, SECONDS, "the newest version")
+    assert database[collection].count_documents({"_id": run}) == 1
+    # S3 keeps what was written, each of it once.
+    expected = {json.dumps(version).encode(): 2 for version in versions}
+
+    def written() -> bool:
+        found = lines(stack, topic, tmp_path / uuid.uuid4().hex)
+        return {line: found[line] for line in expected} == expected
+
+    wait_until(written, SECONDS, "every row in S3 as often as it was sent")
+
+
+def test_connect_shows_no_credential(stack: Stack) -> None:
+    def get(path: str) -> Any:
+        answer = requests.get(f"{stack.connect_url}{path}", timeout=10)
+        answers.append(answer.text)
+        return answer.json()
+
+    answers: list[str] = []
+    names = get("/connectors")
+    assert {"mongodb-transactions", "mongodb-users"} <= set(names)
+    get("/connectors?expand=info&expand=status")
+    for name in names:
+        for path in ("", "/config", "/status", "/tasks"):
+            get(f"/connectors/{name}{path}")
+    config = get("/connectors/mongodb-users/config")
+    assert config["connection.uri"] == "${env:MONGODB_URI}"
+    validated = requests.put(
+        f"{stack.connect_url}/connector-plugins/{MONGODB_SINK}/config/validate", json=config, timeout=30
+    )
+    assert validated.json()["error_count"] == 0
+    for text in (*answers, validated.text):
+        assert stack.mongodb_uri not in text
+        assert stack.s3_secret_key not in text
+
+
+def test_no_log_has_a_credential_or_personal_data(stack: Stack) -> None:
+    logs = [path for path in stack.settings.folders.logs.rglob("*") if path.is_file()]
+    assert logs
+    for path in logs:
+        text = path.read_text(errors="replace")
+        assert stack.s3_secret_key not in text, path.name
+        assert SSN not in text, path.name
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"aws_secret_access_key": "wrong"},
+        {"aws_access_key_id": "nobody"},
+        {"config": Config(signature_version=UNSIGNED)},
+    ],
+    ids=["wrong secret", "wrong key", "anonymous"],
+)
+def test_s3_refuses_whoever_has_no_credentials(stack: Stack, other: dict[str, Any]) -> None:
+    with pytest.raises(ClientError, match="AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId"):
+        s3_client(stack, **other).list_objects_v2(Bucket=S3_BUCKET)
+
+
+@pytest.mark.parametrize("command", [["bash", "init/init_kconnect.sh"], [sys.executable, "init/init_mongodb.py"]])
+def test_the_init_steps_can_run_again(stack: Stack, command: list[str]) -> None:
+    environment = {"KCONNECT_URL": stack.connect_url, "MONGODB_URI": stack.mongodb_uri}
+    result = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_indexes_are_there(stack: Stack, database: Database) -> None:
+    assert "ID_1" in database["users"].index_information()
+    assert {"TRANSACTION_ID_1", "SENDER_ID_1", "RECEIVER_ID_1"} <= set(database["transactions"].index_information())
+
+
+@pytest.mark.parametrize("query", ["mongodb_join.py", "athena_join.py"])
+def test_the_queries_run(stack: Stack, query: str) -> None:
+    environment = {
+        "MONGODB_URI": stack.mongodb_uri,
+        "S3_ENDPOINT": stack.s3_endpoint,
+        "AWS_ACCESS_KEY_ID": stack.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": stack.s3_secret_key,
+    }
+    result = subprocess.run(
+        [sys.executable, f"queries/{query}", "--limit", "1"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 2

@@ -1,0 +1,159 @@
+"""Real parts for the integration tests: a broker alone, or the whole local stack, on free ports and in folders of their own."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import broker, jars
+from local.checks import broker_ready
+from local.settings import HOST, ROOT, Folders, MongoTarget, Ports, S3Target, Settings, load
+
+START_SECONDS = 600  # the first start on a machine fetches the jars
+PORTS = tuple(Ports.model_fields)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running local stack, and the environment that start.sh needs to find it again."""
+
+    settings: Settings
+    environment: Mapping[str, str]
+
+    @property
+    def kafka(self) -> str:
+        return self.settings.bootstrap
+
+    @property
+    def connect_url(self) -> str:
+        return self.settings.connect_url
+
+    @property
+    def ksqldb_url(self) -> str:
+        return self.settings.ksqldb_url
+
+    @property
+    def validator_url(self) -> str:
+        return self.settings.validator_url
+
+    @property
+    def mongodb_uri(self) -> str:
+        return self.settings.mongodb.uri
+
+    @property
+    def s3_endpoint(self) -> str:
+        assert self.settings.s3.endpoint
+        return self.settings.s3.endpoint
+
+    @property
+    def s3_access_key(self) -> str:
+        return self.settings.s3.access_key_id
+
+    @property
+    def s3_secret_key(self) -> str:
+        return self.settings.s3.secret_access_key
+
+    def start_sh(self, *arguments: str, timeout: float = START_SECONDS) -> subprocess.CompletedProcess[str]:
+        """Run start.sh as a user would."""
+        return start_sh(self.environment, *arguments, timeout=timeout)
+
+
+def free_ports() -> dict[str, str]:
+    """A free port for every part, as environment variables."""
+    sockets = [socket.socket() for _ in PORTS]
+    for one in sockets:
+        one.bind((HOST, 0))
+    ports = {name.upper(): str(one.getsockname()[1]) for name, one in zip(PORTS, sockets, strict=True)}
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def start_sh(
+    environment: Mapping[str, str], *arguments: str, timeout: float = START_SECONDS
+) -> subprocess.CompletedProcess[str]:
+    """Run start.sh with these variables on top of the process's own."""
+    return subprocess.run(
+        ["bash", str(ROOT / "start.sh"), *arguments],
+        check=False,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+@contextmanager
+def running_stack(folder: Path, environment: Mapping[str, str]) -> Iterator[Stack]:
+    """The whole stack by `./start.sh --local --detach`; afterwards it is stopped, and nothing may be left of it."""
+    variables = {**free_ports(), **environment, "LOCAL_DIR": str(folder)}
+    started = start_sh(variables, "--local", "--detach")
+    assert started.returncode == 0, started.stdout + started.stderr
+    try:
+        with _environment(variables):
+            settings = load()
+        yield Stack(settings, variables)
+    finally:
+        stopped = start_sh(variables, "--local", "--stop")
+        assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    assert processes_of(folder) == []
+
+
+def processes_of(folder: Path) -> list[str]:
+    """The command lines of all processes that were started with this folder as LOCAL_DIR."""
+    marker = f"LOCAL_DIR={folder}\0".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker in (process / "environ").read_bytes() and process.name != str(os.getpid()):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+@contextmanager
+def running_broker(folder: Path) -> Iterator[str]:
+    """A broker alone; gives its address."""
+    ports = free_ports()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "realtime-fraud-detection"
+    settings = Settings(
+        Ports(kafka_port=int(ports["KAFKA_PORT"]), kafka_controller_port=int(ports["KAFKA_CONTROLLER_PORT"])),
+        Folders(folder, cache),
+        MongoTarget("", embedded=True),
+        S3Target("", "", "", ""),
+    )
+    jars.fetch(jars.read_list("kafka"), cache, lambda done, wanted: None)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "kafka.log").open("wb") as log:
+        process = subprocess.Popen(broker.command(settings), stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_until(broker_ready(settings.bootstrap), 60, "the broker answers")
+        yield settings.bootstrap
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Ask until it holds; fails with what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.2)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,103 @@
+"""The mapping rules and the models' gate."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from contracts.dead_letters import REASON, SOURCE_OFFSET, dead_letter_headers, reason_of
+from contracts.kafka import SettingsError, bootstrap_server, client_config
+from contracts.mapping import to_result, to_user_rows, to_validation_request
+from contracts.models import Transaction, User, UserRow
+from tests.support.samples import raw, transaction
+
+
+def test_result_row() -> None:
+    row = to_result(transaction(evaluation="unidentified"), "fraudulent", "kafka-streams")
+    assert json.loads(row.model_dump_json()) == {
+        "TRANSACTION_ID": "t1",
+        "SENDER_BANK_ACCOUNT": "GB01",
+        "SENDER_ID": "u1",
+        "RECEIVER_BANK_ACCOUNT": "GB02",
+        "RECEIVER_ID": "u2",
+        "AMOUNT": 100.5,
+        "STATUS": "completed",
+        "EVALUATION": "fraudulent",
+        "TRANSFER_DATE": "2026-11-24T05:00:00",
+        "SENDER_BANK": "Bank A",
+        "SOURCE_PROCESS": "kafka-streams",
+    }
+
+
+@pytest.mark.parametrize(("amount", "expected"), [(0, 0.0), (42, 42.0), ("12.50", 12.5), (-5.25, -5.25), (1e7, 1e7)])
+def test_amounts(amount: object, expected: float) -> None:
+    row = to_result(transaction(amount=amount), "fraudulent", "ksql")
+    assert expected == row.AMOUNT
+    assert isinstance(row.AMOUNT, float)
+
+
+def test_user_rows_are_the_sender_and_the_receiver() -> None:
+    sender, receiver = to_user_rows(transaction(), "ksql")
+    assert (sender.ID, receiver.ID) == ("u1", "u2")
+    assert sender.SSN == "123-45-6781"
+    assert {row.SOURCE_PROCESS for row in (sender, receiver)} == {"ksql"}
+
+
+def test_a_user_row_has_the_user_s_fields_in_upper_case() -> None:
+    assert set(UserRow.model_fields) == {name.upper() for name in User.model_fields} | {"SOURCE_PROCESS"}
+
+
+def test_validation_request_carries_the_receiver_as_a_json_string() -> None:
+    request = to_validation_request(transaction())
+    assert json.loads(request.receiver_details) == raw()["receiver_details"]
+    assert set(request.model_dump()) == {
+        "transaction_id", "sender_bank_account", "receiver_details", "sender_bank", "amount",
+    }  # fmt: skip
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.dictionaries(st.text(), inner))
+)
+def test_unknown_fields_are_dropped(extra: object) -> None:
+    assert Transaction.model_validate(raw(extra=extra)) == transaction()
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"transaction_id": ""}, "transaction_id"),
+        ({"sender_details": {**raw()["sender_details"], "id": ""}}, "sender_details.id"),
+        ({"amount": float("inf")}, "amount"),
+        ({"status": None}, "status"),
+    ],
+)
+def test_what_is_refused_is_named_without_its_value(changes: dict[str, object], field: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        transaction(**changes)
+    reason = reason_of(caught.value)
+    assert reason.startswith(f"{field}: ")
+    assert "Name 1" not in reason
+
+
+def test_a_letter_that_dies_again_carries_the_newest_reason_once() -> None:
+    first = dead_letter_headers([("trace", b"x"), ("trace", None)], "no", "topic", 1, 2, "service")
+    second = dead_letter_headers(first, "still no", "topic", 1, 7, "service")
+    assert second[:2] == [("trace", b"x"), ("trace", None)]
+    assert [value for name, value in second if name == REASON] == [b"still no"]
+    assert [value for name, value in second if name == SOURCE_OFFSET] == [b"7"]
+
+
+def test_missing_bootstrap_server_is_named() -> None:
+    with pytest.raises(SettingsError, match="KAFKA_BOOTSTRAP_SERVER is not set"):
+        bootstrap_server({})
+
+
+def test_security_settings_reach_the_clients() -> None:
+    environ = {"KAFKA_BOOTSTRAP_SERVER": "b:9092", "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "me"}
+    assert client_config(environ) == {
+        "bootstrap.servers": "b:9092",
+        "security.protocol": "SASL_SSL",
+        "sasl.username": "me",
+    }

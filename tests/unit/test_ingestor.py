@@ -1,0 +1,202 @@
+"""The routing rule and the loop around it."""
+
+import json
+from collections.abc import Sequence
+from threading import Event
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bank.poison import KINDS
+from contracts import topics
+from contracts.dead_letters import REASON, SOURCE_OFFSET
+from ingestor.loop import ingest
+from ingestor.routing import MAX_TRANSACTION_BYTES, Refused, Routed, route
+from tests.support.samples import raw, transaction
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "topic"),
+    [("fraudulent", topics.FRAUDULENT_TRANSACTIONS), ("unidentified", topics.UNIDENTIFIED_TRANSACTIONS)],
+)
+def test_the_evaluation_decides_the_topic(evaluation: str, topic: str) -> None:
+    routed = route(json.dumps(raw(evaluation=evaluation)).encode())
+    assert isinstance(routed, Routed)
+    assert (routed.topic, routed.key) == (topic, "t1")
+    assert json.loads(routed.value) == raw(evaluation=evaluation)
+
+
+def test_the_value_has_one_form() -> None:
+    routed = route(json.dumps(raw(amount="12.50", extra={"a": 1}, status="naïve")).encode())
+    assert isinstance(routed, Routed)
+    assert json.loads(routed.value) == raw(amount=12.5, status="naïve")
+    assert "naïve".encode() in routed.value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_poison_is_refused(kind: str) -> None:
+    assert isinstance(route(KINDS[kind](raw())), Refused)
+
+
+def test_unknown_evaluation_is_refused_with_the_known_ones() -> None:
+    refused = route(json.dumps(raw(evaluation="honest")).encode())
+    assert refused == Refused("evaluation: is none of fraudulent, unidentified")
+
+
+def test_a_tombstone_and_a_huge_value_are_refused() -> None:
+    assert route(None) == Refused("value: is empty")
+    refused = route(json.dumps(raw(status="x" * MAX_TRANSACTION_BYTES)).encode())
+    assert isinstance(refused, Refused)
+    assert "bytes" in refused.reason
+
+
+@given(st.binary() | st.text().map(str.encode) | st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*raw()]) | st.text(), inner),
+).map(lambda value: json.dumps(value).encode()))  # fmt: skip
+def test_any_bytes_are_routed_or_refused(value: bytes) -> None:
+    outcome = route(value)
+    assert isinstance(outcome, Refused | Routed)
+    if isinstance(outcome, Refused):
+        assert outcome.reason
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53))
+def test_every_finite_amount_passes(amount: float) -> None:
+    routed = route(json.dumps(raw(amount=amount)).encode())
+    assert isinstance(routed, Routed)
+    assert json.loads(routed.value)["amount"] == amount
+
+
+class FakeMessage:
+    """A record of partition 0."""
+
+    def __init__(self, offset: int, value: bytes | None) -> None:
+        self._offset, self._value = offset, value
+
+    def error(self) -> None: ...
+    def value(self) -> bytes | None:
+        return self._value
+
+    def key(self) -> bytes:
+        return b"key"
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        return [("trace", b"1")]
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 1700000000000
+
+    def topic(self) -> str:
+        return topics.BANK_TRANSACTIONS
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self._offset
+
+
+class FakeConsumer:
+    """Gives its batches, then asks the loop to stop."""
+
+    def __init__(self, batches: Sequence[list[FakeMessage]], stopping: Event) -> None:
+        self._batches, self._stopping = list(batches), stopping
+        self.rewound_to: list[int] = []
+
+    def subscribe(self, _: list[str]) -> None: ...
+    def consume(self, _count: int, _seconds: float) -> list[FakeMessage]:
+        if len(self._batches) == 1:
+            self._stopping.set()
+        return self._batches.pop(0)
+
+    def consumer_group_metadata(self) -> str:
+        return "group"
+
+    def assignment(self) -> list[Any]:
+        return []
+
+    def committed(self, partitions: list[Any], timeout: float) -> list[Any]:
+        self.rewound_to.append(len(partitions))
+        return []
+
+
+class FakeProducer:
+    """Keeps what a commit would make visible; fails the first commit with an error if it is given one."""
+
+    def __init__(self, error: KafkaError | None = None) -> None:
+        self.committed: list[tuple[Any, ...]] = []
+        self.offsets: list[int] = []
+        self.aborted = 0
+        self._open: list[tuple[Any, ...]] = []
+        self._positions: list[int] = []
+        self._error = error
+
+    def init_transactions(self) -> None: ...
+    def begin_transaction(self) -> None:
+        self._open, self._positions = [], []
+
+    def produce(self, topic: str, value: Any, key: Any, timestamp: int, headers: Any) -> None:
+        self._open.append((topic, key, value, timestamp, headers))
+
+    def send_offsets_to_transaction(self, positions: list[Any], _group: Any, _seconds: float) -> None:
+        self._positions = [position.offset for position in positions]
+
+    def commit_transaction(self, _seconds: float) -> None:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise KafkaException(error)
+        self.committed += self._open
+        self.offsets += self._positions
+
+    def abort_transaction(self, _seconds: float) -> None:
+        self.aborted += 1
+
+
+def run(producer: FakeProducer, *batches: list[FakeMessage]) -> FakeConsumer:
+    stopping = Event()
+    consumer = FakeConsumer(batches, stopping)
+    ingest(consumer, producer, stopping)  # type: ignore[arg-type]
+    return consumer
+
+
+GOOD, BAD = FakeMessage(5, json.dumps(raw()).encode()), FakeMessage(6, b"not json")
+
+
+def test_a_batch_and_its_offsets_are_one_transaction() -> None:
+    producer = FakeProducer()
+    run(producer, [GOOD, BAD], [])
+    assert [record[0] for record in producer.committed] == [
+        topics.FRAUDULENT_TRANSACTIONS,
+        topics.BANK_TRANSACTIONS_DLQ,
+    ]
+    assert producer.committed[0][1:] == (
+        "t1", transaction().model_dump_json().encode(), 1700000000000, [("trace", b"1")],
+    )  # fmt: skip
+    letter = dict(producer.committed[1][4])
+    assert letter["trace"] == b"1"
+    assert letter[SOURCE_OFFSET] == b"6"
+    assert b"JSON" in letter[REASON]
+    assert producer.offsets == [7]
+
+
+def test_a_retriable_failure_is_tried_again() -> None:
+    producer = FakeProducer(KafkaError(KafkaError._TIMED_OUT, "slow", retriable=True))
+    run(producer, [GOOD], [])
+    assert (len(producer.committed), producer.aborted) == (1, 0)
+
+
+def test_an_abortable_failure_aborts_and_reads_again() -> None:
+    producer = FakeProducer(KafkaError(KafkaError.ILLEGAL_GENERATION, "moved", txn_requires_abort=True))
+    consumer = run(producer, [GOOD], [])
+    assert (producer.committed, producer.offsets, producer.aborted) == ([], [], 1)
+    assert consumer.rewound_to == [0]
+
+
+def test_a_fatal_failure_ends_the_service() -> None:
+    producer = FakeProducer(KafkaError(KafkaError._FENCED, "fenced", fatal=True))
+    with pytest.raises(KafkaException):
+        run(producer, [GOOD], [])

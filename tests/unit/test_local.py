@@ -1,0 +1,174 @@
+"""The launcher's own logic: settings, the supervisor with small processes, jar lists, the state file."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+
+import psutil
+import pytest
+
+from contracts.kafka import SettingsError
+from local import jars, state, supervisor
+from local.meter import Counts
+from local.parts import Node
+from local.settings import AWS_GROUP, MONGODB_GROUP, Folders, MongoTarget, Ports, S3Target, Settings, cloud_group
+from local.supervisor import Phase, StartFailed, Supervisor, stop_processes
+from local.view import addresses
+
+
+def test_cloud_group_is_all_or_nothing() -> None:
+    full = dict.fromkeys(MONGODB_GROUP, "x")
+    assert cloud_group(MONGODB_GROUP, {}) is None
+    assert cloud_group(MONGODB_GROUP, full) == ("x", "x", "x")
+    with pytest.raises(
+        SettingsError, match="MY_AWS_SECRET_ACCESS_KEY, MY_AWS_REGION not set, while MY_AWS_ACCESS_KEY_ID is"
+    ):
+        cloud_group(AWS_GROUP, {"MY_AWS_ACCESS_KEY_ID": "x"})
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in jars.LISTS.glob("*.txt")))
+def test_jar_lists_are_pinned_by_checksum(name: str) -> None:
+    listed = jars.read_list(name)
+    assert listed
+    assert len(set(listed)) == len(listed)
+    for jar in listed:
+        assert re.fullmatch("[0-9a-f]{64}", jar.sha256)
+
+
+def test_a_cached_jar_is_not_fetched_again(tmp_path: Path) -> None:
+    jar = jars.Jar("g", "a", "1", "", "0" * 64)
+    path = jars.path_of(jar, tmp_path)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    jars.fetch([jar], tmp_path, lambda done, wanted: pytest.fail("nothing is missing"))
+
+
+def settings(folder: Path) -> Settings:
+    return Settings(
+        Ports(),
+        Folders(folder, folder / "cache"),
+        MongoTarget("mongodb+srv://me:secret@cluster", embedded=False),
+        S3Target(None, "key", "hidden", "eu-west-1"),
+    )
+
+
+def test_addresses_show_no_credential(tmp_path: Path) -> None:
+    shown = addresses(settings(tmp_path))
+    assert "secret" not in shown
+    assert "hidden" not in shown
+
+
+PYTHON = sys.executable
+SLEEP = [PYTHON, "-c", "import time; time.sleep(60)"]
+
+
+def part(
+    name: str, command: list[str] = SLEEP, after: tuple[str, ...] = (), ready: Callable[[], bool] = lambda: True
+) -> Node:
+    return Node(name, command, after=after, ready=ready)
+
+
+class Running:
+    """A supervisor in a thread."""
+
+    def __init__(self, nodes: list[Node], folder: Path) -> None:
+        self.said: list[str] = []
+        self.supervisor = Supervisor(nodes, folder, self.said.append)
+        self._stopping, self.error = Event(), None
+        self._thread = Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.supervisor.run(self._stopping, lambda: None)
+        except StartFailed as error:
+            self.error = error
+
+    def until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+        self.supervisor.stop()
+
+
+def test_nodes_start_when_those_before_them_are_ready(tmp_path: Path) -> None:
+    gate = Event()
+    running = Running(
+        [
+            part("second", after=("step",)),
+            Node("step", [PYTHON, "-c", "pass"], after=("first",)),
+            part("first", ready=gate.is_set),
+        ],
+        tmp_path,
+    )
+    running.until(lambda: running.supervisor.runs["first"].phase is Phase.STARTING)
+    assert running.supervisor.runs["step"].phase is Phase.WAITING
+    gate.set()
+    running.until(lambda: running.supervisor.all_ready)
+    names = [line.split()[0] for line in running.said]
+    assert names == ["first", "step", "second", "everything"]
+    pids = [run.process.pid for run in running.supervisor.runs.values() if run.process]
+    running.stop()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_a_part_that_dies_is_restarted_with_back_off(tmp_path: Path) -> None:
+    running = Running([part("crasher", [PYTHON, "-c", "import time; time.sleep(0.4); raise SystemExit(3)"])], tmp_path)
+    running.until(lambda: running.supervisor.runs["crasher"].restarts == 2)
+    running.stop()
+    assert any(line.startswith("crasher ended with exit code 3, restart in 1 s") for line in running.said)
+    assert any("restart in 2 s" in line for line in running.said)
+
+
+def test_a_step_that_fails_ends_the_start_with_its_last_words(tmp_path: Path) -> None:
+    running = Running([Node("step", [PYTHON, "-c", "raise SystemExit('no such thing')"])], tmp_path)
+    running.until(lambda: running.error)
+    running.stop()
+    assert "step ended with exit code 1" in str(running.error)
+    assert "no such thing" in str(running.error)
+
+
+def test_a_part_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.5)
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('ready', 'w'); time.sleep(60)"
+    ready = tmp_path / "ready"
+    node = part("stubborn", [PYTHON, "-c", code.replace("'ready'", repr(str(ready)))], ready=ready.exists)
+    running = Running([node], tmp_path)
+    running.until(lambda: running.supervisor.all_ready)
+    running.stop()
+    assert any("was killed" in line for line in running.said)
+
+
+def test_leftovers_are_ended_and_reused_pids_spared() -> None:
+    one, two = (subprocess.Popen(SLEEP) for _ in range(2))
+    try:
+        assert stop_processes({one.pid: psutil.Process(one.pid).create_time(), two.pid: 1.0}) == 1
+        assert not psutil.pid_exists(one.pid)
+        assert two.poll() is None
+    finally:
+        two.kill()
+        two.wait()
+
+
+def test_the_state_tells_whether_its_launcher_lives(tmp_path: Path) -> None:
+    running = Running([part("one")], tmp_path)
+    running.until(lambda: running.supervisor.all_ready)
+    file = tmp_path / "state.json"
+    assert state.read(file) is None
+    state.write(state.snapshot(running.supervisor, settings(tmp_path), Counts()), file)
+    running.stop()
+    current = state.read(file)
+    assert current is not None
+    assert state.alive(current["launcher"])
+    assert not state.alive(current["parts"]["one"])
+    assert "hidden" not in json.dumps(current)

@@ -1,0 +1,255 @@
+"""The processor's rules, its sink, and its validator client against a real HTTP server."""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from quixstreams.sinks import SinkBackpressureError
+
+from contracts import topics
+from contracts.dead_letters import REASON, SOURCE_OFFSET
+from contracts.mapping import to_validation_request
+from processor.rules import Unreadable, outputs, parse
+from processor.sink import ValidatingSink
+from processor.validator import Outage, Outcome, Refusal, ValidatorClient, Verdict, judge
+from tests.support.samples import raw, transaction
+
+
+def test_honest_transactions_yield_nothing() -> None:
+    assert outputs(transaction(), Verdict(False)) == []
+
+
+def test_fraudulent_transactions_yield_a_row_and_two_users() -> None:
+    rows = outputs(transaction(evaluation="unidentified"), Verdict(True))
+    assert [(row.topic, row.key) for row in rows] == [
+        (topics.FRAUDULENT_TRANSACTIONS_RESULT, "t1"),
+        (topics.USERS, "u1"),
+        (topics.USERS, "u2"),
+    ]
+    value = json.loads(rows[0].value)
+    assert (value["EVALUATION"], value["SOURCE_PROCESS"]) == ("fraudulent", "kafka-streams")
+
+
+@pytest.mark.parametrize("value", [None, b"", b"[]", b"{", b'{"transaction_id": "t1"}'])
+def test_what_is_no_transaction_is_unreadable(value: bytes | None) -> None:
+    assert isinstance(parse(value), Unreadable)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (200, b'{"is_fraudulent_transaction": true}', Verdict),
+        (200, b'{"is_fraudulent_transaction": false, "more": 1}', Verdict),
+        (200, b"<html>", Outage),
+        (200, b"{}", Outage),
+        (200, b'{"is_fraudulent_transaction": "perhaps"}', Outage),
+        (404, b"", Refusal),
+        (422, b"", Refusal),
+        (408, b"", Outage),
+        (429, b"", Outage),
+        (500, b"", Outage),
+        (503, b"", Outage),
+    ],
+)
+def test_what_an_answer_means(status: int, body: bytes, kind: type) -> None:
+    assert isinstance(judge(status, body), kind)
+
+
+class FakeValidator:
+    """Answers by transaction id, once `answer` is called."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._open: dict[str, Future[Outcome]] = {}
+
+    def submit(self, body: bytes) -> "Future[Outcome]":
+        transaction_id = json.loads(body)["transaction_id"]
+        self.asked.append(transaction_id)
+        return self._open.setdefault(transaction_id, Future())
+
+    def answer(self, transaction_id: str, outcome: Outcome) -> None:
+        self._open.pop(transaction_id).set_result(outcome)
+
+
+class FakeProducer:
+    def __init__(self) -> None:
+        self.produced: list[tuple[str, dict[str, Any]]] = []
+
+    def produce(self, topic: str, **record: Any) -> None:
+        self.produced.append((topic, record))
+
+
+def add(sink: ValidatingSink, offset: int, value: bytes | None = None) -> None:
+    body = value or json.dumps(raw(transaction_id=f"t{offset}", evaluation="unidentified")).encode()
+    sink.add(body, b"key", 1700000000000, [("trace", b"1")], topics.UNIDENTIFIED_TRANSACTIONS, 0, offset)
+
+
+@pytest.fixture
+def parts() -> tuple[ValidatingSink, FakeValidator, FakeProducer]:
+    validator, producer = FakeValidator(), FakeProducer()
+    return ValidatingSink(validator, producer), validator, producer
+
+
+Parts = tuple[ValidatingSink, FakeValidator, FakeProducer]
+
+
+def test_calls_start_at_once_and_results_keep_the_order(parts: Parts) -> None:
+    sink, validator, producer = parts
+    for offset in (1, 2, 3):
+        add(sink, offset)
+    assert validator.asked == ["t1", "t2", "t3"]
+    assert producer.produced == []
+    validator.answer("t3", Verdict(True))
+    validator.answer("t2", Verdict(False))
+    validator.answer("t1", Verdict(True))
+    sink.flush()
+    results = [record["key"] for topic, record in producer.produced if topic == topics.FRAUDULENT_TRANSACTIONS_RESULT]
+    assert results == ["t1", "t3"]
+    assert {record["timestamp"] for _, record in producer.produced} == {1700000000000}
+
+
+def test_a_refusal_and_an_unreadable_value_are_dead_letters(parts: Parts) -> None:
+    sink, validator, producer = parts
+    add(sink, 1)
+    add(sink, 2, b"not json")
+    validator.answer("t1", Refusal("HTTP 422"))
+    sink.flush()
+    assert [topic for topic, _ in producer.produced] == [topics.UNIDENTIFIED_TRANSACTIONS_DLQ] * 2
+    headers = [dict(record["headers"]) for _, record in producer.produced]
+    assert headers[0][REASON] == b"HTTP 422"
+    assert headers[1][SOURCE_OFFSET] == b"2"
+    assert producer.produced[1][1]["value"] == b"not json"
+
+
+def test_an_outage_writes_nothing_and_asks_for_the_records_again(parts: Parts) -> None:
+    sink, validator, producer = parts
+    add(sink, 1)
+    add(sink, 2)
+    validator.answer("t1", Verdict(True))
+    validator.answer("t2", Outage("down"))
+    add(sink, 3)
+    assert validator.asked == ["t1", "t2"]  # a validator that is down is not asked on
+    with pytest.raises(SinkBackpressureError):
+        sink.flush()
+    assert producer.produced == []
+    for offset in (1, 2, 3):
+        add(sink, offset)
+        validator.answer(f"t{offset}", Verdict(True))
+    sink.flush()
+    assert len(producer.produced) == 9
+
+
+def test_a_record_that_was_not_asked_about_is_never_committed(parts: Parts) -> None:
+    """Even when the outage is only noted after its checkpoint was given up."""
+    sink, _, producer = parts
+    sink._outage = Outage("noted late")
+    add(sink, 1)
+    with pytest.raises(SinkBackpressureError):
+        sink.flush()
+    assert producer.produced == []
+
+
+class Server(ThreadingHTTPServer):
+    """Answers each call with the next of `answers`, the last one for ever; keeps how many calls were open at once."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: list[tuple[int, bytes]] = []
+        self.calls = self.open = self.most_open = 0
+        self.lock, self.go_on = threading.Lock(), threading.Event()
+        self.go_on.set()
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        with self.server.lock:
+            self.server.calls += 1
+            self.server.open += 1
+            self.server.most_open = max(self.server.most_open, self.server.open)
+            status, body = self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
+        self.server.go_on.wait(5)
+        with self.server.lock:
+            self.server.open -= 1
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+BODY = to_validation_request(transaction()).model_dump_json().encode()
+YES = (200, b'{"is_fraudulent_transaction": true}')
+
+
+def client(server: Server, max_in_flight: int = 8, timeout: float = 2.0) -> ValidatorClient:
+    return ValidatorClient(f"http://127.0.0.1:{server.server_port}/", max_in_flight, timeout)
+
+
+def test_client_gets_a_verdict(server: Server) -> None:
+    server.answers = [YES]
+    validator = client(server)
+    assert validator.submit(BODY).result(5) == Verdict(True)
+    validator.close()
+
+
+def test_client_tries_again(server: Server) -> None:
+    server.answers = [(500, b""), (200, b"rubbish"), YES]
+    assert client(server).submit(BODY).result(10) == Verdict(True)
+    assert server.calls == 3
+
+
+def test_client_gives_up_after_its_tries(server: Server) -> None:
+    server.answers = [(500, b"")]
+    assert isinstance(client(server).submit(BODY).result(10), Outage)
+    assert server.calls == 3
+
+
+def test_client_does_not_repeat_a_refused_call(server: Server) -> None:
+    server.answers = [(422, b"")]
+    assert isinstance(client(server).submit(BODY).result(5), Refusal)
+    assert server.calls == 1
+
+
+def test_client_calls_are_concurrent_and_bounded(server: Server) -> None:
+    server.answers = [YES]
+    server.go_on.clear()
+    validator = client(server, max_in_flight=3)
+    done: list[Future[Outcome]] = []
+    submitting = threading.Thread(target=lambda: done.extend(validator.submit(BODY) for _ in range(9)))
+    submitting.start()
+    submitting.join(0.5)
+    assert submitting.is_alive()  # the fourth call waits for a place
+    server.go_on.set()
+    submitting.join(5)
+    assert [future.result(5) for future in done] == [Verdict(True)] * 9
+    assert server.most_open == 3
+
+
+def test_client_reports_a_server_that_is_not_there() -> None:
+    validator = ValidatorClient("http://127.0.0.1:9", 1, 0.2)
+    assert isinstance(validator.submit(BODY).result(10), Outage)
+
+
+def test_client_reports_a_server_that_hangs(server: Server) -> None:
+    server.answers = [YES]
+    server.go_on.clear()
+    assert isinstance(client(server, timeout=0.2).submit(BODY).result(10), Outage)
+    server.go_on.set()

@@ -1,0 +1,70 @@
+"""The simulators: the same seed is the same set, and the validator's verdict can be foretold."""
+
+import itertools
+import json
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bank.generator import messages
+from contracts.models import Transaction
+from tests.support.samples import raw
+from validator.app import create_app
+from validator.verdict import is_fraudulent
+
+
+def test_the_same_seed_gives_the_same_set() -> None:
+    first, second = (
+        [(m.key, m.evaluation) for m in itertools.islice(messages(7, 20, 0.3, 0.1), 500)] for _ in range(2)
+    )
+    assert first == second
+    assert first != [(m.key, m.evaluation) for m in itertools.islice(messages(8, 20, 0.3, 0.1), 500)]
+
+
+def test_messages_pass_the_contract_and_users_recur() -> None:
+    sent = [json.loads(message.value) for message in itertools.islice(messages(1, 20, 0.5, 0.0), 200)]
+    users = {Transaction.model_validate(value).sender_details.id for value in sent}
+    assert len(users) <= 20
+    assert len({value["transaction_id"] for value in sent}) == 200
+
+
+def test_the_shares_are_what_was_asked_for() -> None:
+    evaluations = [message.evaluation for message in itertools.islice(messages(1, 20, 0.2, 0.1), 5_000)]
+    assert evaluations.count(None) == pytest.approx(500, rel=0.2)
+    assert evaluations.count("fraudulent") == pytest.approx(900, rel=0.2)
+
+
+def test_verdicts_are_about_the_share_and_never_change() -> None:
+    verdicts = [is_fraudulent(str(number), 0.3) for number in range(10_000)]
+    assert sum(verdicts) == pytest.approx(3_000, rel=0.1)
+    assert verdicts == [is_fraudulent(str(number), 0.3) for number in range(10_000)]
+    assert not any(is_fraudulent(str(number), 0.0) for number in range(100))
+    assert all(is_fraudulent(str(number), 1.0) for number in range(100))
+
+
+REQUEST = {
+    "transaction_id": "t1",
+    "sender_bank_account": "GB01",
+    "receiver_details": json.dumps(raw()["receiver_details"]),
+    "sender_bank": "Bank A",
+    "amount": 1,
+}
+
+
+def test_validator_serves_the_contract() -> None:
+    client = TestClient(create_app())
+    answer = client.post("/validate", json=REQUEST)
+    assert answer.json() == {"is_fraudulent_transaction": is_fraudulent("t1", 0.3)}
+    assert client.post("/validate", json={"transaction_id": "t1"}).status_code == 422
+    assert client.get("/health").status_code == 200
+    assert client.get("/docs").status_code == 200
+
+
+def test_validator_can_be_made_to_fail() -> None:
+    client = TestClient(create_app())
+    client.put("/simulation", json={"failure_share": 1})
+    assert client.post("/validate", json=REQUEST).status_code == 500
+    client.put("/simulation", json={"refused_ids": ["t1"]})
+    assert client.post("/validate", json=REQUEST).status_code == 422
+    client.put("/simulation", json={"fraudulent_share": 1})
+    assert client.post("/validate", json=REQUEST).json() == {"is_fraudulent_transaction": True}
