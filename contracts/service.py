@@ -1,7 +1,9 @@
 """What every long-running process of the stack does the same way: logging, settings, stopping, counting."""
 
 import logging
+import os
 import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -69,3 +71,18 @@ class Totals:
         if self._changed and now - self._logged_at >= 1:
             self._log.info("%s", " ".join(f"{name}={count}" for name, count in sorted(self._counts.items())))
             self._logged_at, self._changed = now, False
+
+
+def replica_name(service: str) -> str:
+    """A name that this replica keeps through restarts and no other replica has: transactions and group places hang on it.
+
+    REPLICA_ID decides when it is set. Without it, a container of Docker Compose has its name from the network's own DNS
+    (project-service-2, also after it was made anew); anything else has its host name.
+    """
+    replica = os.environ.get("REPLICA_ID", "")
+    if not replica:
+        try:
+            replica = socket.gethostbyaddr(socket.gethostbyname(socket.gethostname()))[0].split(".")[0]
+        except OSError:
+            replica = socket.gethostname()
+    return f"{service}-{replica}"

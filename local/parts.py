@@ -49,6 +49,7 @@ def nodes(settings: Settings) -> list[Node]:
     """The whole stack. Call it once the jars are there: it writes the configuration files of the Java parts."""
     ports, bootstrap = settings.ports, settings.bootstrap
     kafka_clients = {"KAFKA_BOOTSTRAP_SERVER": bootstrap}
+    replica = {"REPLICA_ID": "1"}
     s3 = settings.s3.environment | {"S3_BUCKET": S3_BUCKET, "S3_PREFIX": S3_PREFIX}
     mongodb = {"MONGODB_URI": settings.mongodb.uri}
     stack = [
@@ -95,7 +96,7 @@ def nodes(settings: Settings) -> list[Node]:
         _module(
             "transactions-ingestor",
             "ingestor",
-            kafka_clients,
+            kafka_clients | replica,
             after=("init_kafka",),
             ready=group_stable(bootstrap, "transactions-ingestor"),
             stop_order=1,
@@ -103,7 +104,7 @@ def nodes(settings: Settings) -> list[Node]:
         _module(
             "unidentified-transactions-processor",
             "processor",
-            kafka_clients | {"FRAUD_VALIDATOR_URL": settings.validator_url},
+            kafka_clients | replica | {"FRAUD_VALIDATOR_URL": settings.validator_url},
             after=("init_kafka", "fraud-validator-api"),
             ready=group_stable(bootstrap, "unidentified-transactions-processor"),
             stop_order=1,

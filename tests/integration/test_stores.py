@@ -79,7 +79,10 @@ def lines(stack: Stack, topic: str, folder: Path) -> Counter[bytes]:
 
 
 def s3_client(stack: Stack, **other: Any) -> Any:
-    credentials = {"aws_access_key_id": stack.s3_access_key, "aws_secret_access_key": stack.s3_secret_key}
+    credentials: dict[str, Any] = {
+        "aws_access_key_id": stack.s3_access_key,
+        "aws_secret_access_key": stack.s3_secret_key,
+    }
     return boto3.client("s3", endpoint_url=stack.s3_endpoint, region_name="us-east-1", **(credentials | other))
 
 
@@ -238,7 +241,7 @@ def test_no_log_has_a_credential_or_personal_data(stack: Stack) -> None:
     ids=["wrong secret", "wrong key", "anonymous"],
 )
 def test_s3_refuses_whoever_has_no_credentials(stack: Stack, other: dict[str, Any]) -> None:
-    with pytest.raises(ClientError, match="AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId"):
+    with pytest.raises(ClientError, match=r"AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId"):
         s3_client(stack, **other).list_objects_v2(Bucket=S3_BUCKET)
 
 

@@ -1,6 +1,8 @@
 """The mapping rules and the models' gate."""
 
 import json
+import socket
+import time
 
 import pytest
 from hypothesis import given
@@ -8,9 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts.dead_letters import REASON, SOURCE_OFFSET, dead_letter_headers, reason_of
+from contracts.health import ConsumerHealth, main
 from contracts.kafka import SettingsError, bootstrap_server, client_config
 from contracts.mapping import to_result, to_user_rows, to_validation_request
 from contracts.models import Transaction, User, UserRow
+from contracts.service import replica_name
 from tests.support.samples import raw, transaction
 
 
@@ -101,3 +105,40 @@ def test_security_settings_reach_the_clients() -> None:
         "security.protocol": "SASL_SSL",
         "sasl.username": "me",
     }
+
+
+def statistics(join_state: str) -> str:
+    return json.dumps({"cgrp": {"state": "up", "join_state": join_state}})
+
+
+def test_health_follows_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
+    health = ConsumerHealth()
+    assert health.problem() == "the consumer is not polled"
+    health.on_statistics(statistics("wait-join"))
+    assert health.problem() == "the consumer group's state is up, wait-join"
+    health.on_statistics(statistics("steady"))
+    assert health.problem() is None
+    now = time.monotonic()
+    monkeypatch.setattr("contracts.health.time.monotonic", lambda: now + 60)
+    assert health.problem() == "the consumer is not polled"
+
+
+def test_health_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    health = ConsumerHealth()
+    health.serve(port)
+    monkeypatch.setenv("HEALTH_PORT", str(port))
+    assert main() == 1
+    health.on_statistics(statistics("steady"))
+    assert main() == 0
+
+
+def test_replica_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLICA_ID", "7")
+    assert replica_name("service") == "service-7"
+    monkeypatch.delenv("REPLICA_ID")
+    monkeypatch.setattr("socket.gethostbyname", lambda _: "172.18.0.5")
+    monkeypatch.setattr("socket.gethostbyaddr", lambda _: ("project-service-2.project_default", [], []))
+    assert replica_name("service") == "service-project-service-2"

@@ -123,7 +123,11 @@ def test_nodes_start_when_those_before_them_are_ready(tmp_path: Path) -> None:
 
 
 def test_a_part_that_dies_is_restarted_with_back_off(tmp_path: Path) -> None:
-    running = Running([part("crasher", [PYTHON, "-c", "import time; time.sleep(0.4); raise SystemExit(3)"])], tmp_path)
+    fuse = tmp_path / "fuse"
+    code = f"import pathlib, sys, time\nwhile not pathlib.Path({str(fuse)!r}).exists(): time.sleep(0.02)\nsys.exit(3)"
+    running = Running([part("crasher", [PYTHON, "-c", code])], tmp_path)
+    running.until(lambda: running.supervisor.ready_seconds is not None)
+    fuse.touch()
     running.until(lambda: running.supervisor.runs["crasher"].restarts == 2)
     running.stop()
     assert any(line.startswith("crasher ended with exit code 3, restart in 1 s") for line in running.said)

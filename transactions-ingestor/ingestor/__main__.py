@@ -5,17 +5,21 @@ from threading import Event
 
 from confluent_kafka import Consumer, Producer
 
-from contracts.service import load_settings, run_service
+from contracts.health import ConsumerHealth
+from contracts.service import load_settings, replica_name, run_service
 from ingestor.loop import ingest
-from ingestor.settings import Settings, consumer_config, producer_config
+from ingestor.settings import SERVICE, Settings, consumer_config, producer_config
 
 
 def main(stopping: Event) -> None:
     """Run until stopped."""
     settings = load_settings(Settings)
     clients = logging.getLogger("kafka")
-    consumer = Consumer(consumer_config(settings), logger=clients)
-    producer = Producer(producer_config(settings), logger=clients)
+    replica, health = replica_name(SERVICE), ConsumerHealth()
+    consumer = Consumer({**consumer_config(replica), "stats_cb": health.on_statistics}, logger=clients)
+    producer = Producer(producer_config(replica), logger=clients)
+    if settings.health_port is not None:
+        health.serve(settings.health_port)
     try:
         ingest(consumer, producer, stopping)
     finally:

@@ -1,5 +1,6 @@
 """The ingestor's settings and the client configurations that follow from them."""
 
+from contracts.health import STATISTICS_MS
 from contracts.kafka import client_config
 from contracts.service import Environment
 
@@ -7,32 +8,33 @@ SERVICE = "transactions-ingestor"
 
 
 class Settings(Environment):
-    """REPLICA_ID tells the replicas apart: two live processes must never share one."""
+    """HEALTH_PORT: where /healthz is served; without it, nowhere."""
 
-    replica_id: str = "0"
+    health_port: int | None = None
 
 
-def consumer_config(settings: Settings) -> dict[str, str | int | bool]:
+def consumer_config(replica: str) -> dict[str, str | int | bool]:
     """A static member of the group: a restarted replica takes its partitions back without a rebalance."""
     return {
         **client_config(),
-        "client.id": f"{SERVICE}-{settings.replica_id}",
+        "client.id": replica,
         "group.id": SERVICE,
-        "group.instance.id": f"{SERVICE}-{settings.replica_id}",
+        "group.instance.id": replica,
         "session.timeout.ms": 10_000,
         "heartbeat.interval.ms": 1_000,
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
         "isolation.level": "read_committed",
+        "statistics.interval.ms": STATISTICS_MS,
     }
 
 
-def producer_config(settings: Settings) -> dict[str, str | int | bool]:
+def producer_config(replica: str) -> dict[str, str | int | bool]:
     """A fixed transactional.id: a restarted replica aborts at once what its killed predecessor left open."""
     return {
         **client_config(),
-        "client.id": f"{SERVICE}-{settings.replica_id}",
-        "transactional.id": f"{SERVICE}-{settings.replica_id}",
+        "client.id": replica,
+        "transactional.id": replica,
         # How long the open transaction of a replica that never comes back holds read_committed readers up.
         "transaction.timeout.ms": 15_000,
         "compression.type": "lz4",

@@ -2,6 +2,7 @@
 
 from threading import Event
 
+from contracts.health import ConsumerHealth
 from contracts.service import load_settings, run_service
 from processor.app import build
 from processor.settings import Settings
@@ -14,8 +15,11 @@ def main(_stopping: Event) -> None:
     validator = ValidatorClient(
         str(settings.fraud_validator_url), settings.fraud_validator_max_in_flight, settings.fraud_validator_timeout
     )
+    health = ConsumerHealth()
+    if settings.health_port is not None:
+        health.serve(settings.health_port)
     try:
-        build(settings, validator).run()
+        build(validator, health).run()
     finally:
         validator.close()
 

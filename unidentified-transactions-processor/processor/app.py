@@ -6,8 +6,10 @@ from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
 
 from contracts import topics
+from contracts.health import STATISTICS_MS, ConsumerHealth
 from contracts.kafka import client_config
-from processor.settings import SERVICE, Settings
+from contracts.service import replica_name
+from processor.settings import SERVICE
 from processor.sink import ValidatingSink, Validator
 
 # The checkpoint interval is the delay that a read_committed reader sees; each commit costs the broker a transaction.
@@ -15,9 +17,9 @@ COMMIT_SECONDS = 0.25
 POLL_SECONDS = 0.05
 
 
-def build(settings: Settings, validator: Validator) -> Application:
+def build(validator: Validator, health: ConsumerHealth) -> Application:
     """The application, ready to run."""
-    replica = f"{SERVICE}-{settings.replica_id}"
+    replica = replica_name(SERVICE)
     application = Application(
         broker_address=ConnectionConfig.from_librdkafka_dict(client_config()),
         consumer_group=SERVICE,
@@ -34,6 +36,8 @@ def build(settings: Settings, validator: Validator) -> Application:
             "session.timeout.ms": 10_000,
             "heartbeat.interval.ms": 1_000,
             "isolation.level": "read_committed",
+            "statistics.interval.ms": STATISTICS_MS,
+            "stats_cb": health.on_statistics,
         },
         producer_extra_config={
             "client.id": replica,

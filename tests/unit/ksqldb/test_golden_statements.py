@@ -22,10 +22,8 @@ def client(world: Any) -> TestClient:
 def test_all_statements_in_order(client: TestClient, statements: list[dict[str, Any]]) -> None:
     for recorded in statements:
         name, request = recorded["name"], recorded["request"]
-        if request is None:
-            answer = client.get(name.removeprefix("GET "))
-        else:
-            answer = client.post("/ksql", json=request)
+        path = name.removeprefix("GET ")
+        answer = client.get(path) if request is None else client.post("/ksql", json=request)
         assert answer.json() == recorded["response"], name
         assert answer.status_code == recorded["status"], name
         assert answer.headers["content-type"] == recorded["content_type"], name

@@ -27,7 +27,7 @@ def test_parse_double_reads_its_own_text(value: float) -> None:
     assert javatext.parse_double(javatext.double_text(value)) == value
 
 
-@pytest.mark.parametrize("text", ["", "x", "1_000", "1,5", "0x10", "--1", "inf", "nan", "1e", "infinity", "١"])
+@pytest.mark.parametrize("text", ["", "x", "1_000", "1,5", "0x10", "--1", "inf", "nan", "1e", "infinity", "\u0661"])
 def test_parse_double_refuses(text: str) -> None:
     with pytest.raises(ValueError, match="no double"):
         javatext.parse_double(text)
