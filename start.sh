@@ -8,39 +8,65 @@ else
 
     usage() {
         cat <<'USAGE'
-usage: ./start.sh --local [--detach]                  start the stack as plain processes, without Docker
-       ./start.sh --local --status | --stop | --clean
+usage: source start.sh [--build] [--simulators]       start the stack in Docker Compose and wait until it is healthy
+       ./start.sh --local [--detach]                  start the stack as plain processes, without Docker
+       ./start.sh [--local] --status | --stop         what runs; stop it and keep its data
+       ./start.sh [--local] --clean                   stop it and remove its data
        ./start.sh --topic NAME [--from-beginning]     print a topic's records as they come
+
+  --build        build the images of this repository anew
+  --simulators   use the bank and the validator of this repository in place of the third party's images
+  --local        the local mode; without it --status, --stop and --topic take the local stack if it runs, else Docker
 USAGE
     }
 
-    local_mode=false
+    wrong() {
+        printf 'error: %s\n' "$1" >&2
+        usage >&2
+        exit 2
+    }
+
+    mode=auto
     command=up
-    arguments=()
+    options=()
+    topic=()
     while [ $# -gt 0 ]; do
         case $1 in
-        --local) local_mode=true ;;
-        --detach) arguments+=(--detach) ;;
-        --status | --stop | --clean) command=${1#--} ;;
+        --local) mode=local ;;
+        --build | --simulators | --detach) options+=("$1") ;;
+        --status | --stop | --clean)
+            [ "$command" = up ] || wrong "--$command and $1 cannot be given together"
+            command=${1#--}
+            ;;
         --topic)
-            [ $# -ge 2 ] || { usage >&2; exit 2; }
+            [ $# -ge 2 ] || wrong "--topic needs the name of a topic"
             command=topic
-            arguments+=("$2")
+            topic+=("$2")
             shift
             ;;
-        --from-beginning) arguments+=(--from-beginning) ;;
-        --help | -h) usage; exit 0 ;;
-        *)
-            printf 'error: unknown option %s\n' "$1" >&2
-            usage >&2
-            exit 2
+        --from-beginning) topic+=("$1") ;;
+        --help | -h)
+            usage
+            exit 0
             ;;
+        *) wrong "unknown option $1" ;;
         esac
         shift
     done
-    if $local_mode || [ "$command" != up ]; then
-        exec bash "$root/local/bootstrap.sh" "$command" ${arguments[@]+"${arguments[@]}"}
+
+    if [ $mode = auto ]; then
+        mode=docker
+        # The launcher of a running local stack has this file's lock; the file is gone when it has stopped.
+        if [ "$command" != up ] && [ -e "${LOCAL_DIR:-$root/.local}/run/state.json" ]; then mode=local; fi
     fi
-    usage >&2
-    exit 2
+    case $command in
+    up) arguments=(${options[@]+"${options[@]}"}) ;;
+    topic) arguments=("${topic[@]}") ;;
+    *) arguments=() ;;
+    esac
+    case $mode in
+    local) script=$root/local/bootstrap.sh ;;
+    *) script=$root/init/compose.sh ;;
+    esac
+    exec bash "$script" "$command" ${arguments[@]+"${arguments[@]}"}
 fi

@@ -118,6 +118,13 @@ def nodes(settings: Settings) -> list[Node]:
             {"KCONNECT_URL": settings.connect_url, "S3_BUCKET": S3_BUCKET, "S3_PREFIX": S3_PREFIX},
             after=("kafka-connect", "init_kafka", "init_mongodb", *(["s3"] if settings.s3.endpoint else [])),
         ),
+        Node(
+            "connect-watchdog",
+            [sys.executable, str(ROOT / "kafka-connect" / "keep_running.py")],
+            {"KCONNECT_URL": settings.connect_url},
+            after=("init_kconnect",),
+            ready=lambda: True,  # it serves nobody: it looks
+        ),
         _module(
             "multi-bank-system",
             "bank",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the checks and tests in an environment of their own. Usage: bash tests/run.sh [lint|unit|integration] [pytest arguments]
-# Without a name it runs them all, in this order.
+# Runs the checks and tests in an environment of their own: bash tests/run.sh [SUITE [pytest arguments]]
+# The suites are lint, unit, integration and compose; without a name all of them run, in this order.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=local/bootstrap.sh
@@ -16,17 +16,17 @@ lint() {
     "$python" -m pyright --pythonpath "$python"
     git ls-files -z '*.sh' | xargs -0 "$(dirname "$python")/shellcheck" --external-sources .ci/run
 }
-unit() { "$python" -m pytest tests/unit "$@"; }
-integration() { "$python" -m pytest tests/integration "$@"; }
 
-case ${1:-all} in
-all)
-    lint
-    unit
-    integration
-    ;;
-lint | unit | integration) "$@" ;;
-*)
-    fail "there is no test suite '$1': lint, unit, integration, or nothing for all"
-    ;;
-esac
+suite() {
+    case $1 in
+    lint) lint ;;
+    unit | integration | compose) "$python" -m pytest "tests/$1" "${@:2}" ;;
+    *) fail "there is no suite '$1': lint, unit, integration, compose, or nothing for all" ;;
+    esac
+}
+
+if [ $# -gt 0 ]; then
+    suite "$@"
+else
+    for name in lint unit integration compose; do suite $name; done
+fi

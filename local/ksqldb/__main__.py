@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import uvicorn
 from confluent_kafka import KafkaException
 
+from local.ksqldb import listener
 from local.ksqldb import settings as configuration
 from local.ksqldb.commands import CommandLog
 from local.ksqldb.engine import Engine
@@ -27,39 +27,30 @@ _KAFKA_PATIENCE = 60.0  # seconds that a start waits for the broker
 _STOP_PATIENCE = 8.0  # seconds that a stop waits for the last checkpoints
 
 
-class _Http(uvicorn.Server):
-    """uvicorn, but a signal ends only its own loop: the queries' last checkpoints come after that."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take the signals, and do not raise them again at the end as uvicorn does."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self.handle_exit)
-        yield
-
-
 def main() -> int:
     """Serve until SIGTERM or SIGINT. The exit code is 1 when the start fails."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("quixstreams").setLevel(logging.WARNING)
+    _log_to_stderr()
     settings = configuration.load()
+    try:
+        # First of all: a second server would fence the queries of the one that has the port.
+        listening = listener.listen(settings.host, settings.port)
+    except OSError as error:
+        log.error("cannot listen on %s:%d: %s", settings.host, settings.port, error)
+        return 1
+    return asyncio.run(_serve(settings, listening))
+
+
+async def _serve(settings: Settings, listening: socket.socket) -> int:
     topics = KafkaTopics(settings)
     queries = QuixQueries(settings)
     engine = Engine(settings, topics, CommandLog(settings), queries)
     server = Server(settings, engine, topics)
-    http = _Http(
-        uvicorn.Config(
-            server.application(),
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=1,
-        )
-    )
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
     failures: list[str] = []
+
+    def end() -> None:
+        server.stopping = True
+        stop.set()
 
     def start() -> None:
         try:
@@ -70,17 +61,44 @@ def main() -> int:
             log.info("ready on %s:%d for Kafka at %s", settings.host, settings.port, settings.bootstrap_servers)
         except Exception as error:
             failures.append(f"{type(error).__name__}: {error}")
-            http.should_exit = True
+            loop.call_soon_threadsafe(end)
 
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
     # The statements come back while /info already answers that it is not ready, as the real server does.
     threading.Thread(target=start, name="start", daemon=True).start()
-    http.run()
-    server.stopping = True
-    queries.stop_all(_STOP_PATIENCE)
+    await listener.serve(server.application(), listening, stop)
+    await asyncio.to_thread(queries.stop_all, _STOP_PATIENCE)
     for failure in failures:
         log.error("the start failed: %s", failure)
     log.info("stopped")
-    return 1 if failures or not http.started else 0
+    return 1 if failures else 0
+
+
+class _Sparse(logging.Filter):
+    """Lets one line of a chatty library through in ten seconds: Kafka's clients repeat themselves in an outage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is logged."""
+        if not record.name.startswith(("quixstreams", "librdkafka")):
+            return True
+        now = time.monotonic()
+        if now < self._next.get(record.name, 0.0):
+            return False
+        self._next[record.name] = now + 10
+        return True
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(_Sparse())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("quixstreams").setLevel(logging.WARNING)
 
 
 def _wait_for_kafka(topics: Topics) -> None:

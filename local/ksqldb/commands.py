@@ -7,6 +7,7 @@ the transaction's mark); ksqlDB numbers its queries by these offsets.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
@@ -15,6 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from local.ksqldb.settings import Settings
 
 _TIMEOUT = 15.0
+_CLIENT_LOG = logging.getLogger("librdkafka")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class CommandLog:
                 **self._settings.kafka(),
                 "transactional.id": self._settings.service_id,
                 "transaction.timeout.ms": 10000,
-            }
+            },
+            logger=_CLIENT_LOG,
         )
         producer.init_transactions(_TIMEOUT)
         producer.begin_transaction()
@@ -69,7 +72,8 @@ class CommandLog:
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
-            }
+            },
+            logger=_CLIENT_LOG,
         )
         try:
             consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])

@@ -189,7 +189,7 @@ class Engine:
             return entities.warning(text, _exists_already(create.name))
         planner.check_properties(create.properties)
         create = replace(create, properties=_with_key_format(create.properties))
-        topic = planner.plan_create(create, text).topic
+        topic = planner.topic_of(create)
         existing = self._describe_topic(topic, world)
         if existing is None and planner.number_property(create.properties, "PARTITIONS") is None:
             example = replace(create, properties=(*create.properties, ("PARTITIONS", t.Literal(2))))
@@ -204,9 +204,13 @@ class Engine:
         text = format_statement(create)
         if create.name in world.metastore.streams:
             raise StatementError(_exists(create.name), text)
+        try:
+            stream = planner.plan_create(create, text)
+        except PlanError as error:
+            raise StatementError(str(error), text) from None
         command_id = f"stream/{quoted(create.name)}/create"
         sequence = self._remember(command_id, Command(text), world)
-        world.metastore.streams[create.name] = planner.plan_create(create, text)
+        world.metastore.streams[create.name] = stream
         return entities.current_status(text, command_id, "Stream created", None, sequence)
 
     def _create_as(self, create: t.CreateStreamAs, text: str, world: _World, properties: Mapping[str, Any]) -> Entity:
@@ -250,6 +254,10 @@ class Engine:
     def _run_query(
         self, text: str, command_id: str, command: Command, sink: Stream, plan: planner.QueryPlan, world: _World
     ) -> Entity:
+        assert command.query_id is not None
+        if world.real:
+            # One of that name may be left from a command topic that is gone; a new query must not go on where it was.
+            self._topics.forget_group(self._settings.group_of(command.query_id))
         sequence = self._remember(command_id, command, world)
         query = self._add_query(sink, plan, command, world)
         if world.real:
@@ -344,7 +352,7 @@ class Engine:
         world.queries.pop(query_id)
         if world.real:
             self._runner.stop(query_id)
-            self._topics.forget_group(self._settings.group_of(query_id))
+            self._topics.forget_group_later(self._settings.group_of(query_id))
 
     @staticmethod
     def _plan(query: t.Query, world: _World, sink: str) -> planner.QueryPlan:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from itertools import count
 
 from local.ksqldb import tree as t
 from local.ksqldb.errors import PlanError
 from local.ksqldb.expressions import Scope, TypeProblem, type_of
-from local.ksqldb.formatter import format_expression, format_schema, format_type
+from local.ksqldb.formatter import format_expression, format_quoted_type, format_schema, format_type
 from local.ksqldb.metastore import Metastore, Stream
 from local.ksqldb.names import escaped, quoted
 from local.ksqldb.sqltypes import Column, Schema
@@ -80,8 +82,8 @@ def number_property(properties: t.Properties, name: str) -> int | None:
 # streams
 
 
-def plan_create(statement: t.CreateStream, text: str) -> Stream:
-    """The stream that CREATE STREAM makes; `text` is the statement as the server keeps it."""
+def topic_of(statement: t.CreateStream) -> str:
+    """The topic of CREATE STREAM. Raises PlanError for what the server refuses before it looks at any topic."""
     topic = text_property(statement.properties, "KAFKA_TOPIC")
     if topic is None:
         raise PlanError(
@@ -92,23 +94,37 @@ def plan_create(statement: t.CreateStream, text: str) -> Stream:
     if duplicates:
         shown = ", ".join(map(quoted, duplicates))
         raise PlanError(f"Failed to prepare statement: Duplicate column names: {shown}")
-    for name in names:
-        if name in _SYSTEM_COLUMNS:
-            raise PlanError(f"'{name}' is a reserved column name. You cannot use it as a name for a column.")
+    if text_property(statement.properties, "VALUE_FORMAT") is None:
+        raise PlanError(
+            "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. "
+            "Either provide one or set a default via the 'ksql.persistence.default.format.value' config."
+        )
+    return topic
+
+
+def plan_create(statement: t.CreateStream, text: str) -> Stream:
+    """The stream that CREATE STREAM makes; `text` is the statement as the server keeps it."""
+    for element in statement.elements:
+        if element.name in _SYSTEM_COLUMNS:
+            raise PlanError(f"'{element.name}' is a reserved column name. You cannot use it as a name for a column.")
     key = tuple(Column(e.name, e.type) for e in statement.elements if e.key)
     value = tuple(Column(e.name, e.type) for e in statement.elements if not e.key)
     _check_key(key)
-    return Stream(statement.name, topic, Schema(key, value), text)
+    return Stream(statement.name, topic_of(statement), Schema(key, value), text)
 
 
 def _check_key(key: tuple[Column, ...]) -> None:
+    shown = f"[{', '.join(f'{quoted(c.name)} {format_quoted_type(c.type)} KEY' for c in key)}]"
     if len(key) > 1:
-        raise PlanError("The 'KAFKA' format does not support multiple columns.")
-    for column in key:
-        if column.type.base not in _KEY_TYPES:
-            raise PlanError(
-                f"The 'KAFKA' format does not support type '{column.type.base}', column: {quoted(column.name)}"
-            )
+        reason = f"The 'KAFKA' format only supports a single field. Got: {shown}"
+    elif key and key[0].type.base not in _KEY_TYPES:
+        reason = f"The 'KAFKA' format does not support type '{key[0].type.base}'"
+    else:
+        return
+    raise PlanError(
+        "Key format does not support schema.\nformat: KAFKA\n"
+        f"schema: Persistence{{columns={shown}, features=[]}}\nreason: {reason}"
+    )
 
 
 def qualified(query: t.Query, metastore: Metastore) -> t.Query:
@@ -157,25 +173,41 @@ def qualified(query: t.Query, metastore: Metastore) -> t.Query:
     )
 
 
+_NUMBERED = re.compile(r"(?P<stem>.*?)(?:_(?P<number>[0-9]+))?\Z", re.DOTALL)
+
+
 class _NameGenerator:
-    """Names for the items that the user gave none: a column's own, a field's own, or KSQL_COL_n."""
+    """Names for the items that the user gave none: a column's own, a field's own, or KSQL_COL_n.
+
+    A field's name loses a number at its end and gets the next free one: with a column ID, `x->ID_7` becomes ID_1.
+    """
 
     def __init__(self, taken: set[str]) -> None:
-        self._taken = set(taken)
+        self._used: dict[str, set[int]] = {}
+        for name in taken:
+            stem, number = _split(name)
+            self._used.setdefault(stem, set()).add(number)
 
     def name_of(self, expression: t.Expression) -> str:
+        """The name; asked again, another one."""
         if isinstance(expression, t.ColumnRef):
             return expression.name
         if isinstance(expression, t.Dereference):
-            return self._unique(expression.field, "_", first=1, bare=True)
-        return self._unique("KSQL_COL", "_", first=0, bare=False)
+            stem, number = self._next(_split(expression.field)[0])
+            return f"{stem}_{number}" if number else stem
+        return "_".join(map(str, self._next("KSQL_COL")))
 
-    def _unique(self, stem: str, separator: str, first: int, bare: bool) -> str:
-        name, number = (stem if bare else f"{stem}{separator}{first}"), first + (0 if bare else 1)
-        while name in self._taken:
-            name, number = f"{stem}{separator}{number}", number + 1
-        self._taken.add(name)
-        return name
+    def _next(self, stem: str) -> tuple[str, int]:
+        used = self._used.setdefault(stem, set())
+        number = next(number for number in count() if number not in used)
+        used.add(number)
+        return stem, number
+
+
+def _split(name: str) -> tuple[str, int]:
+    match = _NUMBERED.match(name)
+    assert match is not None  # it matches everything
+    return match["stem"], int(match["number"] or 0)
 
 
 def plan_query(query: t.Query, metastore: Metastore, sink: str | None) -> QueryPlan:
@@ -215,7 +247,7 @@ def _repartitioned(query: t.Query, source: Stream, sink: str) -> QueryPlan:
     """PARTITION BY: the old key becomes a column of the value, the last one; `*` puts the new key first."""
     expression, *others = query.partition_by
     if others:
-        raise PlanError("The 'KAFKA' format does not support multiple columns.")
+        raise PlanError("The 'KAFKA' format only supports a single field: PARTITION BY one expression")
     columns = source.schema.value + source.schema.key
     if isinstance(expression, t.Literal) and expression.value is None:
         return _with_key(query, source, None, _expand(query, columns), sink, "")

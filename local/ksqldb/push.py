@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Generator
 from contextlib import suppress
@@ -41,7 +42,8 @@ def rows(settings: Settings, plan: QueryPlan, from_beginning: bool, limit: int |
             "isolation.level": "read_committed",
             "fetch.wait.max.ms": 100,
             "queued.max.messages.kbytes": 4096,
-        }
+        },
+        logger=logging.getLogger("librdkafka"),
     )
     left = limit
     try:

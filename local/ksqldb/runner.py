@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from quixstreams import Application
@@ -24,6 +26,7 @@ _TRANSACTION_TIMEOUT_MS = 10000
 # librdkafka's defaults may hold 64 MiB a consumer; a small process with several queries cannot.
 _SMALL_FETCHES = {"queued.max.messages.kbytes": 2048, "fetch.message.max.bytes": 262144, "fetch.max.bytes": 1048576}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+_STOP_SECONDS = 30.0
 
 # Writes a record: topic, then value, key, headers and timestamp by name.
 Produce = Callable[..., Any]
@@ -58,7 +61,7 @@ class _Query(threading.Thread):
     def __init__(
         self, settings: Settings, query_id: str, plan: QueryPlan, sink_topic: str, auto_offset_reset: str
     ) -> None:
-        super().__init__(name=query_id)
+        super().__init__(name=query_id, daemon=True)  # a stuck client must not keep the process
         self._settings = settings
         self._id = query_id
         self._plan = plan
@@ -107,6 +110,8 @@ class _Query(threading.Thread):
             commit_interval=interval,
             # A checkpoint is looked at between two polls, so a poll must not outlast it.
             consumer_poll_timeout=interval / 2,
+            # Quix makes an empty folder for state that these queries do not have.
+            state_dir=Path(tempfile.gettempdir(), "ksqldb-stand-in"),
             auto_create_topics=False,
             use_changelog_topics=False,
             loglevel=None,
@@ -175,10 +180,10 @@ class QuixQueries:
         query.start()
 
     def stop(self, query_id: str) -> None:
-        """End a query; it returns when the query is at its end."""
+        """End a query; it returns when the query is at its end, or when its client does not come back."""
         query = self._running.pop(query_id)
         query.stop()
-        query.join()
+        query.join(_STOP_SECONDS)
 
     def stop_all(self, seconds: float) -> None:
         """End all queries, and wait no longer than so many seconds for their last checkpoints."""

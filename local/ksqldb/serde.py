@@ -394,7 +394,12 @@ def json_value(value: Any, sql_type: SqlType) -> str:  # noqa: PLR0911 - one a k
 
 # keys
 
-_KEY_LAYOUT = {"INTEGER": (">i", "4"), "BIGINT": (">q", "8"), "DOUBLE": (">d", "8")}
+# How a number is laid out, how many bytes it has, and what Kafka's own reader of it calls itself.
+_KEY_LAYOUT = {
+    "INTEGER": (">i", 4, "IntegerDeserializer"),
+    "BIGINT": (">q", 8, "LongDeserializer"),
+    "DOUBLE": (">d", 8, "Deserializer"),
+}
 
 
 def key_reader(columns: tuple[Column, ...], topic: str) -> Callable[[bytes | None], Row]:
@@ -402,18 +407,16 @@ def key_reader(columns: tuple[Column, ...], topic: str) -> Callable[[bytes | Non
     if not columns:
         return lambda _: ()
     base = columns[0].type.base
+    if base == "STRING":
+        return lambda data: (None if data is None else data.decode("utf-8", "replace"),)
+    layout, size, reader = _KEY_LAYOUT[base]
 
     def read(data: bytes | None) -> Row:
         if data is None:
             return (None,)
-        if base == "STRING":
-            return (data.decode("utf-8", "replace"),)
-        layout, size = _KEY_LAYOUT[base]
-        if len(data) != int(size):
-            kind = {"INTEGER": "IntegerDeserializer", "BIGINT": "LongDeserializer", "DOUBLE": "DoubleDeserializer"}
-            cause = f"Size of data received by {kind[base]} is not {size}"
-            message = f"Failed to deserialize key from topic: {topic}. {cause}"
-            raise SerdeError("key", message, [cause], data)
+        if len(data) != size:
+            cause = f"Size of data received by {reader} is not {size}"
+            raise SerdeError("key", f"Error deserializing KAFKA message from topic: {topic}", [cause], data)
         return struct.unpack(layout, data)
 
     return read
@@ -426,5 +429,5 @@ def key_writer(column: Column | None) -> Callable[[Any], bytes | None]:
     base = column.type.base
     if base == "STRING":
         return lambda value: None if value is None else value.encode("utf-8", "replace")
-    layout, _ = _KEY_LAYOUT[base]
+    layout = _KEY_LAYOUT[base][0]
     return lambda value: None if value is None else struct.pack(layout, value)

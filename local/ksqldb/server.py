@@ -105,8 +105,9 @@ class Server:
             text, properties = _statement(await _body(request), "sql", "properties")
             query, plan = self._engine.push_query(text)
         except KsqlError as error:
-            # The real server gives no content type here.
-            return Response(json.dumps(error.answer(), separators=(",", ":")), error.status)
+            # The real server gives no content type and no length here.
+            text = json.dumps(error.answer(), separators=(",", ":"), ensure_ascii=False)
+            return StreamingResponse(iter((text,)), error.status)
         columns = [projection.column for projection in plan.values]
         header = {
             "queryId": push.query_id(query),

@@ -1,4 +1,4 @@
-"""Settings of the stand-in: the environment, and the real server's own properties file."""
+"""Settings of the stand-in: the environment, and the file of settings that Docker Compose gives the real server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-PROPERTIES_FILE = Path(__file__).resolve().parents[2] / "ksqldb" / "ksqldb-server.properties"
+from contracts.kafka import bootstrap_server, security_config
+
+SERVER_SETTINGS = Path(__file__).resolve().parents[2] / "ksqldb" / "ksqldb-server.env"
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,10 @@ class Settings:
         return {"bootstrap.servers": self.bootstrap_servers, **self.kafka_security}
 
 
-_SECURITY = {
-    "KAFKA_SECURITY_PROTOCOL": "security.protocol",
-    "KAFKA_SASL_MECHANISM": "sasl.mechanism",
-    "KAFKA_SASL_USERNAME": "sasl.username",
-    "KAFKA_SASL_PASSWORD": "sasl.password",
-    "KAFKA_SSL_CA_LOCATION": "ssl.ca.location",
-}
-
-
-def load(environment: Mapping[str, str] = os.environ, file: Path = PROPERTIES_FILE) -> Settings:
+def load(environment: Mapping[str, str] = os.environ, file: Path = SERVER_SETTINGS) -> Settings:
     """Read the settings.
 
-    Raises KeyError when KAFKA_BOOTSTRAP_SERVER is missing, OSError when the properties file is.
+    Raises SettingsError when KAFKA_BOOTSTRAP_SERVER is missing, OSError when the file is.
     """
     properties = read_properties(file.read_text("utf-8"))
 
@@ -67,8 +60,8 @@ def load(environment: Mapping[str, str] = os.environ, file: Path = PROPERTIES_FI
         return properties.get(name, "false") == "true"
 
     return Settings(
-        bootstrap_servers=environment["KAFKA_BOOTSTRAP_SERVER"],
-        kafka_security={key: environment[name] for name, key in _SECURITY.items() if environment.get(name)},
+        bootstrap_servers=bootstrap_server(environment),
+        kafka_security=security_config(environment),
         host=environment.get("KSQLDB_HOST", "127.0.0.1"),
         port=int(environment.get("KSQLDB_PORT", "8088")),
         service_id=properties["ksql.service.id"],
@@ -84,7 +77,7 @@ def load(environment: Mapping[str, str] = os.environ, file: Path = PROPERTIES_FI
 
 
 def read_properties(text: str) -> dict[str, str]:
-    """The `name=value` lines of a Java properties file; comments and empty lines are left out."""
+    """The server's properties from `KSQL_NAME=value` lines, named as its image names them: ksql.a.b is KSQL_KSQL_A_B."""
     lines = (line.strip() for line in text.splitlines())
-    pairs = (line.partition("=") for line in lines if line and not line.startswith(("#", "!")))
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name.removeprefix("KSQL_").lower().replace("_", "."): value for name, _, value in pairs}

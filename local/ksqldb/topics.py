@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,7 +45,11 @@ class Topics(Protocol):
         ...
 
     def forget_group(self, group: str) -> None:
-        """Delete a consumer group, which has no members any more. It is no error when it is gone already."""
+        """Delete a consumer group and its offsets, as soon as it has no members. Usually there is none to delete."""
+        ...
+
+    def forget_group_later(self, group: str) -> None:
+        """The same, but without waiting for it."""
         ...
 
     def cluster_id(self) -> str:
@@ -53,7 +61,8 @@ class KafkaTopics:
     """The topics of the broker."""
 
     def __init__(self, settings: Settings) -> None:
-        self._admin = AdminClient(settings.kafka())
+        self._session_seconds = settings.session_timeout_ms / 1000
+        self._admin = AdminClient(settings.kafka(), logger=logging.getLogger("librdkafka"))
 
     def describe(self, name: str) -> Topic | None:
         """The topic, or None when there is none of that name."""
@@ -75,8 +84,26 @@ class KafkaTopics:
         _done(self._admin.delete_topics([name])[name], KafkaError.UNKNOWN_TOPIC_OR_PART)
 
     def forget_group(self, group: str) -> None:
-        """Delete a consumer group, which has no members any more. It is no error when it is gone already."""
-        _done(self._admin.delete_consumer_groups([group])[group], KafkaError.GROUP_ID_NOT_FOUND)
+        """Delete a consumer group and its offsets, as soon as it has no members. Usually there is none to delete."""
+        deadline = time.monotonic() + self._session_seconds + _TIMEOUT
+        while True:
+            try:
+                _done(self._admin.delete_consumer_groups([group])[group], KafkaError.GROUP_ID_NOT_FOUND)
+                return
+            except KafkaException as error:
+                # A static member that has gone counts until its session is over.
+                if error.args[0].code() != KafkaError.NON_EMPTY_GROUP or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
+
+    def forget_group_later(self, group: str) -> None:
+        """The same, but without waiting for it."""
+
+        def forget() -> None:
+            with suppress(KafkaException):  # then it goes when a query of the same name begins
+                self.forget_group(group)
+
+        threading.Thread(target=forget, name=f"forget {group}", daemon=True).start()
 
     def cluster_id(self) -> str:
         """Kafka's id of its cluster. It raises KafkaException when no broker answers."""

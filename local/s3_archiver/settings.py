@@ -2,13 +2,12 @@
 
 from pydantic import PositiveFloat, SecretStr
 
+from contracts.service import Environment
+
 SERVICE = "s3-archiver"
 
 
-from contracts.service import Environment
-
-
-class Settings(Environment, env_ignore_empty=True):
+class Settings(Environment):
     """S3_ENDPOINT unset is AWS. ARCHIVE_INTERVAL_SECONDS is the longest time that a row waits for its object."""
 
     s3_endpoint: str | None = None

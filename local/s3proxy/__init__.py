@@ -6,7 +6,7 @@ from pathlib import Path
 
 # `filesystem-nio2` and not `filesystem-jclouds`: the project recommends it, and it refuses names that leave the bucket.
 _SETTINGS = """\
-s3proxy.endpoint=http://127.0.0.1:{port}
+s3proxy.endpoint=http://{host}:{port}
 s3proxy.authorization=aws-v2-or-v4
 s3proxy.identity={access_key}
 s3proxy.credential={secret_key}
@@ -29,7 +29,15 @@ _LOGGING = """\
 _JVM_OPTIONS = ("-Xmx40m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--sun-misc-unsafe-memory-access=allow")
 
 
-def prepare(settings_dir: Path, data_dir: Path, bucket: str, port: int, access_key: str, secret_key: str) -> None:
+def prepare(
+    settings_dir: Path,
+    data_dir: Path,
+    bucket: str,
+    port: int,
+    access_key: str,
+    secret_key: str,
+    host: str = "127.0.0.1",
+) -> None:
     """Writes s3proxy.conf and logback.xml and makes the bucket, which to this server is a directory.
 
     The settings hold the secret key, so only the owner can read them.
@@ -38,7 +46,9 @@ def prepare(settings_dir: Path, data_dir: Path, bucket: str, port: int, access_k
     (data_dir / bucket).mkdir(parents=True, exist_ok=True)
     # A bucket that others may read on disk is public to this server: requests without credentials would be answered.
     (data_dir / bucket).chmod(0o700)
-    settings = _SETTINGS.format(port=port, access_key=access_key, secret_key=secret_key, data=data_dir.resolve())
+    settings = _SETTINGS.format(
+        host=host, port=port, access_key=access_key, secret_key=secret_key, data=data_dir.resolve()
+    )
     path = settings_dir / "s3proxy.conf"
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -49,7 +49,7 @@ def objects(stack: Stack, topic: str) -> list[bytes]:
     lines = []
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=S3_BUCKET, Prefix=f"{S3_PREFIX}/{topic}/"):
         for item in page.get("Contents", []):
-            body = client.get_object(Bucket=S3_BUCKET, Key=item["Key"])["Body"].read()
+            body = client.get_object(Bucket=S3_BUCKET, Key=item.get("Key", ""))["Body"].read()
             lines += gzip.decompress(body).splitlines()
     return lines
 

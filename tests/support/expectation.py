@@ -48,14 +48,12 @@ def expectation() -> Expectation:
             routed[message.evaluation][message.key] = Transaction.model_validate(json.loads(message.value))
     results: dict[str, TransactionResult] = {}
     users: dict[str, UserRow] = {}
-    found: list[tuple[Transaction, SourceProcess]] = [
-        (transaction, "ksql") for transaction in routed[FRAUDULENT].values()
-    ]
-    found += [
-        (transaction, "kafka-streams")
-        for transaction in routed[UNIDENTIFIED].values()
-        if is_fraudulent(transaction.transaction_id, VALIDATOR_SHARE)
-    ]
+    found: list[tuple[Transaction, SourceProcess]] = []
+    for transaction in routed[FRAUDULENT].values():
+        found.append((transaction, "ksql"))
+    for transaction in routed[UNIDENTIFIED].values():
+        if is_fraudulent(transaction.transaction_id, VALIDATOR_SHARE):
+            found.append((transaction, "kafka-streams"))
     for transaction, process in found:
         results[transaction.transaction_id] = to_result(transaction, FRAUDULENT, process)
         for row in to_user_rows(transaction, process):

@@ -22,7 +22,7 @@ from local.view import addresses
 
 
 def test_cloud_group_is_all_or_nothing() -> None:
-    full = dict.fromkeys(MONGODB_GROUP, "x")
+    full: dict[str, str] = dict.fromkeys(MONGODB_GROUP, "x")
     assert cloud_group(MONGODB_GROUP, {}) is None
     assert cloud_group(MONGODB_GROUP, full) == ("x", "x", "x")
     with pytest.raises(

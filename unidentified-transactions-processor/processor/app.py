@@ -1,6 +1,8 @@
 """The Quix application: one input topic into one sink, exactly-once."""
 
 import logging
+import tempfile
+from pathlib import Path
 
 from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
@@ -27,6 +29,7 @@ def build(validator: Validator, health: ConsumerHealth) -> Application:
         auto_offset_reset="earliest",
         auto_create_topics=False,
         use_changelog_topics=False,
+        state_dir=Path(tempfile.gettempdir(), SERVICE),  # Quix makes the folder, though nothing is kept in it
         commit_interval=COMMIT_SECONDS,
         consumer_poll_timeout=POLL_SECONDS,
         consumer_extra_config={

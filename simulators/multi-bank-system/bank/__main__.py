@@ -11,6 +11,7 @@ from confluent_kafka import Producer
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from bank.generator import messages
+from bank.health import beat
 from contracts import topics
 from contracts.kafka import security_config
 from contracts.service import Environment, Totals, load_settings, run_service
@@ -72,12 +73,14 @@ def main(stopping: Event) -> None:
         sent += len(group)
         totals.add({"sent": len(group)} if group else {})
         producer.poll(0)
+        beat(producer)
         if bank.rate:
             stopping.wait(TICK_SECONDS)
     producer.flush()
     logger.info("done: %d messages sent", sent)
-    if bank.count and not stopping.is_set():
-        stopping.wait()  # a supervisor would take an exit for a crash and send everything again
+    if bank.count:  # a supervisor would take an exit for a crash and send everything again
+        while not stopping.wait(1):
+            beat(producer)
 
 
 def _produce(producer: Producer, topic: str, key: str, value: bytes) -> None:

@@ -42,6 +42,9 @@ class FakeTopics:
     def forget_group(self, group: str) -> None:
         self.forgotten_groups.append(group)
 
+    def forget_group_later(self, group: str) -> None:
+        self.forgotten_groups.append(f"{group}, later")
+
     def cluster_id(self) -> str:
         return "MkU3OEVBNTcwNTJENDM2Qg"
 

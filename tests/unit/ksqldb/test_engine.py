@@ -56,10 +56,12 @@ def test_terminating_does_not_count(world: Any) -> None:
     assert ended["commandStatus"] == {"status": "SUCCESS", "message": "Query terminated.", "queryId": None}
     assert ended["commandSequenceNumber"] == 6
     assert world.queries.plans == {}
-    assert world.topics.forgotten_groups == ["_confluent-ksql-fraud_query_CSAS_COPY_3"]
+    assert world.topics.forgotten_groups[-1] == "_confluent-ksql-fraud_query_CSAS_COPY_3, later"
     again = world.run("INSERT INTO copy SELECT * FROM s EMIT CHANGES;")[0]
     assert again["commandStatus"]["queryId"] == "INSERTQUERY_5"
     assert again["commandSequenceNumber"] == 8
+    # A new query starts from nothing.
+    assert world.topics.forgotten_groups[-1] == "_confluent-ksql-fraud_query_INSERTQUERY_5"
 
 
 def test_drop(world: Any) -> None:
@@ -215,15 +217,28 @@ def test_a_restart_writes_nothing(world: Any) -> None:
             'Failed to prepare statement: Missing required property "KAFKA_TOPIC" which has no default value.',
         ),
         (
+            "CREATE STREAM x (a VARCHAR) WITH (KAFKA_TOPIC='t');",
+            "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. Either provide one or set a default "
+            "via the 'ksql.persistence.default.format.value' config.",
+        ),
+        (
             "CREATE STREAM x (a VARCHAR) WITH (KAFKA_TOPIC='t', FOO=1);",
             "Failed to prepare statement: Invalid config variable(s) in the WITH clause: FOO",
         ),
         (
-            "CREATE STREAM x (a VARCHAR KEY, b VARCHAR KEY) WITH (KAFKA_TOPIC='t');",
-            "The 'KAFKA' format does not support multiple columns.",
+            "CREATE STREAM x (a VARCHAR KEY, b VARCHAR KEY) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');",
+            "Key format does not support schema.\nformat: KAFKA\n"
+            "schema: Persistence{columns=[`A` STRING KEY, `B` STRING KEY], features=[]}\n"
+            "reason: The 'KAFKA' format only supports a single field. Got: [`A` STRING KEY, `B` STRING KEY]",
         ),
         (
-            "CREATE STREAM x (rowtime BIGINT) WITH (KAFKA_TOPIC='t');",
+            "CREATE STREAM x (a BOOLEAN KEY, b VARCHAR) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');",
+            "Key format does not support schema.\nformat: KAFKA\n"
+            "schema: Persistence{columns=[`A` BOOLEAN KEY], features=[]}\n"
+            "reason: The 'KAFKA' format does not support type 'BOOLEAN'",
+        ),
+        (
+            "CREATE STREAM x (rowtime BIGINT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');",
             "'ROWTIME' is a reserved column name. You cannot use it as a name for a column.",
         ),
         (
@@ -297,14 +312,18 @@ def test_an_existing_name_is_refused(world: Any) -> None:
 
 
 def test_insert_widens_numbers_and_nothing_else(world: Any) -> None:
-    world.run("CREATE STREAM wide (k VARCHAR KEY, a VARCHAR, n BIGINT, d DOUBLE) WITH (KAFKA_TOPIC='t');")
+    world.run(
+        "CREATE STREAM wide (k VARCHAR KEY, a VARCHAR, n BIGINT, d DOUBLE) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');"
+    )
     world.run("INSERT INTO wide SELECT k, a, n, n AS d FROM s;")
     assert "Incompatible schema" in failure(world, "INSERT INTO s SELECT * FROM wide;").message
     assert "Incompatible schema" in failure(world, "INSERT INTO wide SELECT k, a, n FROM s;").message
 
 
 def test_select_star_partitioned_by_a_field(world: Any) -> None:
-    world.run("CREATE STREAM p (id INT KEY, address STRUCT<town VARCHAR>, age INT) WITH (KAFKA_TOPIC='t');")
+    world.run(
+        "CREATE STREAM p (id INT KEY, address STRUCT<town VARCHAR>, age INT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');"
+    )
     world.run("CREATE STREAM o AS SELECT * FROM p PARTITION BY address->town;")
     fields = world.run("DESCRIBE o;")[0]["sourceDescription"]["fields"]
     assert [(field["name"], field.get("type")) for field in fields] == [

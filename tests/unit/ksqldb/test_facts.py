@@ -76,6 +76,8 @@ def test_a_key_of_the_wrong_size_is_an_error(pipeline: Build) -> None:
     with pytest.raises(SerdeError) as error:
         pipeline("k INTEGER KEY, a VARCHAR", "SELECT * FROM s")(b"abc", b"{}")
     assert error.value.target == "key"
+    assert error.value.message == "Error deserializing KAFKA message from topic: t"
+    assert error.value.causes == ["Size of data received by IntegerDeserializer is not 4"]
 
 
 # names
@@ -106,6 +108,13 @@ def test_a_quoted_name_matches_exactly(pipeline: Build) -> None:
 def test_unnamed_items_are_named_like_the_servers(pipeline: Build) -> None:
     run = pipeline("a STRUCT<b STRUCT<c VARCHAR>>", "SELECT a->b->c, 'x', 1 FROM s")
     assert value_of(run(None, b'{"a":{"b":{"c":"y"}}}')) == '{"C":"y","KSQL_COL_0":"x","KSQL_COL_1":1}'
+
+
+def test_a_fields_name_takes_the_next_free_number(pipeline: Build) -> None:
+    run = pipeline(
+        "id VARCHAR, x STRUCT<id VARCHAR, id_7 VARCHAR, b_3 VARCHAR>", "SELECT id, x->id, x->id_7, x->b_3 FROM s"
+    )
+    assert value_of(run(None, b"{}")) == '{"ID":null,"ID_1":null,"ID_2":null,"B":null}'
 
 
 # values

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from local.ksqldb.parser import parse
-from local.ksqldb.settings import PROPERTIES_FILE
+from local.ksqldb.settings import SERVER_SETTINGS
 
-FILES = sorted(PROPERTIES_FILE.parent.glob("*.sql"))
+FILES = sorted(SERVER_SETTINGS.parent.glob("*.sql"))
 
 
 def test_one_statement_a_file() -> None:

@@ -1,0 +1,195 @@
+#!/usr/bin/env bash
+# The Docker Compose mode behind start.sh: compose.sh up [--build] [--simulators] | status | stop | clean | topic NAME [--from-beginning]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+fail() {
+    printf 'error: %s\n' "$1" >&2
+    exit 1
+}
+
+say() { printf '%s\n' "$*"; }
+
+# compose ARG ...: Docker Compose, whichever of its two names this machine has.
+compose() {
+    if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi
+}
+
+check_docker() {
+    command -v docker >/dev/null ||
+        fail "Docker is not installed: see https://docs.docker.com/get-docker, or use ./start.sh --local, which needs none"
+    docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null ||
+        fail "Docker has no Compose: install the package docker-compose-plugin, or use ./start.sh --local, which needs neither"
+    docker info >/dev/null 2>&1 ||
+        fail "the Docker engine does not answer: start it (or ask to be let in to it), or use ./start.sh --local, which needs none"
+}
+
+# setting NAME: its value from the environment, else from .env, else nothing.
+setting() {
+    if [ -n "${!1:-}" ]; then
+        printf '%s' "${!1}"
+    elif [ -f .env ]; then
+        sed -n "s/^$1=//p" .env | tail -n 1 | sed -e "s/^'\(.*\)'\$/\1/" -e 's/^"\(.*\)"$/\1/'
+    fi
+}
+
+# whole_group NAME ...: true when all are set, false when none is, and an error that names the missing ones otherwise.
+whole_group() {
+    local name missing=() there=()
+    for name in "$@"; do
+        if [ -n "$(setting "$name")" ]; then there+=("$name"); else missing+=("$name"); fi
+    done
+    [ ${#there[@]} -gt 0 ] || return 1
+    [ ${#missing[@]} -eq 0 ] ||
+        fail "${missing[*]} not set, while ${there[*]} is: set all of them to use the cloud, or none to use the local store"
+}
+
+percent_encode() {
+    local text=$1 character index
+    local LC_ALL=C
+    for ((index = 0; index < ${#text}; index++)); do
+        character=${text:index:1}
+        case $character in
+        [a-zA-Z0-9.~_-]) printf '%s' "$character" ;;
+        *) printf '%%%02X' "'$character" ;;
+        esac
+    done
+}
+
+random_secret() { LC_ALL=C tr -dc 'a-f0-9' </dev/urandom | head -c 40; }
+
+# Writes what this start decides into .env, where each later `docker compose` command finds it too: the secrets of the local
+# stores (made once), which profiles and files are used, and where Connect writes to.
+write_env() {
+    local simulators=$1 mongodb_password s3_password profiles=() uri='' endpoint_line=''
+    mongodb_password=$(setting MONGODB_PASSWORD)
+    s3_password=$(setting S3_PASSWORD)
+    if whole_group MY_MONGODB_USER MY_MONGODB_PASS MY_MONGODB_CLUSTER; then
+        uri="mongodb+srv://$(percent_encode "$(setting MY_MONGODB_USER)"):$(percent_encode "$(setting MY_MONGODB_PASS)")@$(setting MY_MONGODB_CLUSTER)/?retryWrites=true&w=majority"
+    else
+        profiles+=(mongodb)
+    fi
+    if whole_group MY_AWS_ACCESS_KEY_ID MY_AWS_SECRET_ACCESS_KEY MY_AWS_REGION; then
+        endpoint_line="S3_ENDPOINT="
+    else
+        profiles+=(s3)
+    fi
+    local kept
+    kept=$(if [ -f .env ]; then sed '/^# --- written by start.sh/,$d' .env; else cat .env.example; fi)
+    (
+        umask 077
+        {
+            printf '%s\n' "$kept"
+            printf '# --- written by start.sh at each start, do not edit below\n'
+            printf "MONGODB_PASSWORD='%s'\n" "${mongodb_password:-$(random_secret)}"
+            printf "S3_PASSWORD='%s'\n" "${s3_password:-$(random_secret)}"
+            printf 'COMPOSE_FILE=docker-compose.yml%s\n' "${COMPOSE_OVERRIDES:-}${simulators:+:simulators/docker-compose.yml}"
+            printf 'COMPOSE_PROFILES=%s\n' "$(IFS=,; printf '%s' "${profiles[*]:-}")"
+            [ -z "$uri" ] || printf "MONGODB_URI='%s'\n" "$uri"
+            [ -z "$endpoint_line" ] || printf '%s\n' "$endpoint_line"
+        } >.env.new
+        mv .env.new .env
+    )
+}
+
+# Every port that a container will publish must be free, unless the stack itself has it.
+check_ports() {
+    [ -z "$(compose ps --quiet 2>/dev/null)" ] || return 0
+    local variable default port taken=()
+    while read -r variable default; do
+        port=$(setting "$variable")
+        port=${port:-$default}
+        if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then taken+=("$port ($variable)"); fi
+    done < <(compose config --no-interpolate | sed -nE 's/.*127\.0\.0\.1:\$\{([A-Z0-9_]+):-([0-9]+)\}.*/\1 \2/p' | sort -u)
+    [ ${#taken[@]} -eq 0 ] ||
+        fail "port $(IFS=,; printf '%s' "${taken[*]}") is taken by another program: stop that program, or give the variable another value in .env"
+}
+
+# Images that are not built here must be had before anything starts.
+check_images() {
+    local image
+    while read -r image; do
+        case $image in fraud-detection/*) continue ;; esac
+        docker image inspect "$image" >/dev/null 2>&1 && continue
+        say "pulling $image"
+        docker pull --quiet "$image" >/dev/null && continue
+        case $image in
+        sgg10/*) fail "the image $image cannot be had: ./start.sh --simulators uses this repository's own bank and validator" ;;
+        *) fail "the image $image cannot be had: check the network, or use ./start.sh --local, which needs no image" ;;
+        esac
+    done < <(compose config --images | sort -u)
+}
+
+addresses() {
+    local kafka connect ksqldb validator mongodb s3
+    kafka=$(setting KAFKA_PORT) connect=$(setting CONNECT_PORT) ksqldb=$(setting KSQLDB_PORT)
+    validator=$(setting VALIDATOR_PORT) mongodb=$(setting MONGODB_PORT) s3=$(setting S3_PORT)
+    cat <<ADDRESSES
+
+  Kafka          localhost:${kafka:-9092}           ./start.sh --topic fraudulent-transactions-result --from-beginning
+  Kafka Connect  http://localhost:${connect:-8083}    curl -s http://localhost:${connect:-8083}/connectors/mongodb-transactions/status
+  ksqlDB         http://localhost:${ksqldb:-8088}    curl -s http://localhost:${ksqldb:-8088}/info
+  validator      http://localhost:${validator:-8000}    open http://localhost:${validator:-8000}/docs
+  MongoDB        $(case ,$(setting COMPOSE_PROFILES), in *,mongodb,*) printf 'localhost:%s (user local, MONGODB_PASSWORD in .env)' "${mongodb:-27017}" ;; *) printf 'MongoDB Atlas (MY_MONGODB_CLUSTER)' ;; esac)
+  S3             $(case ,$(setting COMPOSE_PROFILES), in *,s3,*) printf 'http://localhost:%s (key local, S3_PASSWORD in .env)' "${s3:-9000}" ;; *) printf 'AWS' ;; esac)
+
+  logs           docker compose logs transactions-ingestor -f
+  status, stop   ./start.sh --status, ./start.sh --stop
+ADDRESSES
+}
+
+up() {
+    local build='' simulators=''
+    for option in "$@"; do
+        case $option in
+        --build) build=--build ;;
+        --simulators) simulators=yes ;;
+        *) fail "$option goes with --local" ;;
+        esac
+    done
+    check_docker
+    write_env "$simulators"
+    check_ports
+    check_images
+    # Each started by what it depends on being healthy; --wait ends when all are, or when one of them failed.
+    compose up --detach --wait --wait-timeout "${START_TIMEOUT:-600}" ${build:+"$build"} || {
+        compose ps --all
+        fail "not everything came up: see the table above, and docker compose logs SERVICE"
+    }
+    addresses
+}
+
+status() {
+    compose ps --all
+    local not_well
+    not_well=$(compose ps --all --format '{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}' |
+        awk '$2 == "running" && ($3 == "healthy" || $3 == 0) {next} $2 == "exited" && $NF == 0 {next} {print $1}')
+    [ -n "$(compose ps --quiet)" ] || fail "the stack does not run: source start.sh --build starts it"
+    [ -z "$not_well" ] || fail "not well: ${not_well//$'\n'/ }"
+}
+
+topic() {
+    local arguments=(--bootstrap-server kafka:29092 --isolation-level read_committed --topic "$1")
+    [ "${2:-}" != --from-beginning ] || arguments+=(--from-beginning)
+    exec docker exec kafka /opt/kafka/bin/kafka-console-consumer.sh "${arguments[@]}"
+}
+
+case $1 in
+up) up "${@:2}" ;;
+status)
+    check_docker
+    status
+    ;;
+stop)
+    check_docker
+    compose down --remove-orphans
+    ;;
+clean)
+    check_docker
+    compose down --remove-orphans --volumes
+    ;;
+topic)
+    check_docker
+    topic "${@:2}"
+    ;;
+esac

@@ -1,0 +1,166 @@
+"""The Compose files, as Compose itself reads them: every combination resolves, and no service lacks what it must have."""
+
+import itertools
+import json
+import os
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.settings import ROOT
+
+FILES = (ROOT / "docker-compose.yml", ROOT / "simulators" / "docker-compose.yml")
+CLOUD = {
+    "MONGODB_URI": "mongodb+srv://me:secret@cluster/",
+    "S3_ENDPOINT": "",
+    "MY_AWS_ACCESS_KEY_ID": "key",
+    "MY_AWS_SECRET_ACCESS_KEY": "secret",
+    "MY_AWS_REGION": "eu-west-1",
+}
+LOCAL = {"MONGODB_PASSWORD": "m", "S3_PASSWORD": "s"}
+# The third party's own: its tags are not known to this repository. Pin them by digest in .env.
+NOT_OURS_TO_PIN = ("sgg10/multi-bank-system:latest", "sgg10/fraud-validator-api:latest")
+# Images that run as an unprivileged user by themselves.
+UNPRIVILEGED = ("apache/kafka:", "confluentinc/cp-ksqldb-server:", "sgg10/")
+
+
+def resolve(
+    compose: Path, files: tuple[Path, ...], profiles: tuple[str, ...], variables: dict[str, str]
+) -> dict[str, Any]:
+    """`docker compose config`, which must have nothing to warn of."""
+    arguments = [argument for file in files for argument in ("--file", str(file))]
+    arguments += [argument for profile in profiles for argument in ("--profile", profile)]
+    answer = subprocess.run(
+        [str(compose), "--env-file", "/dev/null", *arguments, "config", "--format", "json"],
+        check=False,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **variables},
+        capture_output=True,
+        text=True,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    return json.loads(answer.stdout)
+
+
+@pytest.fixture(scope="module")
+def services(compose: Path) -> dict[str, Any]:
+    """Every service of the stack with the simulators and both local stores."""
+    return resolve(compose, FILES, ("mongodb", "s3"), LOCAL)["services"]
+
+
+@pytest.fixture(scope="module")
+def third_party(compose: Path) -> dict[str, Any]:
+    """The same with the third party's images."""
+    return resolve(compose, FILES[:1], ("mongodb", "s3"), LOCAL)["services"]
+
+
+PROFILES = [(), ("mongodb",), ("s3",), ("mongodb", "s3")]
+
+
+@pytest.mark.parametrize(
+    ("files", "profiles", "variables"), list(itertools.product((FILES[:1], FILES), PROFILES, ({}, LOCAL, CLOUD)))
+)
+def test_every_combination_resolves(
+    compose: Path, files: tuple[Path, ...], profiles: tuple[str, ...], variables: dict[str, str]
+) -> None:
+    names = set(resolve(compose, files, profiles, variables)["services"])
+    assert ("mongodb" in names) == ("mongodb" in profiles)
+    assert ({"s3", "init-s3"} <= names) == ("s3" in profiles)
+
+
+def test_cloud_targets_reach_the_worker(compose: Path) -> None:
+    services = resolve(compose, FILES, (), CLOUD)["services"]
+    worker = services["kafka-connect"]["environment"]
+    assert worker["MONGODB_URI"] == CLOUD["MONGODB_URI"]
+    assert services["init-kconnect"]["environment"]["S3_ENDPOINT"] == ""
+    assert worker["AWS_REGION"] == "eu-west-1"
+    local = resolve(compose, FILES, ("mongodb", "s3"), LOCAL)["services"]["kafka-connect"]["environment"]
+    assert local["MONGODB_URI"] == "mongodb://local:m@mongodb:27017/?authSource=admin"
+    assert local["S3_ENDPOINT"] == "http://s3:7070"
+
+
+def one_shot(service: dict[str, Any]) -> bool:
+    return service["restart"] == "no"
+
+
+@cache
+def dockerfile(path: Path) -> str:
+    return path.read_text()
+
+
+def dockerfile_of(service: dict[str, Any]) -> str:
+    build = service.get("build")
+    return dockerfile(Path(build["context"]) / build.get("dockerfile", "Dockerfile")) if build else ""
+
+
+def test_every_image_is_pinned(services: dict[str, Any], third_party: dict[str, Any]) -> None:
+    for service in (*services.values(), *third_party.values()):
+        image = service["image"]
+        assert image in NOT_OURS_TO_PIN or re.search(r"(:v?\d[\w.-]*|@sha256:[0-9a-f]{64})$", image), image
+        for base in re.findall(r"^FROM (\S+)", dockerfile_of(service), re.M):
+            assert ":" in base or "$" in base or base == "plugins", base
+
+
+def test_every_port_is_on_loopback(services: dict[str, Any]) -> None:
+    published = [port for service in services.values() for port in service.get("ports", [])]
+    assert published
+    assert {port["host_ip"] for port in published} == {"127.0.0.1"}
+
+
+def test_every_service_is_watched_and_bounded(services: dict[str, Any], third_party: dict[str, Any]) -> None:
+    for name, service in (*services.items(), *third_party.items()):
+        assert service["restart"] in ("no", "unless-stopped"), name
+        assert int(service["mem_limit"]) > 0, name
+        assert service["logging"]["options"]["max-size"], name
+        if not one_shot(service):
+            assert service.get("healthcheck", {}).get("test") or "HEALTHCHECK" in dockerfile_of(service), name
+
+
+def test_one_shots_are_waited_for(services: dict[str, Any]) -> None:
+    awaited = {
+        name
+        for service in services.values()
+        for name, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+    assert {name for name, service in services.items() if one_shot(service)} - awaited <= {
+        "init-ksqldb",
+        "init-kconnect",
+    }
+
+
+def test_dependencies_are_by_condition(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        for needed, how in service.get("depends_on", {}).items():
+            expected = "service_completed_successfully" if one_shot(services[needed]) else "service_healthy"
+            assert how["condition"] == expected, (name, needed)
+
+
+def test_services_have_no_privileges(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        unprivileged = service.get("user") or re.search(r"^USER (?!root|0)", dockerfile_of(service), re.M)
+        image_does = service["image"].startswith(UNPRIVILEGED) or name == "kafka-connect"
+        init_image = service["image"].startswith("fraud-detection/init:")
+        assert unprivileged or image_does or init_image, name
+        if "build" in service and name not in ("kafka-connect",):
+            assert service["read_only"], name
+
+
+def test_every_variable_is_in_the_example_with_its_default() -> None:
+    example = dict(re.findall(r"^#?([A-Z0-9_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.M))
+    for file in FILES:
+        for name, default in re.findall(r"(?<!\$)\$\{([A-Z0-9_]+)(?::?-([^}$]*))?", file.read_text()):
+            assert name in example, name
+            if default and not name.startswith("MY_"):  # an account of one's own has no default
+                assert example[name] == default, name
+
+
+def test_container_names_of_the_readme(services: dict[str, Any]) -> None:
+    assert services["kafka"]["container_name"] == "kafka"
+    assert services["ksqldb-server"]["container_name"] == "ksqldb-server"

@@ -1,0 +1,225 @@
+"""start.sh in Docker mode, with a fake `docker` on PATH: each error path, and that sourcing it leaves the shell as it was."""
+
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local.settings import ROOT
+from tests.compose.conftest import clone
+
+# Answers as Docker with a running engine, one that has every image; keeps its calls; $FAKE_* change what it says.
+FAKE_DOCKER = """#!/usr/bin/env bash
+echo "docker $*" >>"$FAKE_LOG"
+case $* in
+info) exit "${FAKE_INFO:-0}" ;;
+"compose version") exit "${FAKE_COMPOSE:-0}" ;;
+"compose config --images") printf '%s\\n' apache/kafka:4.3.1 sgg10/multi-bank-system:latest fraud-detection/init:1.0.0 ;;
+"compose config --no-interpolate") cat docker-compose.yml ;;
+"image inspect sgg10/"*) exit "${FAKE_INSPECT:-0}" ;;
+"pull --quiet"*) exit 1 ;;
+"compose up"*) exit "${FAKE_UP:-0}" ;;
+"compose ps --all --format"*) printf '%s' "${FAKE_PS:-}" ;;
+"compose ps --quiet") printf '%s' "${FAKE_RUNNING:-}" ;;
+esac
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A clone with a fake docker."""
+    clone(tmp_path / "clone")
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / "docker"
+    fake.write_text(FAKE_DOCKER)
+    fake.chmod(0o755)
+    return tmp_path
+
+
+def run(
+    here: Path, *arguments: str, shell: str = "bash start.sh", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": f"{here / 'bin'}:/usr/bin:/bin",
+        "HOME": str(here),
+        "FAKE_LOG": str(here / "calls"),
+        **variables,
+    }
+    return subprocess.run(
+        [*shell.split(), *arguments], check=False, cwd=here / "clone", env=environment, capture_output=True, text=True
+    )
+
+
+def calls(here: Path) -> str:
+    return (here / "calls").read_text()
+
+
+def env_file(here: Path) -> str:
+    return (here / "clone" / ".env").read_text()
+
+
+FREE = {name: f"{45000 + number}" for number, name in enumerate(
+    ("KAFKA_PORT", "CONNECT_PORT", "KSQLDB_PORT", "VALIDATOR_PORT", "MONGODB_PORT", "S3_PORT")
+)}  # fmt: skip
+
+
+def test_start(here: Path) -> None:
+    answer = run(here, "--build", **FREE)
+    assert answer.returncode == 0, answer.stderr
+    assert "compose up --detach --wait --wait-timeout 600 --build" in calls(here)
+    assert "./start.sh --topic" in answer.stdout
+    assert "http://localhost:45001/connectors" in answer.stdout
+    assert "COMPOSE_FILE=docker-compose.yml\n" in env_file(here)
+    assert "COMPOSE_PROFILES=mongodb,s3\n" in env_file(here)
+    assert (here / "clone" / ".env").stat().st_mode & 0o077 == 0
+
+
+def test_secrets_are_made_once_and_own_lines_are_kept(here: Path) -> None:
+    (here / "clone" / ".env").write_text("BANK_RATE=77\n")
+    run(here, **FREE)
+    first = env_file(here)
+    run(here, "--simulators", **FREE)
+    second = env_file(here)
+    assert first.splitlines()[0] == second.splitlines()[0] == "BANK_RATE=77"
+    secrets = [line for line in first.splitlines() if "PASSWORD" in line]
+    assert len(secrets) == 2
+    assert all(line in second for line in secrets)
+    assert "COMPOSE_FILE=docker-compose.yml:simulators/docker-compose.yml" in second
+    assert second.count("written by start.sh") == 1
+
+
+def test_no_docker(here: Path) -> None:
+    (here / "bin" / "docker").unlink()
+    (here / "bin").rmdir()
+    tools = here / "bin"
+    tools.mkdir()
+    for tool in ("bash", "dirname", "cat"):
+        (tools / tool).symlink_to(shutil.which(tool) or "")
+    answer = run(here, shell=f"{tools / 'bash'} start.sh", PATH=str(tools))
+    assert answer.returncode == 1
+    assert "Docker is not installed" in answer.stderr
+    assert "--local" in answer.stderr
+
+
+def test_engine_not_running(here: Path) -> None:
+    answer = run(here, FAKE_INFO="1")
+    assert answer.returncode == 1
+    assert "the Docker engine does not answer" in answer.stderr
+    assert "--local" in answer.stderr
+
+
+def test_no_compose(here: Path) -> None:
+    answer = run(here, FAKE_COMPOSE="1")
+    assert answer.returncode == 1
+    assert "Docker has no Compose" in answer.stderr
+
+
+def test_docker_compose_with_a_hyphen(here: Path) -> None:
+    hyphen = here / "bin" / "docker-compose"
+    hyphen.write_text('#!/usr/bin/env bash\necho "hyphen $*" >>"$FAKE_LOG"\n')
+    hyphen.chmod(0o755)
+    answer = run(here, FAKE_COMPOSE="1", **FREE)
+    assert answer.returncode == 0, answer.stderr
+    assert "hyphen up --detach --wait" in calls(here)
+
+
+def test_taken_port(here: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        answer = run(here, **{**FREE, "KSQLDB_PORT": port})
+        assert answer.returncode == 1
+        assert f"port {port} (KSQLDB_PORT) is taken" in answer.stderr
+        # A stack that runs has its ports itself.
+        assert run(here, FAKE_RUNNING="abc", **{**FREE, "KSQLDB_PORT": port}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"MY_MONGODB_USER": "me"}, "MY_MONGODB_PASS MY_MONGODB_CLUSTER not set, while MY_MONGODB_USER is"),
+        ({"MY_AWS_ACCESS_KEY_ID": "k", "MY_AWS_REGION": "r"}, "MY_AWS_SECRET_ACCESS_KEY not set"),
+    ],
+)
+def test_half_set_cloud_group(here: Path, given: dict[str, str], missing: str) -> None:
+    answer = run(here, **given)
+    assert answer.returncode == 1
+    assert missing in answer.stderr
+    assert "compose up" not in calls(here)
+
+
+def test_cloud_targets(here: Path) -> None:
+    cloud = {
+        "MY_MONGODB_USER": "me@home",
+        "MY_MONGODB_PASS": "p/w:ü",
+        "MY_MONGODB_CLUSTER": "c0.example.net",
+        "MY_AWS_ACCESS_KEY_ID": "k",
+        "MY_AWS_SECRET_ACCESS_KEY": "s",
+        "MY_AWS_REGION": "eu-west-1",
+    }
+    answer = run(here, **cloud, **FREE)
+    assert answer.returncode == 0, answer.stderr
+    assert "MONGODB_URI='mongodb+srv://me%40home:p%2Fw%3A%C3%BC@c0.example.net/?" in env_file(here)
+    assert "COMPOSE_PROFILES=\n" in env_file(here)
+    assert "S3_ENDPOINT=\n" in env_file(here)
+    assert "%2F" not in answer.stdout
+    assert "MongoDB Atlas" in answer.stdout
+
+
+def test_image_that_cannot_be_had(here: Path) -> None:
+    answer = run(here, FAKE_INSPECT="1", **FREE)
+    assert answer.returncode == 1
+    assert "sgg10/multi-bank-system:latest cannot be had" in answer.stderr
+    assert "--simulators" in answer.stderr
+
+
+def test_a_service_that_does_not_come_up(here: Path) -> None:
+    answer = run(here, FAKE_UP="1", **FREE)
+    assert answer.returncode == 1
+    assert "docker compose logs" in answer.stderr
+
+
+def test_status_stop_clean_and_topic(here: Path) -> None:
+    assert run(here, "--status").returncode == 1
+    assert (
+        run(here, "--status", FAKE_RUNNING="abc", FAKE_PS="kafka running healthy 0\ninit-kafka exited  0\n").returncode
+        == 0
+    )
+    sick = run(here, "--status", FAKE_RUNNING="abc", FAKE_PS="kafka running unhealthy 0\ninit-kafka exited  1\n")
+    assert sick.returncode == 1
+    assert "not well: kafka init-kafka" in sick.stderr
+    assert run(here, "--stop").returncode == 0
+    assert "compose down --remove-orphans\n" in calls(here)
+    assert run(here, "--clean").returncode == 0
+    assert "compose down --remove-orphans --volumes\n" in calls(here)
+    assert run(here, "--topic", "users", "--from-beginning").returncode == 0
+    assert "docker exec kafka /opt/kafka/bin/kafka-console-consumer.sh" in calls(here)
+
+
+@pytest.mark.parametrize("arguments", [["--nosuch"], ["--topic"], ["--stop", "--clean"]])
+def test_wrong_words(here: Path, arguments: list[str]) -> None:
+    answer = run(here, *arguments)
+    assert answer.returncode == 2
+    assert "usage:" in answer.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_sourcing_leaves_the_shell_as_it_was(here: Path, shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not on this machine")
+    script = here / "look"
+    script.write_text(
+        "snapshot() { set -o; env | grep -v -e '^_=' -e '^SHLVL='; typeset -f | grep -c .; }\n"
+        "before=$(snapshot)\nsource ./start.sh --nosuch 2>/dev/null\ncode=$?\nafter=$(snapshot)\n"
+        '[ "$code" = 2 ] && [ "$before" = "$after" ] && echo same\n'
+    )
+    answer = run(here, shell=f"{shell} {script}")
+    assert answer.stdout == "same\n", answer.stdout + answer.stderr
+
+
+def test_syntax() -> None:
+    for script in ("start.sh", "init/compose.sh", "local/bootstrap.sh", "tests/run.sh"):
+        assert subprocess.run(["bash", "-n", str(ROOT / script)], check=False).returncode == 0
