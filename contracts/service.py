@@ -18,6 +18,9 @@ from contracts.kafka import SettingsError
 
 logger = logging.getLogger(__name__)
 
+# More replicas than this have no partition to read: a topic has six unless told otherwise.
+MAX_REPLICAS = 64
+
 
 class Environment(BaseSettings):
     """Settings that come from environment variables; an empty one counts as not set, as `NAME=` in an env file means."""
@@ -76,13 +79,22 @@ class Totals:
 def replica_name(service: str) -> str:
     """A name that this replica keeps through restarts and no other replica has: transactions and group places hang on it.
 
-    REPLICA_ID decides when it is set. Without it, a container of Docker Compose has its name from the network's own DNS
-    (project-service-2, also after it was made anew); anything else has its host name.
+    REPLICA_ID decides when it is set. In Docker Compose all replicas have the same environment: there REPLICA_NAMES is what
+    the containers' names begin with, and the one that has this container's address gives the number, which a container
+    keeps also when it is made anew. Anything else has its host name.
     """
-    replica = os.environ.get("REPLICA_ID", "")
-    if not replica:
-        try:
-            replica = socket.gethostbyaddr(socket.gethostbyname(socket.gethostname()))[0].split(".")[0]
-        except OSError:
-            replica = socket.gethostname()
+    replica = os.environ.get("REPLICA_ID") or _number_among(os.environ.get("REPLICA_NAMES", "")) or socket.gethostname()
     return f"{service}-{replica}"
+
+
+def _number_among(names: str) -> str | None:
+    if not names:
+        return None
+    own = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None)}
+    for number in range(1, MAX_REPLICAS + 1):
+        try:
+            if socket.gethostbyname(f"{names}{number}") in own:
+                return str(number)
+        except OSError:
+            continue
+    return None

@@ -170,6 +170,8 @@ status() {
 
 topic() {
     local arguments=(--bootstrap-server kafka:29092 --isolation-level read_committed --topic "$1")
+    [ "$(docker inspect --format '{{.State.Running}}' kafka 2>/dev/null)" = true ] ||
+        fail "no stack runs: source start.sh --build starts it in Docker, ./start.sh --local without"
     [ "${2:-}" != --from-beginning ] || arguments+=(--from-beginning)
     exec docker exec kafka /opt/kafka/bin/kafka-console-consumer.sh "${arguments[@]}"
 }

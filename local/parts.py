@@ -115,7 +115,13 @@ def nodes(settings: Settings) -> list[Node]:
         Node(
             "init_kconnect",
             ["bash", str(ROOT / "init" / "init_kconnect.sh")],
-            {"KCONNECT_URL": settings.connect_url, "S3_BUCKET": S3_BUCKET, "S3_PREFIX": S3_PREFIX},
+            {
+                "PYTHON": sys.executable,
+                "KCONNECT_URL": settings.connect_url,
+                "S3_BUCKET": S3_BUCKET,
+                "S3_PREFIX": S3_PREFIX,
+                "S3_ENDPOINT": settings.s3.endpoint or "",
+            },
             after=("kafka-connect", "init_kafka", "init_mongodb", *(["s3"] if settings.s3.endpoint else [])),
         ),
         Node(

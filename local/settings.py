@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote_plus
+from urllib.parse import quote
 
 from dotenv import load_dotenv
 from pydantic import Field
@@ -145,7 +145,7 @@ def _mongodb(ports: Ports, environ: Mapping[str, str]) -> MongoTarget:
     if group is None:
         return MongoTarget(f"mongodb://{HOST}:{ports.mongodb_port}", embedded=True)
     user, password, cluster = group
-    uri = f"mongodb+srv://{quote_plus(user)}:{quote_plus(password)}@{cluster}/?retryWrites=true&w=majority"
+    uri = f"mongodb+srv://{quote(user, safe='')}:{quote(password, safe='')}@{cluster}/?retryWrites=true&w=majority"
     return MongoTarget(uri, embedded=False)
 
 

@@ -91,6 +91,7 @@ def _serve(data: Path, host: str, port: int, stop: threading.Event) -> int:
         # One thread that accepts and one that serves: DurableBackend says why.
         server.bind(address, 1, 1)
     except jpype.JException as error:
+        server.shutdownNow()  # its threads would keep the process from ending
         raise StartError(f"cannot listen on {host}:{port}: {error}") from None
     log.info("serving on %s:%d, data in %s", host, port, data)
     stop.wait()

@@ -20,6 +20,7 @@ info) exit "${FAKE_INFO:-0}" ;;
 "compose config --no-interpolate") cat docker-compose.yml ;;
 "image inspect sgg10/"*) exit "${FAKE_INSPECT:-0}" ;;
 "pull --quiet"*) exit 1 ;;
+"inspect --format"*) printf '%s' "${FAKE_KAFKA:-false}" ;;
 "compose up"*) exit "${FAKE_UP:-0}" ;;
 "compose ps --all --format"*) printf '%s' "${FAKE_PS:-}" ;;
 "compose ps --quiet") printf '%s' "${FAKE_RUNNING:-}" ;;
@@ -195,7 +196,10 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     assert "compose down --remove-orphans\n" in calls(here)
     assert run(here, "--clean").returncode == 0
     assert "compose down --remove-orphans --volumes\n" in calls(here)
-    assert run(here, "--topic", "users", "--from-beginning").returncode == 0
+    no_stack = run(here, "--topic", "users")
+    assert no_stack.returncode == 1
+    assert "no stack runs" in no_stack.stderr
+    assert run(here, "--topic", "users", "--from-beginning", FAKE_KAFKA="true").returncode == 0
     assert "docker exec kafka /opt/kafka/bin/kafka-console-consumer.sh" in calls(here)
 
 

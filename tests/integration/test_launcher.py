@@ -102,6 +102,6 @@ def test_commands_without_a_stack(stopped: dict[str, str]) -> None:
     assert start_sh(stopped, "--local", "--stop").returncode == 0
     assert start_sh(stopped, "--local", "--clean").returncode == 0
     assert not Path(stopped["LOCAL_DIR"]).exists()
-    topic = start_sh(stopped, "--topic", topics.USERS)
+    topic = start_sh(stopped, "--local", "--topic", topics.USERS)
     assert topic.returncode == 1
     assert "no broker answers" in topic.stderr

@@ -139,6 +139,15 @@ def test_replica_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPLICA_ID", "7")
     assert replica_name("service") == "service-7"
     monkeypatch.delenv("REPLICA_ID")
-    monkeypatch.setattr("socket.gethostbyname", lambda _: "172.18.0.5")
-    monkeypatch.setattr("socket.gethostbyaddr", lambda _: ("project-service-2.project_default", [], []))
-    assert replica_name("service") == "service-project-service-2"
+    assert replica_name("service") == f"service-{socket.gethostname()}"
+    addresses = {"project-service-1": "172.18.0.4", "project-service-3": "172.18.0.5"}
+
+    def resolve(name: str) -> str:
+        if name not in addresses:
+            raise OSError
+        return addresses[name]
+
+    monkeypatch.setenv("REPLICA_NAMES", "project-service-")
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: [(0, 0, 0, "", ("172.18.0.5", 0))])
+    monkeypatch.setattr("socket.gethostbyname", resolve)
+    assert replica_name("service") == "service-3"
