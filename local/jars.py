@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,8 @@ from contracts.kafka import SettingsError
 
 LISTS = Path(__file__).parent / "jars"
 PARALLEL_DOWNLOADS = 16
+# Seconds before a download is tried again: among hundreds, one fails now and then.
+PAUSES = (1, 3, 10)
 
 
 class Jar(NamedTuple):
@@ -58,22 +61,28 @@ def fetch(jars: Iterable[Jar], cache: Path, progress: Callable[[int, int], None]
 
 
 def _fetch_one(jar: Jar, cache: Path, folder: Path) -> None:
-    from jgo.maven import MavenContext  # takes a quarter of a second to import, and only a first start needs it
-
     name = f"{jar.group}:{jar.artifact}:{jar.version}"
-    try:
-        component = (
-            MavenContext(repo_cache=folder, local_repos=[]).project(jar.group, jar.artifact).at_version(jar.version)
-        )
-        file = component.artifact(classifier=jar.classifier).resolve()
-        actual = hashlib.sha256(file.read_bytes()).hexdigest()
-    except Exception as error:
-        raise SettingsError(
-            f"{name} could not be fetched from Maven Central ({type(error).__name__}: {error}): "
-            "check the network and start again, what is already there is kept"
-        ) from error
+    for pause in (*PAUSES, None):
+        try:
+            file = _download(jar, folder)
+            break
+        except Exception as error:  # jgo lets through whatever its libraries raise
+            if pause is None:
+                raise SettingsError(
+                    f"{name} could not be fetched from Maven Central ({type(error).__name__}: {error}): "
+                    "check the network and start again, what is already there is kept"
+                ) from error
+            time.sleep(pause)
+    actual = hashlib.sha256(file.read_bytes()).hexdigest()
     if actual != jar.sha256:
         raise SettingsError(f"{name} has the SHA-256 {actual}, not {jar.sha256}: it is not the file that was pinned")
     target = path_of(jar, cache)
     target.parent.mkdir(parents=True, exist_ok=True)
     file.replace(target)
+
+
+def _download(jar: Jar, folder: Path) -> Path:
+    from jgo.maven import MavenContext  # takes a quarter of a second to import, and only a first start needs it
+
+    component = MavenContext(repo_cache=folder, local_repos=[]).project(jar.group, jar.artifact).at_version(jar.version)
+    return component.artifact(classifier=jar.classifier).resolve()

@@ -1,5 +1,6 @@
 """The launcher's own logic: settings, the supervisor with small processes, jar lists, the state file."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -46,6 +47,28 @@ def test_a_cached_jar_is_not_fetched_again(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.touch()
     jars.fetch([jar], tmp_path, lambda done, wanted: pytest.fail("nothing is missing"))
+
+
+def test_a_download_is_tried_again_and_then_given_up_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"a jar"
+    jar = jars.Jar("g", "a", "1", "", hashlib.sha256(content).hexdigest())
+    failures = [OSError("no route"), OSError("no route")]
+
+    def download(_jar: jars.Jar, folder: Path) -> Path:
+        if failures:
+            raise failures.pop()
+        (folder / "file").write_bytes(content)
+        return folder / "file"
+
+    monkeypatch.setattr(jars, "_download", download)
+    monkeypatch.setattr(jars, "PAUSES", (0, 0))
+    jars.fetch([jar], tmp_path, lambda done, wanted: None)
+    assert jars.path_of(jar, tmp_path).read_bytes() == content
+    failures.extend(OSError("no route") for _ in range(3))
+    with pytest.raises(SettingsError, match=r"g:b:1 could not be fetched.*no route"):
+        jars.fetch([jar._replace(artifact="b")], tmp_path, lambda done, wanted: None)
+    with pytest.raises(SettingsError, match="not the file that was pinned"):
+        jars.fetch([jar._replace(sha256="0" * 64)], tmp_path, lambda done, wanted: None)
 
 
 def settings(folder: Path) -> Settings:
