@@ -18,10 +18,8 @@ from rich.console import Console
 from rich.live import Live
 
 from contracts.kafka import SettingsError
-from local import jars, state, view
+from local import jars, parts, state, view
 from local.meter import Meter
-from local.parts import jars as all_jars
-from local.parts import nodes
 from local.settings import HOST, Settings
 from local.supervisor import StartFailed, Supervisor, stop_processes
 
@@ -49,8 +47,8 @@ def up(settings: Settings) -> int:
         _fetch(settings, say)
         if stopping.is_set():
             return 130
-        _write_s3_environment(settings)
-        supervisor = Supervisor(nodes(settings), settings.folders.logs, say)
+        _write_stores_environment(settings)
+        supervisor = Supervisor(parts.nodes(settings), settings.folders.logs, say)
         code = _supervise(supervisor, settings, console, stopping)
     return code
 
@@ -225,10 +223,17 @@ def _fetch(settings: Settings, say: Callable[[str], None]) -> None:
             told = time.monotonic()
             say(f"fetching Kafka, Connect and the stores, once: {done} of {wanted} jars")
 
-    jars.fetch(all_jars(settings), settings.folders.cache, progress)
+    jars.fetch(parts.jars(settings), settings.folders.cache, progress)
 
 
-def _write_s3_environment(settings: Settings) -> None:
-    file: Path = settings.folders.run / "s3.env"
+def _write_stores_environment(settings: Settings) -> None:
+    """For people: what the queries need to reach the stores, in a file that its user alone can read."""
+    file: Path = settings.folders.run / "stores.env"
     file.touch(mode=0o600)
-    file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.s3.environment.items()))
+    variables = {
+        "MONGODB_URI": settings.mongodb.uri,
+        "S3_BUCKET": parts.S3_BUCKET,
+        "S3_PREFIX": parts.S3_PREFIX,
+        **settings.s3.environment,
+    }
+    file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items()))

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contracts import topics
-from local.settings import Settings
+from local.settings import ROOT, Settings
 
 STAGES = (
     (topics.BANK_TRANSACTIONS, "the bank sent"),
@@ -45,18 +45,18 @@ def status(state: Mapping[str, Any]) -> RenderableType:
 
 def addresses(settings: Settings) -> str:
     """Where everything is and how to look at it."""
-    local = settings.folders.base
-    python = local / "python"
+    base = settings.folders.base
+    base = base.relative_to(ROOT) if base.is_relative_to(ROOT) else base
+    query = f"set -a; . {base / 'run' / 'stores.env'}; set +a; {base / 'python'} queries"
     mongodb = settings.mongodb.uri if settings.mongodb.embedded else "MongoDB Atlas (MY_MONGODB_CLUSTER)"
-    s3_environment = f"set -a; . {settings.folders.run / 's3.env'}; set +a; " if settings.s3.endpoint else ""
     lines = [
         ("Kafka", settings.bootstrap, f"./start.sh --topic {topics.FRAUDULENT_TRANSACTIONS_RESULT} --from-beginning"),
         ("Kafka Connect", settings.connect_url, f"curl -s {settings.connect_url}/connectors?expand=status"),
         ("ksqlDB", settings.ksqldb_url, f"curl -s {settings.ksqldb_url}/info"),
         ("validator", settings.validator_url, f"open {settings.validator_url}/docs"),
-        ("MongoDB", mongodb, f"{python} queries/mongodb_join.py"),
-        ("S3", settings.s3.endpoint or "AWS", f"{s3_environment}{python} queries/athena_join.py"),
-        ("data, logs", str(local), f"tail -f {settings.folders.logs / 'transactions-ingestor.log'}"),
+        ("MongoDB", mongodb, f"{query}/mongodb_join.py"),
+        ("S3", settings.s3.endpoint or "AWS", f"{query}/athena_join.py"),
+        ("data, logs", str(base), f"tail -f {base / 'logs' / 'transactions-ingestor.log'}"),
     ]
     width = max(len(where) for _, where, _ in lines)
     return "\n".join(f"  {name:<14} {where:<{width}}  {how}" for name, where, how in lines)

@@ -1,7 +1,10 @@
 """The seeded set of transactions went through every stage exactly once, and only where it belongs."""
 
+import csv
 import gzip
+import io
 import json
+import subprocess
 from collections import Counter
 
 import boto3
@@ -13,6 +16,7 @@ from contracts import topics
 from contracts.dead_letters import REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
 from contracts.models import TransactionResult, UserRow
 from local.parts import S3_BUCKET, S3_PREFIX
+from local.settings import ROOT
 from tests.support.expectation import COUNT, expectation
 from tests.support.stack import Stack, wait_until
 from tests.support.topics import Record, read_all
@@ -146,3 +150,20 @@ def test_connectors_run_and_show_no_credential(settled: Stack) -> None:
         assert set(states) == {"RUNNING"}
     assert settled.s3_secret_key not in connectors.text
     assert settled.mongodb_uri not in connectors.text
+
+
+@pytest.mark.parametrize("query", ["mongodb_join.py", "athena_join.py"])
+def test_each_join_has_one_row_a_transaction(settled: Stack, query: str) -> None:
+    """Run as the README says: with the launcher's Python and its file of variables."""
+    base = settled.settings.folders.base
+    command = f"set -a; . {base}/run/stores.env; set +a; {base}/python queries/{query}"
+    answer = subprocess.run(["bash", "-c", command], check=False, cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    rows = list(csv.reader(io.StringIO(answer.stdout)))
+    header, body = [name.upper() for name in rows[0]], rows[1:]
+    expected = expectation().results
+    ids = Counter(row[header.index("TRANSACTION_ID")] for row in body)
+    assert ids == Counter(list(expected))
+    names = {row[header.index("TRANSACTION_ID")]: row[header.index("SENDER_NAME")] for row in body}
+    users = expectation().users
+    assert all(names[key] == users[row.SENDER_ID].NAME for key, row in expected.items())

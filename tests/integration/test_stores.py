@@ -257,24 +257,3 @@ def test_the_init_steps_can_run_again(stack: Stack, command: list[str]) -> None:
 def test_the_indexes_are_there(stack: Stack, database: Database) -> None:
     assert "ID_1" in database["users"].index_information()
     assert {"TRANSACTION_ID_1", "SENDER_ID_1", "RECEIVER_ID_1"} <= set(database["transactions"].index_information())
-
-
-@pytest.mark.parametrize("query", ["mongodb_join.py", "athena_join.py"])
-def test_the_queries_run(stack: Stack, query: str) -> None:
-    environment = {
-        "MONGODB_URI": stack.mongodb_uri,
-        "S3_ENDPOINT": stack.s3_endpoint,
-        "AWS_ACCESS_KEY_ID": stack.s3_access_key,
-        "AWS_SECRET_ACCESS_KEY": stack.s3_secret_key,
-    }
-    result = subprocess.run(
-        [sys.executable, f"queries/{query}", "--limit", "1"],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert len(result.stdout.splitlines()) == 2
