@@ -22,7 +22,7 @@ from contracts import topics
 from local import jars
 from tests.compose.conftest import clone
 from tests.compose.standins import JAR_LISTS
-from tests.support.expectation import BANK, expectation
+from tests.support.expectation import SMALL, expectation
 from tests.support.stack import free_ports, wait_until
 from tests.support.topics import read_all
 
@@ -96,7 +96,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         pytest.skip(reason)
     environment = {
         **free_ports(),
-        **BANK,
+        **SMALL.environment,
         "COMPOSE_PROJECT_NAME": PROJECT,
         "COMPOSE_OVERRIDES": ":tests/compose/override.yml",
     }

@@ -1,13 +1,11 @@
 """The seeded set of transactions went through every stage exactly once, and only where it belongs."""
 
 import csv
-import gzip
 import io
 import json
 import subprocess
 from collections import Counter
 
-import boto3
 import pytest
 import requests
 from pymongo import MongoClient
@@ -15,11 +13,11 @@ from pymongo import MongoClient
 from contracts import topics
 from contracts.dead_letters import REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
 from contracts.models import TransactionResult, UserRow
-from local.parts import S3_BUCKET, S3_PREFIX
 from local.settings import ROOT
-from tests.support.expectation import COUNT, expectation
-from tests.support.stack import Stack, wait_until
-from tests.support.topics import Record, read_all
+from tests.support.expectation import SMALL, expectation
+from tests.support.settled import await_everything, ids, objects
+from tests.support.stack import Stack
+from tests.support.topics import read_all
 
 DATABASE = "fraudulent_transactions_db"
 SECONDS = 180
@@ -28,43 +26,13 @@ SECONDS = 180
 @pytest.fixture(scope="module")
 def settled(stack: Stack) -> Stack:
     """The stack once everything that the seed foretells has arrived at the end of every leg."""
-    expected = expectation()
-    with MongoClient(stack.mongodb_uri) as client:
-        collection = client[DATABASE]["transactions"]
-        wait_until(lambda: collection.count_documents({}) >= len(expected.results), SECONDS, "all documents")
-    wait_until(lambda: len(objects(stack, topics.USERS)) >= 2 * len(expected.results), SECONDS, "all user rows in S3")
-    wait_until(
-        lambda: len(objects(stack, topics.FRAUDULENT_TRANSACTIONS_RESULT)) >= len(expected.results),
-        SECONDS,
-        "all rows in S3",
-    )
+    await_everything(stack, expectation(), SECONDS)
     return stack
-
-
-def objects(stack: Stack, topic: str) -> list[bytes]:
-    """Every line of every object of a topic's folder."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=stack.s3_endpoint,
-        aws_access_key_id=stack.s3_access_key,
-        aws_secret_access_key=stack.s3_secret_key,
-        region_name="us-east-1",
-    )
-    lines = []
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=S3_BUCKET, Prefix=f"{S3_PREFIX}/{topic}/"):
-        for item in page.get("Contents", []):
-            body = client.get_object(Bucket=S3_BUCKET, Key=item.get("Key", ""))["Body"].read()
-            lines += gzip.decompress(body).splitlines()
-    return lines
-
-
-def ids(records: list[Record]) -> Counter[str]:
-    return Counter((record.key or b"").decode() for record in records)
 
 
 def test_every_message_is_routed_once(settled: Stack) -> None:
     expected = expectation()
-    assert len(read_all(settled.kafka, topics.BANK_TRANSACTIONS)) == COUNT
+    assert len(read_all(settled.kafka, topics.BANK_TRANSACTIONS)) == SMALL.count
     assert ids(read_all(settled.kafka, topics.FRAUDULENT_TRANSACTIONS)) == Counter(list(expected.fraudulent))
     assert ids(read_all(settled.kafka, topics.UNIDENTIFIED_TRANSACTIONS)) == Counter(list(expected.unidentified))
 

@@ -10,17 +10,35 @@ from contracts.mapping import to_result, to_user_rows
 from contracts.models import FRAUDULENT, UNIDENTIFIED, SourceProcess, Transaction, TransactionResult, UserRow
 from validator.verdict import is_fraudulent
 
-SEED, COUNT, CUSTOMERS, FRAUDULENT_SHARE, POISON_SHARE, VALIDATOR_SHARE = 20261124, 5_000, 200, 0.2, 0.03, 0.3
 
-BANK = {
-    "BANK_SEED": str(SEED),
-    "BANK_COUNT": str(COUNT),
-    "BANK_RATE": "500",
-    "BANK_CUSTOMERS": str(CUSTOMERS),
-    "BANK_FRAUDULENT_SHARE": str(FRAUDULENT_SHARE),
-    "BANK_POISON_SHARE": str(POISON_SHARE),
-    "VALIDATOR_FRAUDULENT_SHARE": str(VALIDATOR_SHARE),
-}
+@dataclass(frozen=True)
+class SeededSet:
+    """What the bank is told to send, and the share that the validator finds fraudulent."""
+
+    count: int
+    rate: int
+    seed: int = 20261124
+    customers: int = 200
+    fraudulent_share: float = 0.2
+    poison_share: float = 0.03
+    validator_share: float = 0.3
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The simulators' variables."""
+        return {
+            "BANK_SEED": str(self.seed),
+            "BANK_COUNT": str(self.count),
+            "BANK_RATE": str(self.rate),
+            "BANK_CUSTOMERS": str(self.customers),
+            "BANK_FRAUDULENT_SHARE": str(self.fraudulent_share),
+            "BANK_POISON_SHARE": str(self.poison_share),
+            "VALIDATOR_FRAUDULENT_SHARE": str(self.validator_share),
+        }
+
+
+# The set of the integration and Compose tests.
+SMALL = SeededSet(count=5_000, rate=500)
 
 
 @dataclass(frozen=True)
@@ -39,9 +57,11 @@ class Expectation:
 
 
 @cache
-def expectation() -> Expectation:
-    """For the set that BANK sends."""
-    stream = list(itertools.islice(messages(SEED, CUSTOMERS, FRAUDULENT_SHARE, POISON_SHARE), COUNT))
+def expectation(sent: SeededSet = SMALL) -> Expectation:
+    """For a set that the bank sends once."""
+    stream = list(
+        itertools.islice(messages(sent.seed, sent.customers, sent.fraudulent_share, sent.poison_share), sent.count)
+    )
     routed: dict[str, dict[str, Transaction]] = {FRAUDULENT: {}, UNIDENTIFIED: {}}
     for message in stream:
         if message.evaluation is not None:
@@ -52,7 +72,7 @@ def expectation() -> Expectation:
     for transaction in routed[FRAUDULENT].values():
         found.append((transaction, "ksql"))
     for transaction in routed[UNIDENTIFIED].values():
-        if is_fraudulent(transaction.transaction_id, VALIDATOR_SHARE):
+        if is_fraudulent(transaction.transaction_id, sent.validator_share):
             found.append((transaction, "kafka-streams"))
     for transaction, process in found:
         results[transaction.transaction_id] = to_result(transaction, FRAUDULENT, process)

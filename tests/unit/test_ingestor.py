@@ -72,12 +72,14 @@ def test_every_finite_amount_passes(amount: float) -> None:
 
 
 class FakeMessage:
-    """A record of partition 0."""
+    """A record of partition 0, or an error in its place."""
 
-    def __init__(self, offset: int, value: bytes | None) -> None:
-        self._offset, self._value = offset, value
+    def __init__(self, offset: int, value: bytes | None, error: KafkaError | None = None) -> None:
+        self._offset, self._value, self._error = offset, value, error
 
-    def error(self) -> None: ...
+    def error(self) -> KafkaError | None:
+        return self._error
+
     def value(self) -> bytes | None:
         return self._value
 
@@ -200,3 +202,18 @@ def test_a_fatal_failure_ends_the_service() -> None:
     producer = FakeProducer(KafkaError(KafkaError._FENCED, "fenced", fatal=True))
     with pytest.raises(KafkaException):
         run(producer, [GOOD], [])
+
+
+def test_a_consumer_s_passing_trouble_is_no_record() -> None:
+    producer = FakeProducer()
+    run(producer, [FakeMessage(0, None, KafkaError(KafkaError._TRANSPORT)), GOOD], [])
+    assert len(producer.committed) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [KafkaError(KafkaError._FATAL, "fenced"), KafkaError(KafkaError._FENCED, "f", fatal=True)]
+)
+def test_a_dead_consumer_ends_the_service(error: KafkaError) -> None:
+    """A consumer that was fenced while the broker was away says so once, and never gives a record again."""
+    with pytest.raises(KafkaException):
+        run(FakeProducer(), [FakeMessage(0, None, error)], [])

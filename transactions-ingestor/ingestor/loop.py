@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from threading import Event
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from contracts import topics
 from contracts.dead_letters import dead_letter_headers
@@ -103,7 +103,7 @@ def _without_errors(messages: Iterable[Message]) -> list[Message]:
         error = message.error()
         if error is None:
             records.append(message)
-        elif error.fatal():
+        elif error.fatal() or error.code() == KafkaError._FATAL:  # the consumer is dead, a new process takes its place
             raise KafkaException(error)
         else:
             logger.warning("consumer: %s", error.str())

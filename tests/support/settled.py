@@ -1,0 +1,75 @@
+"""Compares every end of the running stack with what the seed foretells, by business key."""
+
+import gzip
+import json
+from collections import Counter
+
+import boto3
+from pymongo import MongoClient
+
+from contracts import topics
+from local.meter import DATABASE
+from local.parts import S3_BUCKET, S3_PREFIX
+from tests.support.expectation import Expectation
+from tests.support.stack import Stack, wait_until
+from tests.support.topics import Record, read_all
+
+
+def objects(stack: Stack, topic: str) -> list[bytes]:
+    """Every line of every object of a topic's folder."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=stack.s3_endpoint,
+        aws_access_key_id=stack.s3_access_key,
+        aws_secret_access_key=stack.s3_secret_key,
+        region_name="us-east-1",
+    )
+    lines = []
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=S3_BUCKET, Prefix=f"{S3_PREFIX}/{topic}/"):
+        for item in page.get("Contents", []):
+            body = client.get_object(Bucket=S3_BUCKET, Key=item.get("Key", ""))["Body"].read()
+            lines += gzip.decompress(body).splitlines()
+    return lines
+
+
+def ids(records: list[Record]) -> Counter[str]:
+    """How often each key is there."""
+    return Counter((record.key or b"").decode() for record in records)
+
+
+def await_everything(stack: Stack, expected: Expectation, seconds: float) -> None:
+    """Wait until as much as the seed foretells has arrived at the end of every leg."""
+    with MongoClient(stack.mongodb_uri) as client:
+        collection = client[DATABASE]["transactions"]
+        wait_until(lambda: collection.count_documents({}) >= len(expected.results), seconds, "all documents")
+    for topic, rows in (
+        (topics.USERS, 2 * len(expected.results)),
+        (topics.FRAUDULENT_TRANSACTIONS_RESULT, len(expected.results)),
+    ):
+        wait_until(
+            lambda topic=topic, rows=rows: len(objects(stack, topic)) >= rows, seconds, f"all rows of {topic} in S3"
+        )
+
+
+def nothing_lost_nothing_repeated(stack: Stack, expected: Expectation) -> None:
+    """Every topic under read_committed, MongoDB and S3 hold exactly what the seed foretells."""
+    assert ids(read_all(stack.kafka, topics.FRAUDULENT_TRANSACTIONS)) == Counter(list(expected.fraudulent))
+    assert ids(read_all(stack.kafka, topics.UNIDENTIFIED_TRANSACTIONS)) == Counter(list(expected.unidentified))
+    assert ids(read_all(stack.kafka, topics.FRAUDULENT_TRANSACTIONS_RESULT)) == Counter(list(expected.results))
+    assert len(read_all(stack.kafka, topics.BANK_TRANSACTIONS_DLQ)) == expected.poisoned
+    wanted: Counter[str] = Counter()
+    for result in expected.results.values():
+        wanted.update([result.SENDER_ID, result.RECEIVER_ID])
+    assert ids(read_all(stack.kafka, topics.USERS)) == wanted
+    for topic in (topics.UNIDENTIFIED_TRANSACTIONS_DLQ, topics.MONGODB_SINK_DLQ, topics.S3_SINK_DLQ):
+        assert read_all(stack.kafka, topic) == [], topic
+    with MongoClient(stack.mongodb_uri) as client:
+        documents = Counter(document["_id"] for document in client[DATABASE]["transactions"].find({}, {"_id": 1}))
+        users = Counter(document["_id"] for document in client[DATABASE]["users"].find({}, {"_id": 1}))
+    assert documents == Counter(list(expected.results))
+    assert users == Counter(list(expected.users))
+    archived = Counter(
+        json.loads(line)["TRANSACTION_ID"] for line in objects(stack, topics.FRAUDULENT_TRANSACTIONS_RESULT)
+    )
+    assert archived == Counter(list(expected.results))
+    assert len(objects(stack, topics.USERS)) == wanted.total()
