@@ -34,8 +34,11 @@ class ConsumerHealth:
             return f"the consumer group's state is {self._group}"
         return None
 
-    def serve(self, port: int) -> None:
-        """Answer GET /healthz on all interfaces of the container, in a thread of its own: 200 or 503 with the problem."""
+    def serve(self) -> None:
+        """Answer GET /healthz with 200, or 503 and the problem, on loopback at HEALTH_PORT; without that variable, nowhere."""
+        port = os.environ.get("HEALTH_PORT")
+        if not port:
+            return
         problem = self.problem
 
         class Handler(BaseHTTPRequestHandler):
@@ -51,7 +54,9 @@ class ConsumerHealth:
             def log_message(self, *_: object) -> None:
                 """A probe every few seconds is no news."""
 
-        Thread(target=ThreadingHTTPServer(("", port), Handler).serve_forever, name="health", daemon=True).start()
+        Thread(
+            target=ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever, name="health", daemon=True
+        ).start()
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable
 
 import requests
-from confluent_kafka import ConsumerGroupState, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 SECONDS = 3.0
@@ -43,30 +43,13 @@ def broker_ready(bootstrap: str) -> Check:
         if not listening():  # librdkafka would log each refused connection
             return False
         try:
-            return bool(_admin(bootstrap).list_topics(timeout=SECONDS).brokers)
+            return bool(
+                AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=SECONDS).brokers
+            )
         except KafkaException:
             return False
 
     return check
-
-
-def group_stable(bootstrap: str, group: str) -> Check:
-    """The consumer group has members and their partitions are assigned."""
-
-    def check() -> bool:
-        admin = _admin(bootstrap)  # kept until the answer is there: a future of a client that is gone never completes
-        try:
-            (future,) = admin.describe_consumer_groups([group], request_timeout=SECONDS).values()
-            description = future.result(2 * SECONDS)
-        except (KafkaException, TimeoutError):
-            return False
-        return description.state == ConsumerGroupState.STABLE and bool(description.members)
-
-    return check
-
-
-def _admin(bootstrap: str) -> AdminClient:
-    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
 
 def _address(bootstrap: str) -> tuple[str, int]:

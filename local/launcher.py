@@ -19,7 +19,6 @@ from rich.live import Live
 
 from contracts.kafka import SettingsError
 from local import jars, parts, state, view
-from local.meter import Meter
 from local.settings import HOST, Settings
 from local.supervisor import StartFailed, Supervisor, stop_processes
 
@@ -116,20 +115,17 @@ def stop(settings: Settings) -> int:
 
 
 def _supervise(supervisor: Supervisor, settings: Settings, console: Console, stopping: Event) -> int:
-    meter = Meter(settings)
-    metering, announced, written_at, summary_at = False, False, 0.0, 0.0
+    announced, written_at, summary_at = False, 0.0, 0.0
+    settings.folders.counts.unlink(missing_ok=True)
     screen = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def on_tick() -> None:
-        nonlocal metering, announced, written_at, summary_at
-        if not metering and supervisor.runs["init_kafka"].usable:
-            metering = True
-            meter.start()
+        nonlocal announced, written_at, summary_at
         now = time.monotonic()
         if now - written_at < STATE_SECONDS and supervisor.all_ready == announced:
             return
         written_at = now
-        current = state.snapshot(supervisor, settings, meter.counts if metering else None)
+        current = state.snapshot(supervisor, settings)
         state.write(current, settings.folders.state)
         if supervisor.all_ready and not announced:
             announced = True
@@ -153,7 +149,6 @@ def _supervise(supervisor: Supervisor, settings: Settings, console: Console, sto
         code = 1
     finally:
         console.print("stopping")
-        meter.stop()
         supervisor.stop()
         settings.folders.state.unlink(missing_ok=True)
     console.print("stopped, nothing is left running")

@@ -1,9 +1,14 @@
-"""Counts what went through each stage: records a topic as a read_committed reader sees them, lags, documents."""
+"""Counts what went through each stage: records a topic as a read_committed reader sees them, lags, documents.
+
+`python -m local.meter` writes them to `.local/run/counts.json`. It is a process of its own because its Kafka clients may take
+it down with them while a broker dies (librdkafka ends the process when its bookkeeping of an admin request fails): the
+launcher, which brings parts back, must not have them.
+"""
 
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from threading import Event, Thread
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -12,7 +17,9 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from contracts import topics
-from local.settings import Settings
+from contracts.service import run_service
+from local import state
+from local.settings import Settings, load
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +27,7 @@ DATABASE = "fraudulent_transactions_db"
 COLLECTIONS = ("transactions", "users")
 RATE_WINDOW_SECONDS = 5.0
 SLOW_ROUND_SECONDS = 2.0
+WRITE_SECONDS = 0.5
 CLIENT_SECONDS = 5.0
 
 
@@ -36,25 +44,20 @@ class Counts:
 class Meter:
     """Reads every topic once from its start; offsets would not do, since transactions take offsets of their own."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, stopping: Event) -> None:
         self._settings = settings
         self.counts = Counts(dict.fromkeys(topics.ALL, 0))
         self._last: dict[tuple[str, int], int] = {}
         self._history: deque[tuple[float, dict[str, int]]] = deque()
-        self._stopping = Event()
+        self._stopping = stopping
         self._threads = [Thread(target=self._guarded, args=(loop,), daemon=True) for loop in (self._read, self._ask)]
 
-    def start(self) -> None:
-        """Begin; the topics must be there."""
+    def run(self) -> None:
+        """Count, and write the counts down twice a second, until it is told to stop; the topics must be there."""
         for thread in self._threads:
             thread.start()
-
-    def stop(self) -> None:
-        """End within a few seconds."""
-        self._stopping.set()
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(CLIENT_SECONDS)
+        while not self._stopping.wait(WRITE_SECONDS):
+            state.write(asdict(self.counts), self._settings.folders.counts)
 
     def _guarded(self, loop) -> None:
         while not self._stopping.is_set():
@@ -131,3 +134,7 @@ class Meter:
                     for position in known
                 )
         return lags
+
+
+if __name__ == "__main__":
+    run_service(lambda stopping: Meter(load(), stopping).run())

@@ -1,12 +1,13 @@
 """The parts of the local stack: what is run, with which environment, after which others, and when it counts as ready."""
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from local import broker, connect, s3proxy
-from local.checks import Check, broker_ready, group_stable, http_ok, port_open
+from local.checks import Check, broker_ready, http_ok, port_open
 from local.jars import Jar, path_of, read_list
 from local.jvm import JAVA, class_path
 from local.settings import HOST, ROOT, Settings
@@ -93,20 +94,12 @@ def nodes(settings: Settings) -> list[Node]:
             port=ports.validator_port,
             stop_order=2,
         ),
-        _module(
-            "transactions-ingestor",
-            "ingestor",
-            kafka_clients | replica,
-            after=("init_kafka",),
-            ready=group_stable(bootstrap, "transactions-ingestor"),
-            stop_order=1,
-        ),
-        _module(
+        _consumer("transactions-ingestor", "ingestor", kafka_clients | replica, after=("init_kafka",), stop_order=1),
+        _consumer(
             "unidentified-transactions-processor",
             "processor",
             kafka_clients | replica | {"FRAUD_VALIDATOR_URL": settings.validator_url},
             after=("init_kafka", "fraud-validator-api"),
-            ready=group_stable(bootstrap, "unidentified-transactions-processor"),
             stop_order=1,
         ),
         _python_step(
@@ -124,6 +117,7 @@ def nodes(settings: Settings) -> list[Node]:
             },
             after=("kafka-connect", "init_kafka", "init_mongodb", *(["s3"] if settings.s3.endpoint else [])),
         ),
+        _module("meter", "local.meter", {}, after=("init_kafka",), ready=lambda: True),  # it serves nobody: it counts
         Node(
             "connect-watchdog",
             [sys.executable, str(ROOT / "kafka-connect" / "keep_running.py")],
@@ -166,12 +160,11 @@ def nodes(settings: Settings) -> list[Node]:
         )
     if connect.s3_plugin() is None:
         stack.append(
-            _module(
+            _consumer(
                 "s3-archiver",
                 "local.s3_archiver",
                 kafka_clients | s3,
                 after=("init_kafka", *(["s3"] if settings.s3.endpoint else [])),
-                ready=group_stable(bootstrap, "s3-archiver"),
                 stop_order=2,
             )
         )
@@ -189,6 +182,15 @@ def _s3_command(settings: Settings) -> list[str]:
 
 def _module(name: str, module: str, environment: Mapping[str, str], **details) -> Node:
     return Node(name, [sys.executable, "-m", module], _python_environment(environment), **details)
+
+
+def _consumer(name: str, module: str, environment: Mapping[str, str], **details) -> Node:
+    """A service that tells over HTTP whether it has its place in its consumer group, on a port that is free just now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    ready = http_ok(f"http://{HOST}:{port}/healthz")
+    return _module(name, module, {**environment, "HEALTH_PORT": str(port)}, ready=ready, **details)
 
 
 def _python_step(name: str, script: str, environment: Mapping[str, str], after: tuple[str, ...]) -> Node:

@@ -55,6 +55,10 @@ class Folders:
     def state(self) -> Path:
         return self.run / "state.json"
 
+    @property
+    def counts(self) -> Path:
+        return self.run / "counts.json"
+
 
 @dataclass(frozen=True)
 class MongoTarget:

@@ -2,20 +2,18 @@
 
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from local.meter import Counts
 from local.settings import Settings
 from local.supervisor import Supervisor
 
 MIB = 1024 * 1024
 
 
-def snapshot(supervisor: Supervisor, settings: Settings, counts: Counts | None) -> dict[str, Any]:
+def snapshot(supervisor: Supervisor, settings: Settings) -> dict[str, Any]:
     """Everything about the stack at this moment. Memory is resident MiB; parts that do not run have none."""
     parts = {}
     for name, run in supervisor.runs.items():
@@ -37,7 +35,7 @@ def snapshot(supervisor: Supervisor, settings: Settings, counts: Counts | None) 
         "steps": {name: str(run.phase) for name, run in supervisor.runs.items() if run.node.ready is None},
         "rss_mib": own["rss_mib"] + sum(part["rss_mib"] for part in parts.values()),
         "logs": str(settings.folders.logs),
-        "counts": asdict(counts) if counts else None,
+        "counts": read(settings.folders.counts),
     }
 
 
@@ -59,7 +57,7 @@ def write(state: dict[str, Any], file: Path) -> None:
 
 
 def read(file: Path) -> dict[str, Any] | None:
-    """The last state that was written, whether or not its launcher still lives."""
+    """What was written last, whether or not its writer still lives; None when nothing was."""
     try:
         return json.loads(file.read_text())
     except FileNotFoundError:

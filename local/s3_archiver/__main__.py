@@ -9,6 +9,7 @@ from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
 
 from contracts import topics
+from contracts.health import STATISTICS_MS, ConsumerHealth
 from contracts.kafka import client_config
 from contracts.service import load_settings, run_service
 from local.s3_archiver.settings import SERVICE, Settings
@@ -18,7 +19,7 @@ from local.s3_archiver.sink import ArchiveSink
 MAX_CHECKPOINT_RECORDS = 10_000
 
 
-def build(settings: Settings) -> Application:
+def build(settings: Settings, health: ConsumerHealth) -> Application:
     """The application, ready to run."""
     application = Application(
         broker_address=ConnectionConfig.from_librdkafka_dict(client_config()),
@@ -37,6 +38,8 @@ def build(settings: Settings) -> Application:
             "session.timeout.ms": 10_000,
             "heartbeat.interval.ms": 1_000,
             "isolation.level": "read_committed",
+            "statistics.interval.ms": STATISTICS_MS,
+            "stats_cb": health.on_statistics,
         },
         producer_extra_config={
             "client.id": SERVICE,
@@ -59,7 +62,9 @@ def build(settings: Settings) -> Application:
 
 def main(_stopping: Event) -> None:
     """Run until SIGTERM or SIGINT, which Quix handles itself: the open checkpoint is written and committed first."""
-    build(load_settings(Settings)).run()
+    health = ConsumerHealth()
+    health.serve()
+    build(load_settings(Settings), health).run()
 
 
 if __name__ == "__main__":

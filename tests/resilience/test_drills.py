@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psutil
 import pytest
@@ -91,7 +92,7 @@ def test_kill_all_at_once(stack: Stack, watcher: Watcher) -> None:
 @contextmanager
 def simulation(stack: Stack, **behaviour: object) -> Iterator[None]:
     """The validator behaves so for a while."""
-    normal = {"fraudulent_share": LOAD.validator_share}
+    normal: dict[str, Any] = {"fraudulent_share": LOAD.validator_share}
     requests.put(f"{stack.validator_url}/simulation", json={**normal, **behaviour}, timeout=10).raise_for_status()
     yield
     requests.put(f"{stack.validator_url}/simulation", json=normal, timeout=10).raise_for_status()

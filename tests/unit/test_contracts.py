@@ -128,8 +128,8 @@ def test_health_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     health = ConsumerHealth()
-    health.serve(port)
     monkeypatch.setenv("HEALTH_PORT", str(port))
+    health.serve()
     assert main() == 1
     health.on_statistics(statistics("steady"))
     assert main() == 0

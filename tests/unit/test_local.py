@@ -15,7 +15,6 @@ import pytest
 
 from contracts.kafka import SettingsError
 from local import jars, state, supervisor
-from local.meter import Counts
 from local.parts import Node
 from local.settings import AWS_GROUP, MONGODB_GROUP, Folders, MongoTarget, Ports, S3Target, Settings, cloud_group
 from local.supervisor import Phase, StartFailed, Supervisor, stop_processes
@@ -192,7 +191,7 @@ def test_the_state_tells_whether_its_launcher_lives(tmp_path: Path) -> None:
     running.until(lambda: running.supervisor.all_ready)
     file = tmp_path / "state.json"
     assert state.read(file) is None
-    state.write(state.snapshot(running.supervisor, settings(tmp_path), Counts()), file)
+    state.write(state.snapshot(running.supervisor, settings(tmp_path)), file)
     running.stop()
     current = state.read(file)
     assert current is not None

@@ -6,20 +6,18 @@ from threading import Event
 from confluent_kafka import Consumer, Producer
 
 from contracts.health import ConsumerHealth
-from contracts.service import load_settings, replica_name, run_service
+from contracts.service import replica_name, run_service
 from ingestor.loop import ingest
-from ingestor.settings import SERVICE, Settings, consumer_config, producer_config
+from ingestor.settings import SERVICE, consumer_config, producer_config
 
 
 def main(stopping: Event) -> None:
     """Run until stopped."""
-    settings = load_settings(Settings)
     clients = logging.getLogger("kafka")
     replica, health = replica_name(SERVICE), ConsumerHealth()
     consumer = Consumer({**consumer_config(replica), "stats_cb": health.on_statistics}, logger=clients)
     producer = Producer(producer_config(replica), logger=clients)
-    if settings.health_port is not None:
-        health.serve(settings.health_port)
+    health.serve()
     try:
         ingest(consumer, producer, stopping)
     finally:

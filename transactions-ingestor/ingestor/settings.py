@@ -1,16 +1,9 @@
-"""The ingestor's settings and the client configurations that follow from them."""
+"""The configurations of the ingestor's two clients."""
 
 from contracts.health import STATISTICS_MS
 from contracts.kafka import client_config
-from contracts.service import Environment
 
 SERVICE = "transactions-ingestor"
-
-
-class Settings(Environment):
-    """HEALTH_PORT: where /healthz is served; without it, nowhere."""
-
-    health_port: int | None = None
 
 
 def consumer_config(replica: str) -> dict[str, str | int | bool]:

@@ -16,8 +16,7 @@ def main(_stopping: Event) -> None:
         str(settings.fraud_validator_url), settings.fraud_validator_max_in_flight, settings.fraud_validator_timeout
     )
     health = ConsumerHealth()
-    if settings.health_port is not None:
-        health.serve(settings.health_port)
+    health.serve()
     try:
         build(validator, health).run()
     finally:

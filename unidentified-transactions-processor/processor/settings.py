@@ -8,9 +8,8 @@ SERVICE = "unidentified-transactions-processor"
 
 
 class Settings(Environment):
-    """Where the validator is and how hard it may be asked; HEALTH_PORT is where /healthz is served, without it nowhere."""
+    """Where the validator is and how hard it may be asked."""
 
-    health_port: int | None = None
     fraud_validator_url: AnyHttpUrl
     # Calls to the validator that may be open at once; the throughput cannot exceed this number over its latency.
     fraud_validator_max_in_flight: PositiveInt = 128
