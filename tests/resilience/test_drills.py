@@ -55,6 +55,7 @@ def back(stack: Stack, pids: dict[str, int]) -> bool:
 
 def drill(stack: Stack, watcher: Watcher, names: list[str], number: signal.Signals, stages: set[str]) -> float:
     """Kill, wait until all write again; gives the longest silence."""
+    wait_until(lambda: all(part(stack, name)["phase"] == "ready" for name in names), BACK_SECONDS, f"{names} are ready")
     time.sleep(RANDOM.uniform(0, 1))  # a random moment in the stages' checkpoints
     moment = time.monotonic()
     pids = killed(stack, names, number)
@@ -90,7 +91,7 @@ def test_kill_all_at_once(stack: Stack, watcher: Watcher) -> None:
 
 
 @contextmanager
-def simulation(stack: Stack, **behaviour: object) -> Iterator[None]:
+def simulation(stack: Stack, **behaviour: Any) -> Iterator[None]:
     """The validator behaves so for a while."""
     normal: dict[str, Any] = {"fraudulent_share": LOAD.validator_share}
     requests.put(f"{stack.validator_url}/simulation", json={**normal, **behaviour}, timeout=10).raise_for_status()
@@ -99,7 +100,7 @@ def simulation(stack: Stack, **behaviour: object) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("behaviour", [{"failure_share": 1}, {"hang": True}, {"poison_share": 1}], ids=str)
-def test_validator_fails(stack: Stack, watcher: Watcher, behaviour: dict[str, object]) -> None:
+def test_validator_fails(stack: Stack, watcher: Watcher, behaviour: dict[str, Any]) -> None:
     with simulation(stack, **behaviour):
         time.sleep(10)  # the length of the outage
     moment = time.monotonic()

@@ -253,3 +253,16 @@ def test_client_reports_a_server_that_hangs(server: Server) -> None:
     server.go_on.clear()
     assert isinstance(client(server, timeout=0.2).submit(BODY).result(10), Outage)
     server.go_on.set()
+
+
+def test_client_turns_an_error_of_its_own_into_an_outage(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A future without an outcome would hold its checkpoint, and a place that is not given back all later calls."""
+
+    def fail(*_: object) -> Outcome:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr("processor.validator.judge", fail)
+    server.answers = [YES]
+    validator = client(server, max_in_flight=1)
+    for _ in range(2):
+        assert validator.submit(BODY).result(5) == Outage("ValueError in the validator's client")
