@@ -3,6 +3,8 @@
 import os
 from collections.abc import Mapping
 
+from contracts.health import STATISTICS_MS
+
 
 class SettingsError(Exception):
     """A setting is missing or has a value that cannot be used; the message says which and what to do."""
@@ -34,3 +36,30 @@ def security_config(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 def client_config(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What every librdkafka client needs to reach the cluster."""
     return {"bootstrap.servers": bootstrap_server(environ), **security_config(environ)}
+
+
+def static_member(replica: str) -> dict[str, str | int]:
+    """A consumer that is a static member of its group: a restarted replica takes its partitions back without a rebalance."""
+    return {
+        "client.id": replica,
+        "group.instance.id": replica,
+        "session.timeout.ms": 10_000,
+        "heartbeat.interval.ms": 1_000,
+        "isolation.level": "read_committed",
+        "statistics.interval.ms": STATISTICS_MS,
+    }
+
+
+def transactional(replica: str) -> dict[str, str | int]:
+    """A producer with a fixed transactional.id: a restarted replica aborts at once what its killed predecessor left open."""
+    return {
+        "client.id": replica,
+        "transactional.id": replica,
+        # How long the open transaction of a replica that never comes back holds read_committed readers up.
+        "transaction.timeout.ms": 15_000,
+        "compression.type": "lz4",
+        "linger.ms": 5,
+        "partitioner": "murmur2_random",  # the Java clients' choice, so that a key has one partition whoever writes it
+        # A dead letter is as large as what came, plus headers: the topics' limit is the one that counts.
+        "message.max.bytes": 16 * 1024 * 1024,
+    }

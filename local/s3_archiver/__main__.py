@@ -9,8 +9,8 @@ from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
 
 from contracts import topics
-from contracts.health import STATISTICS_MS, ConsumerHealth
-from contracts.kafka import client_config
+from contracts.health import ConsumerHealth
+from contracts.kafka import client_config, static_member, transactional
 from contracts.service import load_settings, run_service
 from local.s3_archiver.settings import SERVICE, Settings
 from local.s3_archiver.sink import ArchiveSink
@@ -31,23 +31,8 @@ def build(settings: Settings, health: ConsumerHealth) -> Application:
         state_dir=Path(tempfile.gettempdir(), SERVICE),  # Quix makes the folder, though nothing is kept in it
         commit_interval=settings.archive_interval_seconds,
         commit_every=MAX_CHECKPOINT_RECORDS,
-        consumer_extra_config={
-            "client.id": SERVICE,
-            # A static member: after a restart it takes its partitions back without a rebalance.
-            "group.instance.id": SERVICE,
-            "session.timeout.ms": 10_000,
-            "heartbeat.interval.ms": 1_000,
-            "isolation.level": "read_committed",
-            "statistics.interval.ms": STATISTICS_MS,
-            "stats_cb": health.on_statistics,
-        },
-        producer_extra_config={
-            "client.id": SERVICE,
-            # Fixed: after a restart it aborts at once what its killed predecessor left open.
-            "transactional.id": SERVICE,
-            "transaction.timeout.ms": 15_000,
-            "message.max.bytes": 16 * 1024 * 1024,
-        },
+        consumer_extra_config={**static_member(SERVICE), "stats_cb": health.on_statistics},
+        producer_extra_config=transactional(SERVICE),
         loglevel=None,
     )
     logging.getLogger("quixstreams").setLevel(logging.WARNING)

@@ -8,8 +8,8 @@ from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
 
 from contracts import topics
-from contracts.health import STATISTICS_MS, ConsumerHealth
-from contracts.kafka import client_config
+from contracts.health import ConsumerHealth
+from contracts.kafka import client_config, static_member, transactional
 from contracts.service import replica_name
 from processor.settings import SERVICE
 from processor.sink import ValidatingSink, Validator
@@ -32,26 +32,8 @@ def build(validator: Validator, health: ConsumerHealth) -> Application:
         state_dir=Path(tempfile.gettempdir(), SERVICE),  # Quix makes the folder, though nothing is kept in it
         commit_interval=COMMIT_SECONDS,
         consumer_poll_timeout=POLL_SECONDS,
-        consumer_extra_config={
-            "client.id": replica,
-            # A static member: a restarted replica takes its partitions back without a rebalance.
-            "group.instance.id": replica,
-            "session.timeout.ms": 10_000,
-            "heartbeat.interval.ms": 1_000,
-            "isolation.level": "read_committed",
-            "statistics.interval.ms": STATISTICS_MS,
-            "stats_cb": health.on_statistics,
-        },
-        producer_extra_config={
-            "client.id": replica,
-            # Fixed: a restarted replica aborts at once what its killed predecessor left open.
-            "transactional.id": replica,
-            "transaction.timeout.ms": 15_000,
-            "compression.type": "lz4",
-            "linger.ms": 5,
-            "partitioner": "murmur2_random",  # the Java clients' choice, so that a key has one partition whoever writes it
-            "message.max.bytes": 16 * 1024 * 1024,
-        },
+        consumer_extra_config={**static_member(replica), "stats_cb": health.on_statistics},
+        producer_extra_config=transactional(replica),
         loglevel=None,
     )
     logging.getLogger("quixstreams").setLevel(logging.WARNING)
