@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections import deque
 from concurrent.futures import Future
-from threading import BoundedSemaphore, Thread
+from queue import SimpleQueue
+from threading import Thread
 from typing import NamedTuple
 
 import aiohttp
@@ -46,19 +48,26 @@ class ValidatorClient:
 
     def __init__(self, url: str, max_in_flight: int, timeout: float) -> None:
         self._url = url.rstrip("/") + "/validate"
-        self._places = BoundedSemaphore(max_in_flight)
+        # Free places as tokens: a semaphore of `threading` does the same in Python code, which costs more than it guards.
+        self._places: SimpleQueue[None] = SimpleQueue()
+        for _ in range(max_in_flight):
+            self._places.put(None)
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._max_in_flight = max_in_flight
+        self._submitted: deque[tuple[bytes, Future[Outcome]]] = deque()
+        self._woken = False
         self._loop = asyncio.new_event_loop()
         self._session: aiohttp.ClientSession | None = None
         Thread(target=self._loop.run_forever, name="validator-client", daemon=True).start()
 
     def submit(self, body: bytes) -> "Future[Outcome]":
         """Start one call; `body` is a ValidationRequest as JSON. The future always gets an outcome, never an exception."""
-        self._places.acquire()
+        self._places.get()
         future: Future[Outcome] = Future()
-        future.add_done_callback(lambda _: self._places.release())
-        self._loop.call_soon_threadsafe(self._start, body, future)
+        self._submitted.append((body, future))
+        if not self._woken:  # waking the loop is a write to a pipe: one is enough for all calls that wait for it
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._start)
         return future
 
     def close(self) -> None:
@@ -67,9 +76,20 @@ class ValidatorClient:
             asyncio.run_coroutine_threadsafe(self._session.close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
-    def _start(self, body: bytes, future: "Future[Outcome]") -> None:
-        task = self._loop.create_task(self._ask(body))
-        task.add_done_callback(lambda done: future.set_result(_outcome_of(done)))
+    def _start(self) -> None:
+        self._woken = False  # before the queue is emptied: a call that comes later wakes the loop again
+        while self._submitted:
+            body, future = self._submitted.popleft()
+            self._loop.create_task(self._answer(body, future))
+
+    async def _answer(self, body: bytes, future: "Future[Outcome]") -> None:
+        try:
+            outcome = await self._ask(body)
+        except Exception as error:
+            logger.exception("call failed")
+            outcome = Outage(f"{type(error).__name__} in the validator's client")
+        future.set_result(outcome)
+        self._places.put(None)
 
     async def _ask(self, body: bytes) -> Outcome:
         outcome: Outcome = Outage("not asked")
@@ -87,6 +107,7 @@ class ValidatorClient:
                 connector=aiohttp.TCPConnector(limit=self._max_in_flight),
                 timeout=self._timeout,
                 headers={"Content-Type": "application/json"},
+                cookie_jar=aiohttp.DummyCookieJar(),  # a jar would be searched at every call, and nothing sets a cookie
             )
         try:
             async with self._session.post(self._url, data=body) as response:
@@ -105,11 +126,3 @@ def judge(status: int, body: bytes) -> Outcome:
     if 400 <= status < 500 and status not in _TRANSIENT_CLIENT_ERRORS:
         return Refusal(f"the validator refused the transaction with HTTP {status}")
     return Outage(f"the validator answered HTTP {status}")
-
-
-def _outcome_of(task: "asyncio.Task[Outcome]") -> Outcome:
-    error = None if task.cancelled() else task.exception()
-    if error is None:
-        return task.result()
-    logger.error("call failed", exc_info=error)
-    return Outage(f"{type(error).__name__} in the validator's client")

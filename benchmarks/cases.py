@@ -1,0 +1,205 @@
+"""The cases that need a broker: the ingestor, the processor, its replicas and the ksqlDB stand-in."""
+
+import logging
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from benchmarks.lab import START_SECONDS, Lab, Window, laboratory
+from benchmarks.report import Row
+from contracts import topics
+from ingestor.settings import SERVICE as INGESTOR
+from local.checks import port_open
+from local.ksqldb.settings import load as ksqldb_settings
+from local.settings import HOST
+from processor.settings import SERVICE as PROCESSOR
+from processor.settings import Settings as ProcessorSettings
+from tests.support.stack import free_ports, wait_until
+from validator.verdict import is_fraudulent
+
+logger = logging.getLogger(__name__)
+
+IN_FLIGHT: int = ProcessorSettings.model_fields["fraud_validator_max_in_flight"].default
+# With the service's 128 calls one replica takes a core at 50 ms, and two cores could not show how replicas add up.
+REPLICAS_IN_FLIGHT = 24
+REPLICAS_LATENCY_MS = 50
+FRAUDULENT_SHARE = 0.3  # of what the validator is asked about
+QUERIES = 3  # of ksqldb/
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of each case is run. The numbers of messages are for one repetition."""
+
+    warm_ups: int  # repetitions of the ingestor's case that do not count: a fresh JVM is slow at transactions
+    repetitions: int
+    window: Window
+    ingestor_messages: int
+    processor_messages: int
+    ksqldb_messages: int
+    latencies_ms: tuple[int, ...]
+    replicas: tuple[int, ...]
+    stack_seconds: float
+
+
+FULL = Plan(
+    warm_ups=1,
+    repetitions=3,
+    window=Window(1.5, 6.0),
+    ingestor_messages=400_000,
+    processor_messages=50_000,
+    ksqldb_messages=50_000,
+    latencies_ms=(0, 20, 100),
+    replicas=(1, 2, 4),
+    stack_seconds=20.0,
+)
+QUICK = Plan(
+    warm_ups=0,
+    repetitions=1,
+    window=Window(0.5, 1.5),
+    ingestor_messages=100_000,
+    processor_messages=6_000,
+    ksqldb_messages=10_000,
+    latencies_ms=(0, 20),
+    replicas=(1, 2),
+    stack_seconds=5.0,
+)
+
+
+def ingestor(plan: Plan) -> list[Row]:
+    """Routing of 1.2 KB messages."""
+    row = Row("ingestor", "messages/s", times_baseline=200, share_of_limit=0.7)
+    outputs = (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS)
+    subjects = (
+        ("benchmarks.subjects.usual_ingestor", "usual-ingestor", row.baseline),
+        ("ingestor", INGESTOR, row.ours),
+        ("benchmarks.subjects.copying_ingestor", "copying-ingestor", row.limit),
+    )
+    with laboratory() as lab:
+        for _ in range(plan.warm_ups + plan.repetitions):
+            lab.seed(topics.BANK_TRANSACTIONS, 0.2, plan.ingestor_messages)
+            for module, group, values in subjects:
+                consumed = lab.committed(group, topics.BANK_TRANSACTIONS)
+                produced = [lab.end(topic) for topic in outputs]
+                with lab.module(module, GROUP=group, REPLICA_ID="1"):
+                    values.append(lab.rate([group], topics.BANK_TRANSACTIONS, plan.window, consumed.total))
+                logger.info("%s: %.0f messages/s", module, values[-1])
+                routed = sum(lab.keys(mark, lab.end(mark.topic)).total() for mark in produced)
+                expected = lab.committed(group, topics.BANK_TRANSACTIONS).total - consumed.total
+                assert routed == expected, f"{module} took {expected} messages and wrote {routed}"
+    for _, _, values in subjects:
+        del values[: plan.warm_ups]
+    return [row]
+
+
+def processor(plan: Plan) -> list[Row]:
+    """Questions to a validator of several latencies."""
+    return [_processor_at(plan, latency) for latency in plan.latencies_ms]
+
+
+def _processor_at(plan: Plan, latency: int) -> Row:
+    row = Row(f"processor, validator of {latency} ms", "transactions/s", share_of_limit=0.6)
+    if latency == 20:
+        row.times_baseline = 40
+    if latency:
+        row.limit.append(IN_FLIGHT * 1000 / latency)
+    subjects = (
+        ("benchmarks.subjects.usual_processor", "usual-processor", row.baseline),
+        ("processor", PROCESSOR, row.ours),
+    )
+    with laboratory() as lab, ExitStack() as stack:
+        url = _validator(lab, stack, latency)
+        for _ in range(plan.repetitions):
+            for module, group, values in subjects:
+                values.append(_processing_rate(lab, plan, url, module, group))
+            if not latency:
+                printed = lab.run(
+                    sys.executable,
+                    "-m",
+                    "benchmarks.subjects.load_generator",
+                    FRAUD_VALIDATOR_URL=url,
+                    SECONDS=str(plan.window.seconds),
+                    IN_FLIGHT=str(IN_FLIGHT),
+                )
+                row.limit.append(float(printed))
+                logger.info("load generator: %.0f calls/s", row.limit[-1])
+    return row
+
+
+def replicas(plan: Plan) -> list[Row]:
+    """One, two and four processors beside one another."""
+    rows = [
+        Row(f"processor, {REPLICAS_LATENCY_MS} ms, {count} replicas of {REPLICAS_IN_FLIGHT} calls", "transactions/s")
+        for count in plan.replicas
+    ]
+    for row in rows[1:]:
+        row.baseline = rows[0].ours
+    rows[1].times_baseline = 1.7
+    with laboratory() as lab, ExitStack() as stack:
+        url = _validator(lab, stack, REPLICAS_LATENCY_MS)
+        for _ in range(plan.repetitions):
+            for row, count in zip(rows, plan.replicas, strict=True):
+                row.ours.append(_processing_rate(lab, plan, url, "processor", PROCESSOR, count, REPLICAS_IN_FLIGHT))
+    return rows
+
+
+def ksqldb(plan: Plan) -> list[Row]:
+    """The stand-in's three queries; each makes one row of each transaction."""
+    row = Row("ksqlDB stand-in", "rows/s")
+    outputs = (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)
+    source = topics.FRAUDULENT_TRANSACTIONS
+    with laboratory() as lab:
+        port = free_ports()["KSQLDB_PORT"]
+        prefix = ksqldb_settings({"KAFKA_BOOTSTRAP_SERVER": lab.bootstrap}).group_of("")
+        for _ in range(plan.repetitions):
+            produced = [lab.end(topic) for topic in outputs]
+            with lab.module("local.ksqldb", KSQLDB_PORT=port):
+                lab.run("bash", "init/init_ksqldb.sh", KSQLDB_URL=f"http://{HOST}:{port}", KSQLDB_WAIT_SECONDS="60")
+                groups = lab.wait_for_groups(prefix, QUERIES)
+                before = sum(lab.committed(group, source).total for group in groups)
+                lab.seed(source, 1.0, plan.ksqldb_messages)
+                row.ours.append(lab.rate(groups, source, plan.window, before))
+                lab.wait_for_end(groups, source)
+            logger.info("ksqlDB stand-in: %.0f rows/s", row.ours[-1])
+            written = sum(lab.keys(mark, lab.end(mark.topic)).total() for mark in produced)
+            expected = len(groups) * plan.ksqldb_messages
+            assert written == expected, f"the queries wrote {written} rows, not {expected}"
+    return [row]
+
+
+def _validator(lab: Lab, stack: ExitStack, latency: int) -> str:
+    port = free_ports()["VALIDATOR_PORT"]
+    environment = {
+        "VALIDATOR_PORT": port,
+        "VALIDATOR_LATENCY_MS": str(latency),
+        "VALIDATOR_FRAUDULENT_SHARE": str(FRAUDULENT_SHARE),
+    }
+    stack.enter_context(lab.module("validator", **environment))
+    wait_until(port_open(HOST, int(port)), START_SECONDS, "the validator listens")
+    return f"http://{HOST}:{port}"
+
+
+def _processing_rate(
+    lab: Lab, plan: Plan, url: str, module: str, group: str, count: int = 1, in_flight: int = IN_FLIGHT
+) -> float:
+    source = topics.UNIDENTIFIED_TRANSACTIONS
+    consumed = lab.committed(group, source)
+    produced = [lab.end(topic) for topic in (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)]
+    with ExitStack() as stack:
+        for number in range(count):
+            environment = {"FRAUD_VALIDATOR_URL": url, "FRAUD_VALIDATOR_MAX_IN_FLIGHT": str(in_flight)}
+            stack.enter_context(lab.module(module, GROUP=group, REPLICA_ID=str(number + 1), **environment))
+        lab.wait_for_members(group, count)
+        lab.seed(source, 0.0, plan.processor_messages)
+        rate = lab.rate([group], source, plan.window, consumed.total)
+    logger.info("%s of %d: %.0f transactions/s", module, count, rate)
+    results, users = (lab.keys(mark, lab.end(mark.topic)) for mark in produced)
+    expected = _fraudulent(lab.keys(consumed, lab.committed(group, source)))
+    assert results == expected, f"{module} wrote {results.total()} results, not {expected.total()}"
+    assert users.total() == 2 * expected.total(), f"{module} wrote {users.total()} users"
+    return rate
+
+
+def _fraudulent(keys: Counter[bytes]) -> Counter[bytes]:
+    return Counter({key: count for key, count in keys.items() if is_fraudulent(key.decode(), FRAUDULENT_SHARE)})

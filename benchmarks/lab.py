@@ -1,0 +1,261 @@
+"""The laboratory: a broker of its own, processes under test, seeded topics, and the one way in which rates are taken."""
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+
+from bank.generator import Message, messages
+from contracts import topics
+from local.parts import PYTHON_SOURCES
+from local.settings import ROOT
+from local.supervisor import tail
+from tests.support.stack import running_broker, wait_until
+
+SEED = 20261124
+# Messages of one pool are sent over and over: making them would take longer than what is measured.
+POOL = 20_000
+POLL_SECONDS = 0.05
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+DRAIN_SECONDS = 120.0
+
+
+class Window(NamedTuple):
+    """How long a rate is measured: after `warm_up` seconds of work, for `seconds` or until the input is used up."""
+
+    warm_up: float
+    seconds: float
+
+
+class Mark(NamedTuple):
+    """Per partition, an offset."""
+
+    topic: str
+    offsets: Mapping[int, int]
+
+    @property
+    def total(self) -> int:
+        """Records and markers before it."""
+        return sum(self.offsets.values())
+
+    def at(self, partition: int) -> int:
+        """The partition's offset; a group that has not been there yet is at the beginning."""
+        return self.offsets.get(partition, 0)
+
+
+class Lab:
+    """A broker with the stack's topics on it. `folder` is for logs."""
+
+    def __init__(self, bootstrap: str, folder: Path) -> None:
+        self.bootstrap = bootstrap
+        self._folder = folder
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._logs = itertools.count(1)
+
+    def run(self, *command: str, **environment: str) -> str:
+        """Run a command of the repository to its end and return what it printed."""
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self._environment(environment),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @contextmanager
+    def module(self, name: str, **environment: str) -> Iterator[None]:
+        """Run `python -m name` while the block runs, and stop it as the launcher does; it has to end without an error."""
+        log = self._folder / f"{next(self._logs):03}-{name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", name],
+                cwd=ROOT,
+                env=self._environment(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        assert process.returncode == 0, f"{name} ended with {process.returncode}:\n{tail(log)}"
+
+    def seed(self, topic: str, fraudulent_share: float, count: int) -> None:
+        """Put so many messages of about 1.2 KB on a topic."""
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "enable.idempotence": True,
+                "compression.type": "lz4",
+                "linger.ms": 20,
+                "partitioner": "murmur2_random",
+                "log_level": 3,  # a fresh broker's "coordinator load in progress" is no news
+            }
+        )
+        for message in itertools.islice(itertools.cycle(_pool(fraudulent_share)), count):
+            while True:
+                try:
+                    producer.produce(topic, message.value, message.key)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+        assert producer.flush(60) == 0
+
+    def wait_for_members(self, group: str, count: int) -> None:
+        """Wait until the consumer group has exactly so many members and all of them have their partitions."""
+
+        def settled() -> bool:
+            (future,) = self._admin.describe_consumer_groups([group]).values()
+            description = future.result(10)
+            return description.state == ConsumerGroupState.STABLE and len(description.members) == count
+
+        wait_until(settled, START_SECONDS, f"{group} has {count} members")
+
+    def wait_for_groups(self, prefix: str, count: int) -> list[str]:
+        """Wait until there are so many groups whose names begin so, each with its one member; returns them."""
+        groups: list[str] = []
+
+        def there() -> bool:
+            found = self._admin.list_consumer_groups().result(10).valid
+            groups[:] = [group.group_id for group in found if group.group_id.startswith(prefix)]
+            return len(groups) == count
+
+        wait_until(there, START_SECONDS, f"{count} groups {prefix}")
+        for group in groups:
+            self.wait_for_members(group, 1)
+        return groups
+
+    def committed(self, group: str, topic: str) -> Mark:
+        """How far a group is, by its committed offsets."""
+        (future,) = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+        positions = future.result(10).topic_partitions or []
+        return Mark(topic, {p.partition: max(p.offset, 0) for p in positions if p.topic == topic})
+
+    def end(self, topic: str) -> Mark:
+        """Where a topic ends."""
+        with self._reader() as reader:
+            partitions = reader.list_topics(topic, timeout=10).topics[topic].partitions
+            return Mark(topic, {p: reader.get_watermark_offsets(TopicPartition(topic, p), 10)[1] for p in partitions})
+
+    def has_leaders(self) -> bool:
+        """Whether all topics can be used; a broker that has just made them needs a moment."""
+        try:
+            return all(self.end(topic) for topic in topics.ALL)
+        except KafkaException:
+            return False
+
+    def keys(self, begin: Mark, end: Mark) -> Counter[bytes]:
+        """The keys of the records that are committed between two marks."""
+        found: Counter[bytes] = Counter()
+        unread = {partition for partition, offset in end.offsets.items() if begin.at(partition) < offset}
+        with self._reader() as reader:
+            reader.assign([TopicPartition(begin.topic, partition, begin.at(partition)) for partition in unread])
+            while unread:
+                for message in reader.consume(10_000, 0.2):
+                    partition, offset = message.partition(), message.offset()
+                    if message.error() is None and offset < end.offsets[partition]:
+                        found[message.key() or b""] += 1
+                    # What is last before a mark may be a transaction's marker, which no reader sees.
+                    if message.error() is not None or offset >= end.offsets[partition] - 1:
+                        unread.discard(partition)
+        return found
+
+    def rate(self, groups: list[str], topic: str, window: Window, before: int) -> float:
+        """Records a second that the groups commit, taken at the moments at which their commits appear.
+
+        Committed progress is what a service has really done, whatever it does inside, and it leaves the start out.
+        `before` is how much they had committed before this input was there.
+        """
+        goal = self.end(topic).total * len(groups)
+
+        def progress() -> int:
+            return sum(self.committed(group, topic).total for group in groups)
+
+        wait_until(lambda: progress() > before, START_SECONDS, f"{groups} begin")
+        begun = time.monotonic()
+        marks = [(begun, progress())]
+        while marks[-1][1] < goal and time.monotonic() - begun < window.warm_up + window.seconds:
+            time.sleep(POLL_SECONDS)
+            count = progress()
+            if count > marks[-1][1]:
+                marks.append((time.monotonic(), count))
+        warm = [mark for mark in marks if mark[0] - begun >= window.warm_up]
+        if len(warm) < 2:  # a small input is used up sooner
+            warm = marks
+        (first_at, first), (last_at, last) = warm[0], warm[-1]
+        assert last > first, f"{groups} committed too seldom to be measured"
+        return (last - first) / (last_at - first_at)
+
+    def wait_for_end(self, groups: list[str], topic: str) -> None:
+        """Wait until the groups have committed everything that is on the topic."""
+        goal = self.end(topic).total
+
+        def there() -> bool:
+            return all(self.committed(group, topic).total == goal for group in groups)
+
+        wait_until(there, DRAIN_SECONDS, f"{groups} are at the end of {topic}")
+
+    def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        sources = os.pathsep.join(map(str, PYTHON_SOURCES))
+        return {**os.environ, "PYTHONPATH": sources, "KAFKA_BOOTSTRAP_SERVER": self.bootstrap, **environment}
+
+    @contextmanager
+    def _reader(self) -> Iterator[Consumer]:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": "benchmark-reader",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "log_level": 0,
+            }
+        )
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+
+@contextmanager
+def laboratory() -> Iterator[Lab]:
+    """A laboratory in a temporary folder; nothing is left of it afterwards."""
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name, running_broker(Path(name, "broker")) as bootstrap:
+        lab = Lab(bootstrap, Path(name))
+        lab.run(sys.executable, "init/init_kafka.py")
+        wait_until(lab.has_leaders, START_SECONDS, "every partition has a leader")
+        yield lab
+
+
+@cache
+def _pool(fraudulent_share: float) -> list[Message]:
+    return list(itertools.islice(messages(SEED, 500, fraudulent_share, 0.0), POOL))

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs the benchmarks on a stack of their own: bash benchmarks/run.sh [--quick | --soak] [--cases NAME ...] [--json FILE]
+# --quick takes two minutes or less and checks that every case works; --soak runs the whole stack for ten minutes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=local/bootstrap.sh
+. local/bootstrap.sh
+
+python=$(make_environment "$root/tests/requirements.txt")
+# The benchmarks say themselves which settings they need.
+unset "${!BANK_@}" "${!VALIDATOR_@}" "${!FRAUD_VALIDATOR_@}" "${!TOPIC_@}" "${!MY_@}" LOCAL_DIR
+sources=.:transactions-ingestor:unidentified-transactions-processor
+sources+=:simulators/multi-bank-system:simulators/fraud-validator-api
+PYTHONPATH=$sources exec "$python" -m benchmarks "$@"

@@ -1,0 +1,1 @@
+"""What is measured beside the services: the usual way and the limit."""

@@ -1,0 +1,46 @@
+"""The limit of the processor at no latency: the HTTP client alone. Prints calls a second."""
+
+import asyncio
+import itertools
+import os
+import sys
+import time
+
+import aiohttp
+
+from bank.generator import messages
+from contracts.mapping import to_validation_request
+from contracts.models import Transaction
+
+
+async def main() -> None:
+    """Ask FRAUD_VALIDATOR_URL for SECONDS with IN_FLIGHT calls open at once."""
+    url, seconds = os.environ["FRAUD_VALIDATOR_URL"] + "/validate", float(os.environ["SECONDS"])
+    in_flight = int(os.environ["IN_FLIGHT"])
+    sample = itertools.islice(messages(1, 50, 0.0, 0.0), 1_000)
+    bodies = itertools.cycle(
+        to_validation_request(Transaction.model_validate_json(message.value)).model_dump_json().encode()
+        for message in sample
+    )
+    calls = 0
+    connector = aiohttp.TCPConnector(limit=in_flight)
+    headers = {"Content-Type": "application/json"}
+    async with aiohttp.ClientSession(connector=connector, headers=headers, raise_for_status=True) as session:
+
+        async def ask() -> None:
+            nonlocal calls
+            while time.monotonic() < deadline:
+                async with session.post(url, data=next(bodies)) as response:
+                    await response.read()
+                calls += 1
+
+        deadline = time.monotonic() + 0.5  # connections are made before the clock runs
+        await asyncio.gather(*(ask() for _ in range(in_flight)))
+        calls, begun = 0, time.monotonic()
+        deadline = begun + seconds
+        await asyncio.gather(*(ask() for _ in range(in_flight)))
+        sys.stdout.write(f"{calls / (time.monotonic() - begun)}\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,153 @@
+"""The cases that need the whole stack: its start, the delay from end to end, and the soak."""
+
+import itertools
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import quantiles
+from threading import Event, Thread
+from typing import Any
+
+from confluent_kafka import Consumer
+from pymongo import MongoClient
+
+from benchmarks.cases import Plan
+from benchmarks.lab import SEED
+from benchmarks.report import Row
+from contracts import topics
+from local.meter import DATABASE
+from tests.support.stack import Stack, running_stack, wait_until
+
+logger = logging.getLogger(__name__)
+
+RATE = 500
+SETTLE_SECONDS = 5.0
+# Looking for every document would be a load of its own: one in so many is looked for, this often.
+MONGODB_SAMPLE = 5
+MONGODB_POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 60.0
+
+SOAK_SECONDS = 600.0
+SOAK_SAMPLE_SECONDS = 5.0
+SOAK_EDGE_SECONDS = 60.0
+
+
+def end_to_end(plan: Plan) -> list[Row]:
+    """Each repetition starts the stack from nothing and sends 500 transactions a second through it."""
+    delays = {
+        (where, share): Row(f"end to end at {RATE}/s, to {where}, {share}", "s", at_most=limit)
+        for where, share, limit in (
+            ("the result topic", "p50", 0.5),
+            ("the result topic", "p99", 1.5),
+            ("MongoDB", "p50", None),
+            ("MongoDB", "p99", None),
+        )
+    }
+    started, memory = Row("start of the whole stack", "s"), Row("resident memory of the whole stack", "MiB")
+    for _ in range(plan.repetitions):
+        with _stack() as stack:
+            state = _state(stack)
+            started.ours.append(state["ready_seconds"])
+            time.sleep(SETTLE_SECONDS)
+            measured = dict(zip(("the result topic", "MongoDB"), _delays(stack, plan.stack_seconds), strict=True))
+            for where, values in measured.items():
+                percentiles = quantiles(values, n=100)
+                delays[where, "p50"].ours.append(percentiles[49])
+                delays[where, "p99"].ours.append(percentiles[98])
+                logger.info("to %s: p50 %.2f s, p99 %.2f s", where, percentiles[49], percentiles[98])
+            memory.ours.append(_state(stack)["rss_mib"])
+    return [*delays.values(), started, memory]
+
+
+def soak() -> list[Row]:
+    """Ten minutes: memory of each part and the lags in the last minute, beside those of the first minute as the baseline."""
+    samples: list[dict[str, Any]] = []
+    with _stack() as stack:
+        time.sleep(SETTLE_SECONDS)
+        begun = time.monotonic()
+        while time.monotonic() - begun < SOAK_SECONDS:
+            samples.append(_state(stack))
+            time.sleep(SOAK_SAMPLE_SECONDS)
+    edge = int(SOAK_EDGE_SECONDS / SOAK_SAMPLE_SECONDS)
+
+    def row(name: str, unit: str, value: Callable[[dict[str, Any]], float]) -> Row:
+        values = [value(sample) for sample in samples]
+        return Row(f"soak, last minute: {name}", unit, baseline=values[:edge], ours=values[-edge:])
+
+    return [
+        row("all parts", "MiB", lambda sample: sample["rss_mib"]),
+        *(
+            row(part, "MiB", lambda sample, part=part: sample["parts"][part]["rss_mib"])
+            for part in sorted(samples[0]["parts"])
+        ),
+        *(
+            row(f"lag of {group}", "records", lambda sample, group=group: sample["counts"]["lags"].get(group, 0))
+            for group in sorted(samples[-1]["counts"]["lags"])
+        ),
+    ]
+
+
+@contextmanager
+def _stack() -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+        bank = {"BANK_RATE": str(RATE), "BANK_SEED": str(SEED)}
+        with running_stack(Path(folder, "local"), bank) as stack:
+            yield stack
+
+
+def _state(stack: Stack) -> dict[str, Any]:
+    return json.loads(stack.settings.folders.state.read_text())
+
+
+def _delays(stack: Stack, seconds: float) -> tuple[list[float], list[float]]:
+    """From a transaction's timestamp, which every stage hands on, to its row on the result topic and to its document.
+
+    All clocks are this machine's.
+    """
+    awaited: dict[str, float] = {}
+    to_topic: list[float] = []
+    to_mongodb: list[float] = []
+    ended = Event()
+    watcher = Thread(target=_watch_mongodb, args=(stack.mongodb_uri, awaited, to_mongodb, ended))
+    consumer = Consumer(
+        {
+            "bootstrap.servers": stack.kafka,
+            "group.id": "benchmark-reader",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "latest",
+            "isolation.level": "read_committed",
+        }
+    )
+    consumer.subscribe([topics.FRAUDULENT_TRANSACTIONS_RESULT])
+    try:
+        wait_until(lambda: consumer.poll(0.5) is not None, PATIENCE_SECONDS, "rows on the result topic")
+        watcher.start()
+        deadline = time.monotonic() + seconds
+        counter = itertools.count()
+        while time.monotonic() < deadline:
+            message = consumer.poll(0.1)
+            if message is not None and message.error() is None:
+                sent_at = message.timestamp()[1] / 1000
+                to_topic.append(time.time() - sent_at)
+                if next(counter) % MONGODB_SAMPLE == 0:
+                    awaited[(message.key() or b"").decode()] = sent_at
+        wait_until(lambda: not awaited, PATIENCE_SECONDS, "every document is there")
+    finally:
+        ended.set()
+        consumer.close()
+        if watcher.ident is not None:
+            watcher.join()
+    return to_topic, to_mongodb
+
+
+def _watch_mongodb(uri: str, awaited: dict[str, float], delays: list[float], ended: Event) -> None:
+    with MongoClient(uri) as client:
+        collection = client[DATABASE]["transactions"]
+        while not ended.wait(MONGODB_POLL_SECONDS):
+            found = [document["_id"] for document in collection.find({"_id": {"$in": list(awaited)}}, {"_id": 1})]
+            now = time.time()
+            delays += [now - awaited.pop(identity) for identity in found]
