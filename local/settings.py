@@ -132,15 +132,17 @@ def cloud_group(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str
     return values
 
 
+def cache_folder() -> Path:
+    """Where downloads are kept, for all clones of this user."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "realtime-fraud-detection"
+
+
 def load() -> Settings:
     """The settings. Raises SettingsError that says which one is wrong."""
     load_dotenv(ROOT / ".env")
     environ = os.environ
     ports = load_settings(Ports)
-    cache_home = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folders = Folders(
-        Path(environ.get("LOCAL_DIR") or ROOT / ".local").absolute(), Path(cache_home) / "realtime-fraud-detection"
-    )
+    folders = Folders(Path(environ.get("LOCAL_DIR") or ROOT / ".local").absolute(), cache_folder())
     return Settings(ports, folders, _mongodb(ports, environ), _s3(ports, folders, environ))
 
 

@@ -58,7 +58,9 @@ async def _serve(settings: Settings, listening: socket.socket) -> int:
             _make_own_topics(settings, topics)
             engine.restore()
             server.ready = True
-            log.info("ready on %s:%d for Kafka at %s", settings.host, settings.port, settings.bootstrap_servers)
+            log.info(
+                "ready on %s:%d for Kafka at %s", settings.host, settings.port, settings.kafka()["bootstrap.servers"]
+            )
         except Exception as error:
             failures.append(f"{type(error).__name__}: {error}")
             loop.call_soon_threadsafe(end)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.kafka import bootstrap_server, security_config
+from contracts.kafka import client_config
 
 SERVER_SETTINGS = Path(__file__).resolve().parents[2] / "ksqldb" / "ksqldb-server.env"
 
@@ -16,8 +16,7 @@ SERVER_SETTINGS = Path(__file__).resolve().parents[2] / "ksqldb" / "ksqldb-serve
 class Settings:
     """Everything that the stand-in has to be told. Times are in milliseconds."""
 
-    bootstrap_servers: str
-    kafka_security: Mapping[str, str]
+    kafka_client: Mapping[str, str]
     host: str
     port: int
     service_id: str
@@ -46,7 +45,7 @@ class Settings:
 
     def kafka(self) -> dict[str, str | int | float | bool]:
         """What every Kafka client needs to connect."""
-        return {"bootstrap.servers": self.bootstrap_servers, **self.kafka_security}
+        return {**self.kafka_client}
 
 
 def load(environment: Mapping[str, str] = os.environ, file: Path = SERVER_SETTINGS) -> Settings:
@@ -60,8 +59,7 @@ def load(environment: Mapping[str, str] = os.environ, file: Path = SERVER_SETTIN
         return properties.get(name, "false") == "true"
 
     return Settings(
-        bootstrap_servers=bootstrap_server(environment),
-        kafka_security=security_config(environment),
+        kafka_client=client_config(environment),
         host=environment.get("KSQLDB_HOST", "127.0.0.1"),
         port=int(environment.get("KSQLDB_PORT", "8088")),
         service_id=properties["ksql.service.id"],

@@ -1,21 +1,19 @@
 """Compose itself, without an engine, and a copy of the repository to write .env into."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from local.settings import ROOT
+from local.settings import ROOT, cache_folder
 from tests.compose.compose_binary import fetch
 
 
 @pytest.fixture(scope="session")
 def compose() -> Path:
     """The pinned Compose v2 binary."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return fetch(cache / "realtime-fraud-detection" / "compose-2.40.3")
+    return fetch(cache_folder() / "compose-2.40.3")
 
 
 def clone(folder: Path) -> Path:

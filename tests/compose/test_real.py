@@ -20,6 +20,7 @@ from pymongo import MongoClient
 
 from contracts import topics
 from local import jars
+from local.settings import cache_folder
 from tests.compose.conftest import clone
 from tests.compose.standins import JAR_LISTS
 from tests.support.expectation import SMALL, expectation
@@ -80,7 +81,7 @@ class Running:
 
 def bring_jars(folder: Path) -> None:
     """Put the stand-ins' jars into the build context, laid out as the user's cache is."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "realtime-fraud-detection"
+    cache = cache_folder()
     wanted = [jar for name in JAR_LISTS for jar in jars.read_list(name)]
     jars.fetch(wanted, cache, lambda done, missing: None)
     for jar in wanted:

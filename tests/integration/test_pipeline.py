@@ -13,13 +13,13 @@ from pymongo import MongoClient
 from contracts import topics
 from contracts.dead_letters import REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
 from contracts.models import TransactionResult, UserRow
+from local.meter import DATABASE
 from local.settings import ROOT
 from tests.support.expectation import SMALL, expectation
 from tests.support.settled import await_everything, ids, objects
 from tests.support.stack import Stack
 from tests.support.topics import read_all
 
-DATABASE = "fraudulent_transactions_db"
 SECONDS = 180
 
 

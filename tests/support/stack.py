@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local import broker, jars
 from local.checks import broker_ready
-from local.settings import HOST, ROOT, Folders, MongoTarget, Ports, S3Target, Settings, load
+from local.settings import HOST, ROOT, Folders, MongoTarget, Ports, S3Target, Settings, cache_folder, load
 
 START_SECONDS = 600  # the first start on a machine fetches the jars
 PORTS = tuple(Ports.model_fields)
@@ -121,7 +121,7 @@ def processes_of(folder: Path) -> list[str]:
 def running_broker(folder: Path) -> Iterator[str]:
     """A broker alone; gives its address."""
     ports = free_ports()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "realtime-fraud-detection"
+    cache = cache_folder()
     settings = Settings(
         Ports(kafka_port=int(ports["KAFKA_PORT"]), kafka_controller_port=int(ports["KAFKA_CONTROLLER_PORT"])),
         Folders(folder, cache),
