@@ -7,6 +7,7 @@ import sys
 import time
 
 import aiohttp
+import uvloop
 
 from bank.generator import messages
 from contracts.mapping import to_validation_request
@@ -43,4 +44,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())
