@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from threading import Event, Thread
 from typing import Any
 
@@ -31,9 +31,15 @@ MONGODB_SAMPLE = 5
 MONGODB_POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 60.0
 
+# The JVMs take their heaps in the first minutes; what comes after that is growth.
+SOAK_WARM_UP_SECONDS = 180.0
 SOAK_SECONDS = 600.0
 SOAK_SAMPLE_SECONDS = 5.0
 SOAK_EDGE_SECONDS = 60.0
+# Flat is: so many times the memory of the first minute, and never more unread than the load of so many seconds (the sinks
+# commit their offsets every 5 s).
+SOAK_GROWTH = 1.1
+SOAK_LAG_SECONDS = 10
 
 
 def end_to_end(plan: Plan) -> list[Row]:
@@ -67,7 +73,7 @@ def soak() -> list[Row]:
     """Ten minutes: memory of each part and the lags in the last minute, beside those of the first minute as the baseline."""
     samples: list[dict[str, Any]] = []
     with _stack() as stack:
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(SOAK_WARM_UP_SECONDS)
         begun = time.monotonic()
         while time.monotonic() - begun < SOAK_SECONDS:
             samples.append(_state(stack))
@@ -78,17 +84,19 @@ def soak() -> list[Row]:
         values = [value(sample) for sample in samples]
         return Row(f"soak, last minute: {name}", unit, baseline=values[:edge], ours=values[-edge:])
 
-    return [
-        row("all parts", "MiB", lambda sample: sample["rss_mib"]),
-        *(
-            row(part, "MiB", lambda sample, part=part: sample["parts"][part]["rss_mib"])
-            for part in sorted(samples[0]["parts"])
-        ),
-        *(
-            row(f"lag of {group}", "records", lambda sample, group=group: sample["counts"]["lags"].get(group, 0))
-            for group in sorted(samples[-1]["counts"]["lags"])
-        ),
+    memory = row("all parts", "MiB", lambda sample: sample["rss_mib"])
+    memory.at_most = round(SOAK_GROWTH * median(memory.baseline))
+    lags = [
+        row(f"lag of {group}", "records", lambda sample, group=group: sample["counts"]["lags"].get(group, 0))
+        for group in sorted(samples[-1]["counts"]["lags"])
     ]
+    for lag in lags:
+        lag.at_most = RATE * SOAK_LAG_SECONDS
+    parts = [
+        row(part, "MiB", lambda sample, part=part: sample["parts"][part]["rss_mib"])
+        for part in sorted(samples[0]["parts"])
+    ]
+    return [memory, *parts, *lags]
 
 
 @contextmanager
