@@ -62,6 +62,27 @@ class Mark(NamedTuple):
         return self.offsets.get(partition, 0)
 
 
+class Process(NamedTuple):
+    """A module that runs."""
+
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self) -> None:
+        """SIGTERM; it has to end in time and without an error."""
+        self.popen.terminate()
+        try:
+            self.popen.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        assert self.popen.returncode == 0, f"ended with {self.popen.returncode}:\n{tail(self.log)}"
+
+    def kill(self) -> None:
+        """Kill -9."""
+        self.popen.kill()
+        self.popen.wait()
+
+
 class Lab:
     """A broker with the stack's topics on it. `folder` is for logs."""
 
@@ -85,12 +106,11 @@ class Lab:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    @contextmanager
-    def module(self, name: str, **environment: str) -> Iterator[None]:
-        """Run `python -m name` while the block runs, and stop it as the launcher does; it has to end without an error."""
+    def start(self, name: str, **environment: str) -> "Process":
+        """Start `python -m name`; what it prints goes to a log."""
         log = self._folder / f"{next(self._logs):03}-{name}.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(
+            popen = subprocess.Popen(
                 [sys.executable, "-m", name],
                 cwd=ROOT,
                 env=self._environment(environment),
@@ -98,16 +118,16 @@ class Lab:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+        return Process(popen, log)
+
+    @contextmanager
+    def module(self, name: str, **environment: str) -> Iterator[None]:
+        """Run `python -m name` while the block runs, and stop it as the launcher does."""
+        process = self.start(name, **environment)
         try:
             yield
         finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        assert process.returncode == 0, f"{name} ended with {process.returncode}:\n{tail(log)}"
+            process.stop()
 
     def seed(self, topic: str, fraudulent_share: float, count: int) -> None:
         """Put so many messages of about 1.2 KB on a topic."""

@@ -20,8 +20,8 @@ TICK_SECONDS = 0.1
 READY_SECONDS = 120.0
 STOP_SECONDS = 10.0
 # A part that lived this long starts its back-off anew.
-SETTLED_SECONDS = 60.0
-MAX_BACKOFF_SECONDS = 30.0
+SETTLED_SECONDS = 30.0
+MAX_BACKOFF_SECONDS = 10.0
 
 
 class Phase(StrEnum):
@@ -163,7 +163,8 @@ class Supervisor:
             raise StartFailed(f"{run.node.name} ended with exit code {code}: see {run.log}\n{tail(run.log)}")
         if time.monotonic() - run.started_at > SETTLED_SECONDS:
             run.failures = 0
-        pause = min(2.0**run.failures, MAX_BACKOFF_SECONDS)
+        # A part that dies once is missed at once; only one that keeps dying has to be spared the machine.
+        pause = min(2.0 ** (run.failures - 1), MAX_BACKOFF_SECONDS) if run.failures else 0.0
         run.failures += 1
         run.restarts += 1
         run.phase, run.restart_at = Phase.BACKOFF, time.monotonic() + pause

@@ -2,10 +2,11 @@
 
 import itertools
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from bank.generator import messages
+from bank.generator import Message, messages
 from contracts.mapping import to_result, to_user_rows
 from contracts.models import FRAUDULENT, UNIDENTIFIED, SourceProcess, Transaction, TransactionResult, UserRow
 from validator.verdict import is_fraudulent
@@ -13,7 +14,7 @@ from validator.verdict import is_fraudulent
 
 @dataclass(frozen=True)
 class SeededSet:
-    """What the bank is told to send, and the share that the validator finds fraudulent."""
+    """What the bank is told to send (`count` 0 is endless), and the share that the validator finds fraudulent."""
 
     count: int
     rate: int
@@ -22,6 +23,10 @@ class SeededSet:
     fraudulent_share: float = 0.2
     poison_share: float = 0.03
     validator_share: float = 0.3
+
+    def messages(self) -> Iterator[Message]:
+        """What the bank sends, in its order; endless."""
+        return messages(self.seed, self.customers, self.fraudulent_share, self.poison_share)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -59,12 +64,32 @@ class Expectation:
 @cache
 def expectation(sent: SeededSet = SMALL) -> Expectation:
     """For a set that the bank sends once."""
-    stream = list(
-        itertools.islice(messages(sent.seed, sent.customers, sent.fraudulent_share, sent.poison_share), sent.count)
-    )
+    return foretold(sent, itertools.islice(sent.messages(), sent.count))
+
+
+def delivered(sent: SeededSet, keys: Iterable[str]) -> Expectation:
+    """For an endless set of which so much was delivered until the bank was stopped."""
+    missing = set(keys)
+
+    def until_all_are_found() -> Iterator[Message]:
+        for message in sent.messages():
+            if not missing:
+                return
+            if message.key in missing:
+                missing.remove(message.key)
+                yield message
+
+    return foretold(sent, until_all_are_found())
+
+
+def foretold(sent: SeededSet, stream: Iterable[Message]) -> Expectation:
+    """What becomes of these messages of the set."""
     routed: dict[str, dict[str, Transaction]] = {FRAUDULENT: {}, UNIDENTIFIED: {}}
+    poisoned = 0
     for message in stream:
-        if message.evaluation is not None:
+        if message.evaluation is None:
+            poisoned += 1
+        else:
             routed[message.evaluation][message.key] = Transaction.model_validate(json.loads(message.value))
     results: dict[str, TransactionResult] = {}
     users: dict[str, UserRow] = {}
@@ -78,5 +103,4 @@ def expectation(sent: SeededSet = SMALL) -> Expectation:
         results[transaction.transaction_id] = to_result(transaction, FRAUDULENT, process)
         for row in to_user_rows(transaction, process):
             users[row.ID] = row
-    poisoned = sum(message.evaluation is None for message in stream)
     return Expectation(routed[FRAUDULENT], routed[UNIDENTIFIED], poisoned, results, users)

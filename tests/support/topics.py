@@ -1,9 +1,10 @@
 """Reads topics as a read_committed consumer does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 
 class Record(NamedTuple):
@@ -20,6 +21,17 @@ class Record(NamedTuple):
 def read_all(bootstrap: str, topic: str) -> list[Record]:
     """Every record that is committed by now."""
     return list(_read(bootstrap, topic))
+
+
+def ends(bootstrap: str, names: Iterable[str], isolation: IsolationLevel) -> dict[tuple[str, int], int]:
+    """Where a reader's topics end, by topic and partition: for a read_committed one before the first open transaction."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    found = admin.list_topics(timeout=10).topics
+    request = {
+        TopicPartition(name, partition): OffsetSpec.latest() for name in names for partition in found[name].partitions
+    }
+    answers = admin.list_offsets(request, isolation_level=isolation)
+    return {(at.topic, at.partition): future.result(10).offset for at, future in answers.items()}
 
 
 def _read(bootstrap: str, topic: str) -> Iterator[Record]:

@@ -1,13 +1,15 @@
-"""A concurrent read_committed reader: when did each stage write something, and how long was it silent."""
+"""A concurrent read_committed reader: what did each stage write, when, and how long was it silent."""
 
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Self
 
-from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
@@ -15,19 +17,21 @@ from contracts import topics
 from local.meter import DATABASE
 from tests.support.stack import Stack
 
-INGESTOR, KSQLDB, PROCESSOR, MONGODB = "ingestor", "ksql", "kafka-streams", "mongodb"
+INGESTOR, KSQLDB, PROCESSOR, MONGODB, S3 = "ingestor", "ksql", "kafka-streams", "mongodb", "s3"
 TOPICS = (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS, topics.FRAUDULENT_TRANSACTIONS_RESULT)
 POLL_SECONDS = 0.1
+STORE_POLL_SECONDS = 0.5
 
 
 class Watcher:
-    """Use it as a context; it starts at the ends of the topics."""
+    """Use it as a context. `seen` counts the keys of each topic as they came by."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
+        self.seen: dict[str, Counter[str]] = {name: Counter() for name in TOPICS}
         self._arrivals: dict[str, list[float]] = defaultdict(list)
         self._lock, self._stopping = Lock(), Event()
-        self._threads = [Thread(target=loop, daemon=True) for loop in (self._watch_topics, self._watch_documents)]
+        self._threads = [Thread(target=loop, daemon=True) for loop in (self._watch_topics, self._watch_stores)]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -66,23 +70,28 @@ class Watcher:
         )
         metadata = consumer.list_topics(timeout=10).topics
         consumer.assign(
-            [TopicPartition(name, number, OFFSET_END) for name in TOPICS for number in metadata[name].partitions]
+            [TopicPartition(name, number, OFFSET_BEGINNING) for name in TOPICS for number in metadata[name].partitions]
         )
         while not self._stopping.is_set():
             for message in consumer.consume(500, POLL_SECONDS):
                 if message.error() is None:
+                    self.seen[message.topic() or ""][(message.key() or b"").decode()] += 1
                     routed = message.topic() != topics.FRAUDULENT_TRANSACTIONS_RESULT
                     self._note(INGESTOR if routed else json.loads(message.value() or b"{}")["SOURCE_PROCESS"])
         consumer.close()
 
-    def _watch_documents(self) -> None:
+    def _watch_stores(self) -> None:
         with MongoClient(self._stack.mongodb_uri, serverSelectionTimeoutMS=1_000, socketTimeoutMS=2_000) as client:
-            before = 0
-            while not self._stopping.wait(POLL_SECONDS):
-                try:
-                    count = client[DATABASE]["transactions"].estimated_document_count()
-                except PyMongoError:
-                    continue
-                if count > before:
-                    self._note(MONGODB)
-                before = count
+            collection, bucket = client[DATABASE]["transactions"], Path(self._stack.settings.folders.data, "s3")
+            counters = {
+                MONGODB: collection.estimated_document_count,
+                S3: lambda: sum(1 for _ in bucket.rglob(f"{topics.FRAUDULENT_TRANSACTIONS_RESULT}-*.gz")),
+            }
+            before = dict.fromkeys(counters, 0)
+            while not self._stopping.wait(STORE_POLL_SECONDS):
+                for stage, count in counters.items():
+                    with suppress(PyMongoError, OSError):  # the store is away
+                        now = count()
+                        if now > before[stage]:
+                            self._note(stage)
+                        before[stage] = now

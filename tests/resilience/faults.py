@@ -1,0 +1,122 @@
+"""What the drills do to a running stack: kill parts, stop them, take their ports, make the validator misbehave."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psutil
+import requests
+
+from local.settings import HOST
+from tests.support.stack import Stack, wait_until
+
+BACK_SECONDS = 90
+EXIT_SECONDS = 10
+
+
+def part(stack: Stack, name: str) -> dict[str, Any]:
+    """What the launcher says of a part."""
+    return json.loads(stack.settings.folders.state.read_text())["parts"][name]
+
+
+def process_of(stack: Stack, name: str) -> psutil.Process:
+    """The part's process, once the launcher says that the part is ready."""
+    wait_until(lambda: part(stack, name)["phase"] == "ready", BACK_SECONDS, f"{name} is ready")
+    return psutil.Process(part(stack, name)["pid"])
+
+
+def kill(stack: Stack, names: list[str]) -> dict[str, int]:
+    """Kill -9 of all the parts at once; gives the pids that they had."""
+    processes = {name: process_of(stack, name) for name in names}
+    for process in processes.values():
+        process.kill()
+    return {name: process.pid for name, process in processes.items()}
+
+
+def await_back(stack: Stack, pids: Mapping[str, int]) -> None:
+    """Wait until every part is ready again as another process."""
+
+    def back() -> bool:
+        now = {name: part(stack, name) for name in pids}
+        return all(now[name]["phase"] == "ready" and now[name]["pid"] not in (None, pid) for name, pid in pids.items())
+
+    wait_until(back, BACK_SECONDS, f"{', '.join(pids)} run again")
+
+
+@contextmanager
+def nobody_restarts(stack: Stack) -> Iterator[None]:
+    """Hold the launcher still, so that what a part leaves behind can be looked at."""
+    launcher = json.loads(stack.settings.folders.state.read_text())["launcher"]["pid"]
+    os.kill(launcher, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(launcher, signal.SIGCONT)
+
+
+def terminate(process: psutil.Process) -> float:
+    """SIGTERM; gives the seconds until the process has ended, EXIT_SECONDS at most."""
+    begun = time.monotonic()
+    process.terminate()
+    wait_until(lambda: _ended(process), EXIT_SECONDS, f"{process.pid} ends after SIGTERM")
+    return time.monotonic() - begun
+
+
+@contextmanager
+def hanging(stack: Stack, name: str) -> Iterator[None]:
+    """The part takes connections and never answers."""
+    process = process_of(stack, name)
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
+
+
+@contextmanager
+def down(stack: Stack, *names: str) -> Iterator[None]:
+    """The parts are gone, and connections to their ports are refused: the launcher cannot bring them back meanwhile."""
+    processes = [(process_of(stack, name), part(stack, name)["port"]) for name in names]
+    with ExitStack() as taken:
+        for process, port in processes:
+            process.kill()
+            taken.enter_context(_taken(port))
+        yield
+
+
+@contextmanager
+def simulation(stack: Stack, normal: Mapping[str, Any], **behaviour: Any) -> Iterator[None]:
+    """The validator behaves so for a while, then normally again."""
+    url = f"{stack.validator_url}/simulation"
+    requests.put(url, json={**normal, **behaviour}, timeout=10).raise_for_status()
+    yield
+    requests.put(url, json=dict(normal), timeout=10).raise_for_status()
+
+
+@contextmanager
+def _taken(port: int) -> Iterator[None]:
+    """Bound, but not listening."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+        def bound() -> bool:
+            try:
+                holder.bind((HOST, port))
+            except OSError:  # the killed process is not quite gone
+                return False
+            return True
+
+        wait_until(bound, EXIT_SECONDS, f"port {port} is free")
+        yield
+
+
+def _ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
