@@ -26,6 +26,7 @@ from tests.resilience.faults import (
     down,
     hanging,
     kill,
+    last_exit,
     nobody_restarts,
     process_of,
     simulation,
@@ -54,6 +55,7 @@ OUTPUTS = (
     topics.USERS,
 )
 VALIDATOR = "fraud-validator-api"
+JVMS = ("kafka", "kafka-connect")  # a JVM that ends by a signal has no exit code of its own
 NORMAL = {"fraudulent_share": LOAD.validator_share}
 VALIDATOR_OUTAGE_SECONDS = 30
 STORE_OUTAGE_SECONDS = 60
@@ -107,6 +109,8 @@ def test_terminate_leaves_nothing_in_doubt(stack: Stack, watcher: Watcher, name:
             # An open transaction would hold readers back until the broker gives it up, 15 s later.
             wait_until(all_decided, EXIT_SECONDS, f"no transaction of {name} is open")
     await_back(stack, {name: process.pid})
+    if name not in JVMS:
+        assert last_exit(stack, name) == 0
     report(f"SIGTERM {name}, exit and silence", seconds, recovery(watcher, moment, time.monotonic(), {STAGES[name]}))
 
 
