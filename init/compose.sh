@@ -198,11 +198,11 @@ status)
     ;;
 stop)
     check_docker
-    compose down --remove-orphans
+    compose --profile '*' down --remove-orphans # also what an earlier start had and .env has no more
     ;;
 clean)
     check_docker
-    compose down --remove-orphans --volumes
+    compose --profile '*' down --remove-orphans --volumes
     ;;
 topic)
     check_docker

@@ -198,7 +198,7 @@ def test_the_environment_hides_no_profile_from_compose(here: Path) -> None:
         fake.read_text().replace('echo "docker $*"', 'echo "docker $* profiles=${COMPOSE_PROFILES-not set}"')
     )
     assert run(here, "--stop", COMPOSE_PROFILES="monitoring").returncode == 0
-    assert "compose down --remove-orphans profiles=not set\n" in calls(here)
+    assert "compose --profile * down --remove-orphans profiles=not set\n" in calls(here)
 
 
 def test_image_that_cannot_be_had(here: Path) -> None:
@@ -224,9 +224,9 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     assert sick.returncode == 1
     assert "not well: kafka init-kafka" in sick.stderr
     assert run(here, "--stop").returncode == 0
-    assert "compose down --remove-orphans\n" in calls(here)
+    assert "compose --profile * down --remove-orphans\n" in calls(here)
     assert run(here, "--clean").returncode == 0
-    assert "compose down --remove-orphans --volumes\n" in calls(here)
+    assert "compose --profile * down --remove-orphans --volumes\n" in calls(here)
     no_stack = run(here, "--topic", "users")
     assert no_stack.returncode == 1
     assert "no stack runs" in no_stack.stderr

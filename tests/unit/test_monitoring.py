@@ -43,9 +43,16 @@ def exported() -> set[str]:
 
 def names(expression: str) -> set[str]:
     """The metrics of a PromQL expression: its words but for labels, numbers, functions and keywords."""
-    for noise in (r'"[^"]*"', r"\{[^}]*\}", r"\[[^]]*\]", r"\b(by|without|on|ignoring)\s*\([^)]*\)", r"\b\d\w*"):
+    for noise in (
+        r'"[^"]*"',
+        r"\{[^}]*\}",
+        r"\[[^]]*\]",
+        r"\b(by|without|on|ignoring)\s*\([^)]*\)",
+        r"\b\d\w*",
+        r"\w+\s*\(",
+    ):
         expression = re.sub(noise, " ", expression)
-    return set(re.findall(r"[a-zA-Z_:][\w:]*(?!\s*\()\b", re.sub(r"[\w:]+\s*\(", "(", expression))) - KEYWORDS
+    return set(re.findall(r"[a-zA-Z_:][\w:]*", expression)) - KEYWORDS
 
 
 def expressions() -> Iterator[tuple[str, str]]:
