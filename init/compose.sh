@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The Docker Compose mode behind start.sh: compose.sh up [--build] [--simulators] | status | stop | clean | topic NAME [--from-beginning]
+# The Docker Compose mode behind start.sh: compose.sh up [--build] [--simulators] | status | stop | clean
+# | topic NAME [--from-beginning] | replay-dlq NAME [--dry-run]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -182,10 +183,14 @@ status() {
     [ -z "$not_well" ] || fail "not well: ${not_well//$'\n'/ }"
 }
 
-topic() {
-    local arguments=(--bootstrap-server kafka:29092 --isolation-level read_committed --topic "$1")
+need_kafka() {
     [ "$(docker inspect --format '{{.State.Running}}' kafka 2>/dev/null)" = true ] ||
         fail "no stack runs: source start.sh --build starts it in Docker, ./start.sh --local without"
+}
+
+topic() {
+    local arguments=(--bootstrap-server kafka:29092 --isolation-level read_committed --topic "$1")
+    need_kafka
     [ "${2:-}" != --from-beginning ] || arguments+=(--from-beginning)
     exec docker exec kafka /opt/kafka/bin/kafka-console-consumer.sh "${arguments[@]}"
 }
@@ -207,5 +212,10 @@ clean)
 topic)
     check_docker
     topic "${@:2}"
+    ;;
+replay-dlq)
+    check_docker
+    need_kafka
+    compose run --rm --no-deps init-kafka python init/replay_dlq.py "${@:2}"
     ;;
 esac

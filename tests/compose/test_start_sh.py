@@ -234,7 +234,17 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     assert "docker exec kafka /opt/kafka/bin/kafka-console-consumer.sh" in calls(here)
 
 
-@pytest.mark.parametrize("arguments", [["--nosuch"], ["--topic"], ["--stop", "--clean"]])
+def test_replay(here: Path) -> None:
+    no_stack = run(here, "--replay-dlq", "bank-transactions-dlq")
+    assert no_stack.returncode == 1
+    assert "no stack runs" in no_stack.stderr
+    assert run(here, "--replay-dlq", "bank-transactions-dlq", "--dry-run", FAKE_KAFKA="true").returncode == 0
+    assert "init-kafka python init/replay_dlq.py bank-transactions-dlq --dry-run\n" in calls(here)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--nosuch"], ["--topic"], ["--replay-dlq"], ["--stop", "--clean"], ["--stop", "--topic", "users"]]
+)
 def test_wrong_words(here: Path, arguments: list[str]) -> None:
     answer = run(here, *arguments)
     assert answer.returncode == 2
