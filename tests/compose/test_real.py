@@ -151,9 +151,9 @@ def test_no_image_and_no_log_holds_a_secret(running: Running) -> None:
     secrets = [
         line.split("=", 1)[1].strip("'")
         for line in (running.folder / ".env").read_text().splitlines()
-        if line.startswith(("MONGODB_PASSWORD=", "S3_PASSWORD="))
+        if line.startswith(("MONGODB_PASSWORD=", "S3_PASSWORD=", "GRAFANA_PASSWORD="))
     ]
-    assert len(secrets) == 2
+    assert len(secrets) == 3
     images = {
         line for line in docker("images", "--format", "{{.Repository}}:{{.Tag}}").split() if "fraud-detection/" in line
     }

@@ -1,5 +1,6 @@
 """start.sh in Docker mode, with a fake `docker` on PATH: each error path, and that sourcing it leaves the shell as it was."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -62,7 +63,8 @@ def env_file(here: Path) -> str:
 
 
 FREE = {name: f"{45000 + number}" for number, name in enumerate(
-    ("KAFKA_PORT", "CONNECT_PORT", "KSQLDB_PORT", "VALIDATOR_PORT", "MONGODB_PORT", "S3_PORT")
+    ("KAFKA_PORT", "CONNECT_PORT", "KSQLDB_PORT", "VALIDATOR_PORT", "MONGODB_PORT", "S3_PORT", "PROMETHEUS_PORT",
+     "GRAFANA_PORT")
 )}  # fmt: skip
 
 
@@ -85,7 +87,7 @@ def test_secrets_are_made_once_and_own_lines_are_kept(here: Path) -> None:
     second = env_file(here)
     assert first.splitlines()[0] == second.splitlines()[0] == "BANK_RATE=77"
     secrets = [line for line in first.splitlines() if "PASSWORD" in line]
-    assert len(secrets) == 2
+    assert len(secrets) == 3
     assert all(line in second for line in secrets)
     assert "COMPOSE_FILE=docker-compose.yml:simulators/docker-compose.yml" in second
     assert second.count("written by start.sh") == 1
@@ -170,6 +172,35 @@ def test_cloud_targets(here: Path) -> None:
     assert "MongoDB Atlas" in answer.stdout
 
 
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_monitoring_is_a_profile_that_the_user_adds(here: Path, compose: Path, place: str) -> None:
+    asked = {"COMPOSE_PROFILES": "monitoring"} if place == "environment" else {}
+    if place == ".env":
+        (here / "clone" / ".env").write_text("COMPOSE_PROFILES=monitoring\n")
+    answer = run(here, **asked, **FREE)
+    assert answer.returncode == 0, answer.stderr
+    assert "http://localhost:45007" in answer.stdout  # Grafana
+    assert "COMPOSE_PROFILES=mongodb,s3,monitoring\n" in env_file(here)
+    started = subprocess.run(
+        [str(compose), "config", "--services"], check=True, cwd=here / "clone", capture_output=True, text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(here)},
+    ).stdout.split()  # fmt: skip
+    assert {"mongodb", "s3", "prometheus", "grafana"} <= set(started)
+    run(here, **FREE)
+    kept = "mongodb,s3" if place == "environment" else "mongodb,s3,monitoring"
+    assert f"COMPOSE_PROFILES={kept}\n" in env_file(here)
+
+
+def test_the_environment_hides_no_profile_from_compose(here: Path) -> None:
+    """`COMPOSE_PROFILES=monitoring ./start.sh --stop` must stop the stores too."""
+    fake = here / "bin" / "docker"
+    fake.write_text(
+        fake.read_text().replace('echo "docker $*"', 'echo "docker $* profiles=${COMPOSE_PROFILES-not set}"')
+    )
+    assert run(here, "--stop", COMPOSE_PROFILES="monitoring").returncode == 0
+    assert "compose --profile * down --remove-orphans profiles=not set\n" in calls(here)
+
+
 def test_image_that_cannot_be_had(here: Path) -> None:
     answer = run(here, FAKE_INSPECT="1", **FREE)
     assert answer.returncode == 1
@@ -193,9 +224,9 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     assert sick.returncode == 1
     assert "not well: kafka init-kafka" in sick.stderr
     assert run(here, "--stop").returncode == 0
-    assert "compose down --remove-orphans\n" in calls(here)
+    assert "compose --profile * down --remove-orphans\n" in calls(here)
     assert run(here, "--clean").returncode == 0
-    assert "compose down --remove-orphans --volumes\n" in calls(here)
+    assert "compose --profile * down --remove-orphans --volumes\n" in calls(here)
     no_stack = run(here, "--topic", "users")
     assert no_stack.returncode == 1
     assert "no stack runs" in no_stack.stderr

@@ -8,7 +8,7 @@ the others have left.
 import json
 import random
 import time
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import psutil
@@ -60,6 +60,7 @@ NORMAL = {"fraudulent_share": LOAD.validator_share}
 VALIDATOR_OUTAGE_SECONDS = 30
 STORE_OUTAGE_SECONDS = 60
 HANG_SECONDS = 20
+CHANCE_SECONDS = 600
 RANDOM = random.Random(20261124)
 
 
@@ -137,6 +138,7 @@ def test_stores_are_down(stack: Stack, watcher: Watcher) -> None:
         report(f"{name} down, silence after its end", recovery(watcher, over, over, {stage}))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*STORES, VALIDATOR])
 def test_hangs(stack: Stack, watcher: Watcher, name: str) -> None:
     with hanging(stack, name):
@@ -144,6 +146,14 @@ def test_hangs(stack: Stack, watcher: Watcher, name: str) -> None:
     over = time.monotonic()
     stage = STORES.get(name, PROCESSOR)
     report(f"{name} hangs, silence after its end", recovery(watcher, over, over, {stage}))
+
+
+@pytest.mark.long
+def test_kill_by_chance(stack: Stack, watcher: Watcher) -> None:
+    deadline = time.monotonic() + CHANCE_SECONDS
+    while time.monotonic() < deadline:
+        names = RANDOM.sample([*STAGES, *STORES, VALIDATOR], RANDOM.randint(1, 3))
+        report(f"kill -9 of {', '.join(names)}, silence", killing(stack, watcher, names, set(STAGES.values())))
 
 
 def test_nothing_is_lost_and_nothing_is_repeated(stack: Stack, watcher: Watcher) -> None:
@@ -194,4 +204,10 @@ def test_nothing_listens_beyond_loopback(stack: Stack) -> None:
         if connection.status == psutil.CONN_LISTEN
     }
     assert listening
-    assert all(ip_address(address).is_loopback for address in listening), listening
+    assert all(is_loopback(address) for address in listening), listening
+
+
+def is_loopback(address: str) -> bool:
+    """Also for the IPv4 address of a socket that could do IPv6, as a JVM's can."""
+    found = ip_address(address)
+    return (found.ipv4_mapped or found if isinstance(found, IPv6Address) else found).is_loopback

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from datetime import timedelta
 from queue import SimpleQueue
 from threading import Thread
+from time import perf_counter
 from typing import NamedTuple
 
 import uvloop
@@ -16,6 +17,7 @@ from pyreqwest.exceptions import RequestError
 
 from contracts.dead_letters import reason_of
 from contracts.models import ValidationAnswer
+from processor import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ class Outage(NamedTuple):
 
 Outcome = Verdict | Refusal | Outage
 
+_SECONDS = {Verdict: metrics.VERDICT_SECONDS, Refusal: metrics.REFUSAL_SECONDS, Outage: metrics.OUTAGE_SECONDS}
+
 
 class ValidatorClient:
     """Posts validation requests, at most `max_in_flight` at once; `submit` blocks while that many are open."""
@@ -64,6 +68,7 @@ class ValidatorClient:
             .no_proxy()
             .build()
         )
+        self._max_in_flight = max_in_flight
         self._submitted: deque[tuple[bytes, Future[Outcome]]] = deque()
         self._woken = False
         self._loop = uvloop.new_event_loop()  # a fifth more calls a second than asyncio's own
@@ -78,6 +83,11 @@ class ValidatorClient:
             self._woken = True
             self._loop.call_soon_threadsafe(self._start)
         return future
+
+    @property
+    def in_flight(self) -> int:
+        """The calls that are open."""
+        return self._max_in_flight - self._places.qsize()
 
     def close(self) -> None:
         """Close the connections; no call may be open."""
@@ -104,7 +114,9 @@ class ValidatorClient:
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
+            begun = perf_counter()
             outcome = await self._try(body)
+            _SECONDS[type(outcome)].observe(perf_counter() - begun)
             if not isinstance(outcome, Outage):
                 break
         return outcome
