@@ -123,6 +123,17 @@ def test_validator_fails(stack: Stack, watcher: Watcher, behaviour: dict[str, An
     report(f"validator with {behaviour}, silence after its end", recovery(watcher, over, over, {PROCESSOR}))
 
 
+def test_processor_ends_while_the_validator_hangs(stack: Stack, watcher: Watcher) -> None:
+    process = process_of(stack, "unidentified-transactions-processor")
+    with simulation(stack, NORMAL, hang=True):
+        asked = time.monotonic()
+        wait_until(lambda: watcher.silence(PROCESSOR, asked) > 1, BACK_SECONDS, "it waits for the validator")
+        report("SIGTERM while the validator hangs, exit", terminate(process))
+        await_back(stack, {"unidentified-transactions-processor": process.pid})
+        assert last_exit(stack, "unidentified-transactions-processor") == 0
+    recovery(watcher, asked, time.monotonic(), {PROCESSOR})
+
+
 def test_validator_is_down(stack: Stack, watcher: Watcher) -> None:
     with down(stack, VALIDATOR):
         time.sleep(VALIDATOR_OUTAGE_SECONDS)
