@@ -8,7 +8,7 @@ the others have left.
 import json
 import random
 import time
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import psutil
@@ -26,6 +26,7 @@ from tests.resilience.faults import (
     down,
     hanging,
     kill,
+    last_exit,
     nobody_restarts,
     process_of,
     simulation,
@@ -54,10 +55,12 @@ OUTPUTS = (
     topics.USERS,
 )
 VALIDATOR = "fraud-validator-api"
+JVMS = ("kafka", "kafka-connect")  # a JVM that ends by a signal has no exit code of its own
 NORMAL = {"fraudulent_share": LOAD.validator_share}
 VALIDATOR_OUTAGE_SECONDS = 30
 STORE_OUTAGE_SECONDS = 60
 HANG_SECONDS = 20
+CHANCE_SECONDS = 600
 RANDOM = random.Random(20261124)
 
 
@@ -107,6 +110,8 @@ def test_terminate_leaves_nothing_in_doubt(stack: Stack, watcher: Watcher, name:
             # An open transaction would hold readers back until the broker gives it up, 15 s later.
             wait_until(all_decided, EXIT_SECONDS, f"no transaction of {name} is open")
     await_back(stack, {name: process.pid})
+    if name not in JVMS:
+        assert last_exit(stack, name) == 0
     report(f"SIGTERM {name}, exit and silence", seconds, recovery(watcher, moment, time.monotonic(), {STAGES[name]}))
 
 
@@ -116,6 +121,17 @@ def test_validator_fails(stack: Stack, watcher: Watcher, behaviour: dict[str, An
         time.sleep(VALIDATOR_OUTAGE_SECONDS)
     over = time.monotonic()
     report(f"validator with {behaviour}, silence after its end", recovery(watcher, over, over, {PROCESSOR}))
+
+
+def test_processor_ends_while_the_validator_hangs(stack: Stack, watcher: Watcher) -> None:
+    process = process_of(stack, "unidentified-transactions-processor")
+    with simulation(stack, NORMAL, hang=True):
+        asked = time.monotonic()
+        wait_until(lambda: watcher.silence(PROCESSOR, asked) > 1, BACK_SECONDS, "it waits for the validator")
+        report("SIGTERM while the validator hangs, exit", terminate(process))
+        await_back(stack, {"unidentified-transactions-processor": process.pid})
+        assert last_exit(stack, "unidentified-transactions-processor") == 0
+    recovery(watcher, asked, time.monotonic(), {PROCESSOR})
 
 
 def test_validator_is_down(stack: Stack, watcher: Watcher) -> None:
@@ -133,6 +149,7 @@ def test_stores_are_down(stack: Stack, watcher: Watcher) -> None:
         report(f"{name} down, silence after its end", recovery(watcher, over, over, {stage}))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*STORES, VALIDATOR])
 def test_hangs(stack: Stack, watcher: Watcher, name: str) -> None:
     with hanging(stack, name):
@@ -140,6 +157,14 @@ def test_hangs(stack: Stack, watcher: Watcher, name: str) -> None:
     over = time.monotonic()
     stage = STORES.get(name, PROCESSOR)
     report(f"{name} hangs, silence after its end", recovery(watcher, over, over, {stage}))
+
+
+@pytest.mark.long
+def test_kill_by_chance(stack: Stack, watcher: Watcher) -> None:
+    deadline = time.monotonic() + CHANCE_SECONDS
+    while time.monotonic() < deadline:
+        names = RANDOM.sample([*STAGES, *STORES, VALIDATOR], RANDOM.randint(1, 3))
+        report(f"kill -9 of {', '.join(names)}, silence", killing(stack, watcher, names, set(STAGES.values())))
 
 
 def test_nothing_is_lost_and_nothing_is_repeated(stack: Stack, watcher: Watcher) -> None:
@@ -190,4 +215,10 @@ def test_nothing_listens_beyond_loopback(stack: Stack) -> None:
         if connection.status == psutil.CONN_LISTEN
     }
     assert listening
-    assert all(ip_address(address).is_loopback for address in listening), listening
+    assert all(is_loopback(address) for address in listening), listening
+
+
+def is_loopback(address: str) -> bool:
+    """Also for the IPv4 address of a socket that could do IPv6, as a JVM's can."""
+    found = ip_address(address)
+    return (found.ipv4_mapped or found if isinstance(found, IPv6Address) else found).is_loopback
