@@ -56,6 +56,7 @@ class ValidatorClient:
 
     def __init__(self, url: str, max_in_flight: int, timeout: float) -> None:
         self._url = url.rstrip("/") + "/validate"
+        self._max_in_flight = max_in_flight
         # Free places as tokens: a semaphore of `threading` does the same in Python code, which costs more than it guards.
         self._places: SimpleQueue[None] = SimpleQueue()
         for _ in range(max_in_flight):
