@@ -69,7 +69,6 @@ class ValidatorClient:
             .no_proxy()
             .build()
         )
-        self._max_in_flight = max_in_flight
         self._submitted: deque[tuple[bytes, Future[Outcome]]] = deque()
         self._woken = False
         self._loop = uvloop.new_event_loop()  # a fifth more calls a second than asyncio's own
