@@ -5,8 +5,6 @@ import os
 import sys
 import time
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 # The client's statistics are handed over inside poll(): fresh statistics prove that the service's loop turns.
 STATISTICS_MS = 1_000
@@ -34,35 +32,11 @@ class ConsumerHealth:
             return f"the consumer group's state is {self._group}"
         return None
 
-    def serve(self) -> None:
-        """Answer GET /healthz with 200, or 503 and the problem, on loopback at HEALTH_PORT; without that variable, nowhere."""
-        port = os.environ.get("HEALTH_PORT")
-        if not port:
-            return
-        problem = self.problem
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                found = problem() if self.path == "/healthz" else "there is only /healthz"
-                body = (found or "ok").encode()
-                self.send_response(503 if found else 200)
-                self.send_header("Content-Type", "text/plain; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """A probe every few seconds is no news."""
-
-        Thread(
-            target=ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever, name="health", daemon=True
-        ).start()
-
 
 def main() -> int:
-    """`python -m contracts.health`: the container's HEALTHCHECK. Returns 0 when the service on HEALTH_PORT is healthy."""
+    """`python -m contracts.health`: the container's HEALTHCHECK. Returns 0 when the service on METRICS_PORT is healthy."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{os.environ['HEALTH_PORT']}/healthz", timeout=3):
+        with urllib.request.urlopen(f"http://127.0.0.1:{os.environ['METRICS_PORT']}/healthz", timeout=3):
             return 0
     except OSError as error:
         sys.stderr.write(f"{error}\n")

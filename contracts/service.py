@@ -7,9 +7,9 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Event
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -57,11 +57,18 @@ def run_service(main: Callable[[Event], None]) -> None:
         sys.exit(1)
 
 
-class Totals:
-    """Counts by outcome, logged at most once a second and only when something was counted."""
+class Count(Protocol):
+    """What a total is passed on to: a counter of prometheus_client, which not every part of the stack needs."""
 
-    def __init__(self, log: logging.Logger) -> None:
+    def inc(self, amount: float) -> None: ...
+
+
+class Totals:
+    """Counts by outcome, logged at most once a second and only when something was counted; `counters` go along."""
+
+    def __init__(self, log: logging.Logger, counters: Mapping[str, Count] | None = None) -> None:
         self._log = log
+        self._counters = counters or {}
         self._counts: Counter[str] = Counter()
         self._logged_at = time.monotonic()
         self._changed = False
@@ -69,6 +76,9 @@ class Totals:
     def add(self, counts: Counter[str] | dict[str, int]) -> None:
         """Add to the totals, and log them if a second has passed."""
         self._counts.update(counts)
+        for name, count in counts.items():
+            if name in self._counters:
+                self._counters[name].inc(count)
         self._changed = self._changed or bool(counts)
         now = time.monotonic()
         if self._changed and now - self._logged_at >= 1:

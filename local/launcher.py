@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 
 from contracts.kafka import SettingsError
-from local import jars, parts, state, view
+from local import connect, jars, parts, state, view
 from local.settings import HOST, Settings
 from local.supervisor import StartFailed, Supervisor, stop_processes
 
@@ -189,10 +189,13 @@ def _clear_leftovers(settings: Settings, say: Callable[[str], object]) -> None:
 def _check_ports(settings: Settings) -> None:
     """Raises SettingsError that names every port that is taken and the variable that moves it."""
     taken = []
+    not_used = {
+        "mongodb_port": not settings.mongodb.embedded,
+        "s3_port": not settings.s3.endpoint,
+        "archiver_metrics_port": connect.s3_plugin() is not None,
+    }
     for variable, port in settings.ports:
-        if (variable == "mongodb_port" and not settings.mongodb.embedded) or (
-            variable == "s3_port" and not settings.s3.endpoint
-        ):
+        if not_used.get(variable):
             continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,7 +1,6 @@
 """The parts of the local stack: what is run, with which environment, after which others, and when it counts as ready."""
 
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -74,7 +73,9 @@ def nodes(settings: Settings) -> list[Node]:
         _module(
             "ksqldb-server",
             "local.ksqldb",
-            kafka_clients | {"KSQLDB_HOST": HOST, "KSQLDB_PORT": str(ports.ksqldb_port)},
+            kafka_clients
+            | {"KSQLDB_HOST": HOST, "KSQLDB_PORT": str(ports.ksqldb_port)}
+            | _metrics(ports.ksqldb_metrics_port),
             after=("init_kafka",),
             ready=http_ok(f"{settings.ksqldb_url}/info"),
             port=ports.ksqldb_port,
@@ -94,11 +95,19 @@ def nodes(settings: Settings) -> list[Node]:
             port=ports.validator_port,
             stop_order=2,
         ),
-        _consumer("transactions-ingestor", "ingestor", kafka_clients | replica, after=("init_kafka",), stop_order=1),
+        _consumer(
+            "transactions-ingestor",
+            "ingestor",
+            kafka_clients | replica,
+            ports.ingestor_metrics_port,
+            after=("init_kafka",),
+            stop_order=1,
+        ),
         _consumer(
             "unidentified-transactions-processor",
             "processor",
             kafka_clients | replica | {"FRAUD_VALIDATOR_URL": settings.validator_url},
+            ports.processor_metrics_port,
             after=("init_kafka", "fraud-validator-api"),
             stop_order=1,
         ),
@@ -164,6 +173,7 @@ def nodes(settings: Settings) -> list[Node]:
                 "s3-archiver",
                 "local.s3_archiver",
                 kafka_clients | s3,
+                ports.archiver_metrics_port,
                 after=("init_kafka", *(["s3"] if settings.s3.endpoint else [])),
                 stop_order=2,
             )
@@ -184,13 +194,14 @@ def _module(name: str, module: str, environment: Mapping[str, str], **details) -
     return Node(name, [sys.executable, "-m", module], _python_environment(environment), **details)
 
 
-def _consumer(name: str, module: str, environment: Mapping[str, str], **details) -> Node:
-    """A service that tells over HTTP whether it has its place in its consumer group, on a port that is free just now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
+def _consumer(name: str, module: str, environment: Mapping[str, str], port: int, **details) -> Node:
+    """A service that tells on its metrics port whether it has its place in its consumer group."""
     ready = http_ok(f"http://{HOST}:{port}/healthz")
-    return _module(name, module, {**environment, "HEALTH_PORT": str(port)}, ready=ready, **details)
+    return _module(name, module, {**environment, **_metrics(port)}, ready=ready, port=port, **details)
+
+
+def _metrics(port: int) -> dict[str, str]:
+    return {"METRICS_HOST": HOST, "METRICS_PORT": str(port)}
 
 
 def _python_step(name: str, script: str, environment: Mapping[str, str], after: tuple[str, ...]) -> Node:

@@ -30,6 +30,10 @@ class Ports(Environment):
     validator_port: Port = 8000
     mongodb_port: Port = 27017
     s3_port: Port = 9000
+    ingestor_metrics_port: Port = 9101
+    processor_metrics_port: Port = 9102
+    ksqldb_metrics_port: Port = 9103
+    archiver_metrics_port: Port = 9104
 
 
 @dataclass(frozen=True)

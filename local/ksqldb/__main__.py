@@ -12,6 +12,7 @@ import time
 
 from confluent_kafka import KafkaException
 
+from contracts.metrics import serve
 from local.ksqldb import listener
 from local.ksqldb import settings as configuration
 from local.ksqldb.commands import CommandLog
@@ -45,6 +46,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> int:
     queries = QuixQueries(settings)
     engine = Engine(settings, topics, CommandLog(settings), queries)
     server = Server(settings, engine, topics)
+    serve(lambda: queries.problem() if server.ready else "the statements are not restored yet")
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     failures: list[str] = []
 

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
 
+from contracts.quix import after_commit
+from local.ksqldb import metrics
 from local.ksqldb.pipeline import compile_pipeline
 from local.ksqldb.planner import QueryPlan
 from local.ksqldb.processing_log import deserialization_error
@@ -138,13 +140,16 @@ class _Query(threading.Thread):
         )
         topic = application.topic(self._plan.source.topic, key_deserializer="bytes", value_deserializer="bytes")
         stream = application.dataframe(topic)
-        produce = stream.processing_context.producer.produce
-        process = processor(settings, self._id, self._plan, self._sink_topic, produce)
+        producer, tally = stream.processing_context.producer, metrics.Tally(self._id, group)
+        process = processor(settings, self._id, self._plan, self._sink_topic, producer.produce, tally)
         stream.update(process, metadata=True)
+        after_commit(producer, tally.committed)
         return application
 
 
-def processor(settings: Settings, query_id: str, plan: QueryPlan, sink_topic: str, produce: Produce) -> Processor:
+def processor(
+    settings: Settings, query_id: str, plan: QueryPlan, sink_topic: str, produce: Produce, tally: metrics.Tally
+) -> Processor:
     """What a query does with each record.
 
     A result keeps the record's timestamp and headers. A record that cannot be read goes to the processing log and no
@@ -153,14 +158,17 @@ def processor(settings: Settings, query_id: str, plan: QueryPlan, sink_topic: st
     pipeline = compile_pipeline(plan)
 
     def process(value: bytes | None, key: bytes | None, timestamp: int, headers: Any) -> None:
+        tally.records += 1
         try:
             result = pipeline(key, value)
         except SerdeError as error:
             now = time.time_ns() // 1_000_000
             entry = deserialization_error(query_id, plan.source.topic, error, now, settings.log_records)
             produce(settings.log_topic, value=entry)
+            tally.skipped += 1
             return
         if result is not None:
+            tally.rows += 1
             produce(sink_topic, value=result[1], key=result[0], headers=headers, timestamp=timestamp)
 
     return process
@@ -177,6 +185,7 @@ class QuixQueries:
         """Begin to run a query."""
         query = _Query(self._settings, query_id, plan, sink_topic, auto_offset_reset)
         self._running[query_id] = query
+        metrics.watch(query_id, lambda: not query.failed)
         query.start()
 
     def stop(self, query_id: str) -> None:
@@ -184,6 +193,7 @@ class QuixQueries:
         query = self._running.pop(query_id)
         query.stop()
         query.join(_STOP_SECONDS)
+        metrics.forget(query_id, self._settings.group_of(query_id))
 
     def stop_all(self, seconds: float) -> None:
         """End all queries, and wait no longer than so many seconds for their last checkpoints."""
@@ -192,6 +202,11 @@ class QuixQueries:
             query.stop()
         for query in self._running.values():
             query.join(max(0.0, deadline - time.monotonic()))
+
+    def problem(self) -> str | None:
+        """Which queries have failed, or None."""
+        failed = [query_id for query_id, query in self._running.copy().items() if query.failed]
+        return f"in state ERROR: {', '.join(failed)}" if failed else None
 
     def state(self, query_id: str) -> str:
         """RUNNING or ERROR."""

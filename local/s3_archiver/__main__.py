@@ -11,6 +11,8 @@ from quixstreams.kafka import ConnectionConfig
 from contracts import topics
 from contracts.health import ConsumerHealth
 from contracts.kafka import client_config, static_member, transactional
+from contracts.metrics import serve
+from contracts.quix import after_commit
 from contracts.service import load_settings, run_service
 from local.s3_archiver.settings import SERVICE, Settings
 from local.s3_archiver.sink import ArchiveSink
@@ -36,19 +38,22 @@ def build(settings: Settings, health: ConsumerHealth) -> Application:
         loglevel=None,
     )
     logging.getLogger("quixstreams").setLevel(logging.WARNING)
-    sink: ArchiveSink | None = None
-    for name in (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS):
-        topic = application.topic(name, key_deserializer="bytes", value_deserializer="bytes")
-        dataframe = application.dataframe(topic)
-        sink = sink or ArchiveSink(settings, dataframe.processing_context.producer)
+    dataframes = [
+        application.dataframe(application.topic(name, key_deserializer="bytes", value_deserializer="bytes"))
+        for name in (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)
+    ]
+    producer = dataframes[0].processing_context.producer  # the application has one
+    sink = ArchiveSink(settings, producer)
+    for dataframe in dataframes:
         dataframe.sink(sink)
+    after_commit(producer, sink.committed)
     return application
 
 
 def main(_stopping: Event) -> None:
     """Run until SIGTERM or SIGINT, which Quix handles itself: the open checkpoint is written and committed first."""
     health = ConsumerHealth()
-    health.serve()
+    serve(health.problem)
     build(load_settings(Settings), health).run()
 
 

@@ -13,7 +13,9 @@ from quixstreams.sinks.community.file.s3 import S3FileSink
 
 from contracts import topics
 from contracts.dead_letters import Headers, dead_letter_headers
+from contracts.metrics import LAST_COMMIT
 from contracts.service import Totals
+from local.s3_archiver import metrics
 from local.s3_archiver.rows import EXTENSION, object_name, refusal, to_object
 from local.s3_archiver.settings import SERVICE, Settings
 
@@ -75,7 +77,9 @@ class ArchiveSink(S3FileSink):
         self._prefix = settings.s3_prefix
         self._producer = producer
         self._dead_letters: list[DeadLetter] = []
-        self._totals = Totals(logger)
+        self._counts: Counter[str] = Counter()
+        self._totals = Totals(logger, metrics.WRITTEN)
+        self._last_commit = LAST_COMMIT.labels(SERVICE)
 
     def add(
         self,
@@ -102,7 +106,7 @@ class ArchiveSink(S3FileSink):
         again, so nothing is lost.
         """
         letters, self._dead_letters = self._dead_letters, []
-        counts = Counter(
+        self._counts = Counter(
             rows=sum(batch.size for batch in self._batches.values()),
             objects=len(self._batches),
             dead_letters=len(letters),
@@ -116,8 +120,11 @@ class ArchiveSink(S3FileSink):
                 headers=letter.headers,
                 timestamp=letter.timestamp,
             )
-        if counts.total():
-            self._totals.add(counts)
+
+    def committed(self) -> None:
+        """Count what the last flush wrote."""
+        self._last_commit.set_to_current_time()
+        self._totals.add(self._counts)
 
     def write(self, batch: SinkBatch) -> None:
         """Write one object. The error's text is S3's own and holds no credential."""

@@ -14,13 +14,15 @@ from contracts import topics
 from contracts.dead_letters import REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
 from contracts.models import TransactionResult, UserRow
 from local.meter import DATABASE
-from local.settings import ROOT
+from local.settings import HOST, ROOT
 from tests.support.expectation import SMALL, expectation
+from tests.support.metrics import Series, scrape, series
 from tests.support.settled import await_everything, ids, objects
 from tests.support.stack import Stack
 from tests.support.topics import read_all
 
 SECONDS = 180
+LAST_COMMIT = "kafka_consumergroup_last_commit_timestamp_seconds"
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,49 @@ def test_s3_holds_each_row_once(settled: Stack) -> None:
     assert Counter(json.loads(line)["TRANSACTION_ID"] for line in lines) == Counter(list(expected.results))
     users = Counter(objects(settled, topics.USERS))
     assert users == Counter(record.value for record in read_all(settled.kafka, topics.USERS))
+
+
+def test_metrics_count_what_is_on_the_topics(settled: Stack) -> None:
+    def count(topic: str) -> int:
+        return len(read_all(settled.kafka, topic))
+
+    def metrics(port: int) -> dict[Series, float]:
+        url = f"http://{HOST}:{port}"
+        assert requests.get(f"{url}/healthz", timeout=10).text == "ok"
+        return scrape(url)
+
+    ports, expected = settled.settings.ports, expectation()
+    ingestor = metrics(ports.ingestor_metrics_port)
+    for topic in (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ):
+        assert ingestor[series("ingestor_records_total", topic=topic)] == count(topic)
+    assert ingestor[series("ingestor_batch_records_sum")] == count(topics.BANK_TRANSACTIONS)
+
+    processor = metrics(ports.processor_metrics_port)
+    outcomes = {"fraudulent": 0, "honest": len(expected.honest), "dead_letters": 0}
+    outcomes["fraudulent"] = count(topics.UNIDENTIFIED_TRANSACTIONS) - outcomes["honest"]
+    for outcome, number in outcomes.items():
+        assert processor[series("processor_transactions_total", outcome=outcome)] == number
+    verdicts = processor[series("processor_validator_request_duration_seconds_count", outcome="verdict")]
+    assert verdicts >= count(topics.UNIDENTIFIED_TRANSACTIONS)  # more when a checkpoint was given up
+    assert processor[series("processor_validator_calls_in_flight")] == 0
+
+    ksqldb = metrics(ports.ksqldb_metrics_port)
+    queries = {dict(labels)["query"] for name, labels in ksqldb if name == "ksqldb_query_running"}
+    assert len(queries) == 3
+    for query in queries:
+        assert ksqldb[series("ksqldb_query_running", query=query)] == 1
+        assert ksqldb[series("ksqldb_query_records_total", query=query)] == count(topics.FRAUDULENT_TRANSACTIONS)
+        assert ksqldb[series("ksqldb_query_rows_total", query=query)] == count(topics.FRAUDULENT_TRANSACTIONS)
+        assert ksqldb[series("ksqldb_query_skipped_records_total", query=query)] == 0
+
+    archiver = metrics(ports.archiver_metrics_port)
+    rows = count(topics.FRAUDULENT_TRANSACTIONS_RESULT) + count(topics.USERS)
+    assert archiver[series("archiver_rows_total")] == rows
+
+    committing = ingestor | processor | ksqldb | archiver
+    last = {dict(labels)["group"]: value for (name, labels), value in committing.items() if name == LAST_COMMIT}
+    assert len(last) == 6
+    assert all(value > ingestor[series("process_start_time_seconds")] for value in last.values())
 
 
 def test_honest_transactions_are_nowhere(settled: Stack) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts.dead_letters import REASON, SOURCE_OFFSET, dead_letter_headers, reason_of
-from contracts.health import ConsumerHealth, main
+from contracts.health import ConsumerHealth
 from contracts.kafka import SettingsError, bootstrap_server, client_config
 from contracts.mapping import to_result, to_user_rows, to_validation_request
 from contracts.models import Transaction, User, UserRow
@@ -121,18 +121,6 @@ def test_health_follows_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
     monkeypatch.setattr("contracts.health.time.monotonic", lambda: now + 60)
     assert health.problem() == "the consumer is not polled"
-
-
-def test_health_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    health = ConsumerHealth()
-    monkeypatch.setenv("HEALTH_PORT", str(port))
-    health.serve()
-    assert main() == 1
-    health.on_statistics(statistics("steady"))
-    assert main() == 0
 
 
 def test_replica_names(monkeypatch: pytest.MonkeyPatch) -> None:

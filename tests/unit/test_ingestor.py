@@ -15,6 +15,7 @@ from contracts import topics
 from contracts.dead_letters import REASON, SOURCE_OFFSET
 from ingestor.loop import ingest
 from ingestor.routing import MAX_TRANSACTION_BYTES, Refused, Routed, route
+from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
 
 
@@ -217,3 +218,23 @@ def test_a_dead_consumer_ends_the_service(error: KafkaError) -> None:
     """A consumer that was fenced while the broker was away says so once, and never gives a record again."""
     with pytest.raises(KafkaException):
         run(FakeProducer(), [FakeMessage(0, None, error)], [])
+
+
+def test_metrics_count_what_is_committed() -> None:
+    increase = Increase()
+    run(FakeProducer(), [GOOD, BAD, BAD], [])
+    assert increase.of("ingestor_records_total", topic=topics.FRAUDULENT_TRANSACTIONS) == 1
+    assert increase.of("ingestor_records_total", topic=topics.BANK_TRANSACTIONS_DLQ) == 2
+    assert increase.of("ingestor_records_total", topic=topics.UNIDENTIFIED_TRANSACTIONS) == 0
+    assert (increase.of("ingestor_batch_records_count"), increase.of("ingestor_batch_records_sum")) == (1, 3)
+    assert increase.of("ingestor_transaction_duration_seconds_count") == 1
+    assert increase.of("kafka_consumergroup_last_commit_timestamp_seconds", group="transactions-ingestor") > 0
+
+
+def test_metrics_do_not_count_what_is_aborted() -> None:
+    increase = Increase()
+    run(FakeProducer(KafkaError(KafkaError.ILLEGAL_GENERATION, "moved", txn_requires_abort=True)), [GOOD], [])
+    assert increase.of("ingestor_transactions_aborted_total") == 1
+    assert increase.of("ingestor_records_total", topic=topics.FRAUDULENT_TRANSACTIONS) == 0
+    assert increase.of("ingestor_batch_records_count") == 0
+    assert increase.of("kafka_consumergroup_last_commit_timestamp_seconds", group="transactions-ingestor") == 0

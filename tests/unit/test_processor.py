@@ -16,7 +16,9 @@ from contracts.mapping import to_validation_request
 from processor.rules import Unreadable, outputs, parse
 from processor.sink import ValidatingSink
 from processor.validator import Outage, Outcome, Refusal, ValidatorClient, Verdict, judge
+from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
+from tests.support.stack import wait_until
 
 
 def test_honest_transactions_yield_nothing() -> None:
@@ -153,6 +155,36 @@ def test_a_record_that_was_not_asked_about_is_never_committed(parts: Parts) -> N
     assert producer.produced == []
 
 
+def test_metrics_count_a_checkpoint_once_it_is_committed(parts: Parts) -> None:
+    sink, validator, _ = parts
+    increase = Increase()
+    for offset, fraudulent in ((1, True), (2, False), (3, False)):
+        add(sink, offset)
+        validator.answer(f"t{offset}", Verdict(fraudulent))
+    add(sink, 4, b"not json")
+    sink.flush()
+    assert increase.of("processor_transactions_total", outcome="honest") == 0
+    sink.committed()
+    outcomes = ("fraudulent", "honest", "dead_letters")
+    assert [increase.of("processor_transactions_total", outcome=outcome) for outcome in outcomes] == [1, 2, 1]
+    assert (increase.of("processor_checkpoint_records_count"), increase.of("processor_checkpoint_records_sum")) == (
+        1,
+        4,
+    )
+    group = "unidentified-transactions-processor"
+    assert increase.of("kafka_consumergroup_last_commit_timestamp_seconds", group=group) > 0
+
+
+def test_metrics_count_a_checkpoint_that_is_given_up(parts: Parts) -> None:
+    sink, validator, _ = parts
+    increase = Increase()
+    add(sink, 1)
+    validator.answer("t1", Outage("down"))
+    with pytest.raises(SinkBackpressureError):
+        sink.flush()
+    assert increase.of("processor_checkpoints_aborted_total") == 1
+
+
 class Server(ThreadingHTTPServer):
     """Answers each call with the next of `answers`, the last one for ever; keeps how many calls were open at once."""
 
@@ -241,6 +273,28 @@ def test_client_calls_are_concurrent_and_bounded(server: Server) -> None:
     submitting.join(5)
     assert [future.result(5) for future in done] == [Verdict(True)] * 9
     assert server.most_open == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "requests"), [(200, "verdict", 1), (422, "refusal", 1), (500, "outage", 3)]
+)
+def test_client_observes_each_request_by_its_outcome(server: Server, status: int, outcome: str, requests: int) -> None:
+    server.answers = [(status, YES[1])]
+    increase = Increase()
+    client(server).submit(BODY).result(10)
+    assert increase.of("processor_validator_request_duration_seconds_count", outcome=outcome) == requests
+    assert increase.of("processor_validator_request_duration_seconds_sum", outcome=outcome) > 0
+
+
+def test_client_tells_how_many_calls_are_open(server: Server) -> None:
+    server.answers = [YES]
+    server.go_on.clear()
+    validator = client(server)
+    calls = [validator.submit(BODY) for _ in range(3)]
+    assert validator.in_flight == 3
+    server.go_on.set()
+    assert [call.result(5) for call in calls] == [Verdict(True)] * 3
+    wait_until(lambda: validator.in_flight == 0, 5, "each place is given back, just after its outcome")
 
 
 def test_client_reports_a_server_that_is_not_there() -> None:

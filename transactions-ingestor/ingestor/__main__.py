@@ -6,6 +6,7 @@ from threading import Event
 from confluent_kafka import Consumer, Producer
 
 from contracts.health import ConsumerHealth
+from contracts.metrics import serve
 from contracts.service import replica_name, run_service
 from ingestor.loop import ingest
 from ingestor.settings import SERVICE, consumer_config, producer_config
@@ -17,7 +18,7 @@ def main(stopping: Event) -> None:
     replica, health = replica_name(SERVICE), ConsumerHealth()
     consumer = Consumer({**consumer_config(replica), "stats_cb": health.on_statistics}, logger=clients)
     producer = Producer(producer_config(replica), logger=clients)
-    health.serve()
+    serve(health.problem)
     try:
         ingest(consumer, producer, stopping)
     finally:

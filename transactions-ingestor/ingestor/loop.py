@@ -9,7 +9,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from contracts import topics
 from contracts.dead_letters import dead_letter_headers
+from contracts.metrics import LAST_COMMIT
 from contracts.service import Totals
+from ingestor import metrics
 from ingestor.routing import Refused, route
 from ingestor.settings import SERVICE
 
@@ -26,7 +28,7 @@ def ingest(consumer: Consumer, producer: Producer, stopping: Event) -> None:
 
     Raises KafkaException for what a restart has to mend (fenced by another process with the same replica id, for one).
     """
-    totals = Totals(logger)
+    totals, last_commit = Totals(logger, metrics.RECORDS), LAST_COMMIT.labels(SERVICE)
     producer.init_transactions()
     consumer.subscribe([topics.BANK_TRANSACTIONS])
     while not stopping.is_set():
@@ -35,14 +37,18 @@ def ingest(consumer: Consumer, producer: Producer, stopping: Event) -> None:
             totals.add({})
             continue
         try:
-            counts = _route_batch(consumer, producer, batch)
+            with metrics.TRANSACTION_SECONDS.time():
+                counts = _route_batch(consumer, producer, batch)
         except KafkaException as error:
             if not error.args[0].txn_requires_abort():
                 raise
             logger.warning("transaction aborted, its batch is read again: %s", error.args[0].str())
             _retried(producer.abort_transaction)
             _rewind(consumer)
+            metrics.ABORTED.inc()
         else:
+            last_commit.set_to_current_time()
+            metrics.BATCH_RECORDS.observe(len(batch))
             totals.add(counts)
 
 

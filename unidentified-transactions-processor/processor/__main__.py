@@ -3,7 +3,9 @@
 from threading import Event
 
 from contracts.health import ConsumerHealth
+from contracts.metrics import serve
 from contracts.service import load_settings, run_service
+from processor import metrics
 from processor.app import build
 from processor.settings import Settings
 from processor.validator import ValidatorClient
@@ -15,8 +17,9 @@ def main(_stopping: Event) -> None:
     validator = ValidatorClient(
         str(settings.fraud_validator_url), settings.fraud_validator_max_in_flight, settings.fraud_validator_timeout
     )
+    metrics.CALLS_IN_FLIGHT.set_function(lambda: validator.in_flight)
     health = ConsumerHealth()
-    health.serve()
+    serve(health.problem)
     try:
         build(validator, health).run()
     finally:

@@ -10,6 +10,7 @@ from quixstreams.kafka import ConnectionConfig
 from contracts import topics
 from contracts.health import ConsumerHealth
 from contracts.kafka import client_config, static_member, transactional
+from contracts.quix import after_commit
 from contracts.service import replica_name
 from processor.settings import SERVICE
 from processor.sink import ValidatingSink, Validator
@@ -39,5 +40,8 @@ def build(validator: Validator, health: ConsumerHealth) -> Application:
     logging.getLogger("quixstreams").setLevel(logging.WARNING)
     topic = application.topic(topics.UNIDENTIFIED_TRANSACTIONS, key_deserializer="bytes", value_deserializer="bytes")
     dataframe = application.dataframe(topic)
-    dataframe.sink(ValidatingSink(validator, dataframe.processing_context.producer))
+    producer = dataframe.processing_context.producer
+    sink = ValidatingSink(validator, producer)
+    dataframe.sink(sink)
+    after_commit(producer, sink.committed)
     return application

@@ -10,8 +10,10 @@ from quixstreams.sinks import BaseSink, SinkBackpressureError
 from contracts import topics
 from contracts.dead_letters import Headers, dead_letter_headers
 from contracts.mapping import to_validation_request
+from contracts.metrics import LAST_COMMIT
 from contracts.models import Transaction
 from contracts.service import Totals
+from processor import metrics
 from processor.rules import Unreadable, outputs, parse
 from processor.settings import SERVICE
 from processor.validator import Outage, Outcome, Verdict
@@ -57,7 +59,9 @@ class ValidatingSink(BaseSink):
         self._producer = producer
         self._pending: list[Pending] = []
         self._outage: Outage | None = None
-        self._totals = Totals(logger)
+        self._counts: Counter[str] = Counter()
+        self._totals = Totals(logger, metrics.TRANSACTIONS)
+        self._last_commit = LAST_COMMIT.labels(SERVICE)
 
     def add(
         self,
@@ -95,12 +99,16 @@ class ValidatingSink(BaseSink):
         self._outage = None
         for outcome in outcomes:
             if isinstance(outcome, Outage):
+                metrics.ABORTED.inc()
                 logger.warning("%s; %d transactions wait", outcome.reason, len(pending))
                 raise SinkBackpressureError(retry_after=RETRY_AFTER_SECONDS)
-        counts: Counter[str] = Counter()
-        for item, outcome in zip(pending, outcomes, strict=True):
-            counts[self._write(item, outcome)] += 1
-        self._totals.add(counts)
+        self._counts = Counter(self._write(item, outcome) for item, outcome in zip(pending, outcomes, strict=True))
+
+    def committed(self) -> None:
+        """Count what the last flush wrote."""
+        self._last_commit.set_to_current_time()
+        metrics.CHECKPOINT_RECORDS.observe(self._counts.total())
+        self._totals.add(self._counts)
 
     def on_paused(self) -> None:
         """Forget the open checkpoint: its records come again."""

@@ -6,6 +6,7 @@ from collections import deque
 from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Thread
+from time import perf_counter
 from typing import NamedTuple
 
 import aiohttp
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from contracts.dead_letters import reason_of
 from contracts.models import ValidationAnswer
+from processor import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +45,8 @@ class Outage(NamedTuple):
 
 Outcome = Verdict | Refusal | Outage
 
+_SECONDS = {Verdict: metrics.VERDICT_SECONDS, Refusal: metrics.REFUSAL_SECONDS, Outage: metrics.OUTAGE_SECONDS}
+
 
 class ValidatorClient:
     """Posts validation requests, at most `max_in_flight` at once; `submit` blocks while that many are open."""
@@ -71,6 +75,11 @@ class ValidatorClient:
             self._loop.call_soon_threadsafe(self._start)
         return future
 
+    @property
+    def in_flight(self) -> int:
+        """The calls that are open."""
+        return self._max_in_flight - self._places.qsize()
+
     def close(self) -> None:
         """Close the connections; no call may be open."""
         if self._session is not None:
@@ -97,7 +106,9 @@ class ValidatorClient:
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
+            begun = perf_counter()
             outcome = await self._try(body)
+            _SECONDS[type(outcome)].observe(perf_counter() - begun)
             if not isinstance(outcome, Outage):
                 break
         return outcome

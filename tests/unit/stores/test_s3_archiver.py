@@ -13,6 +13,7 @@ from contracts.dead_letters import REASON, SERVICE, SOURCE_OFFSET, SOURCE_PARTIT
 from local.s3_archiver.rows import object_name, refusal, to_object
 from local.s3_archiver.settings import Settings
 from local.s3_archiver.sink import ArchiveSink
+from tests.support.metrics import Increase
 
 SECRET = "not-for-the-log"
 
@@ -157,3 +158,15 @@ def test_while_s3_is_down_nothing_is_kept_and_no_letter_is_sent(
     add(sink, b"[]", 8)
     sink.flush()
     assert len(producer.produced) == 1
+
+
+def test_metrics_count_a_checkpoint_once_it_is_committed(sink: ArchiveSink) -> None:
+    increase = Increase()
+    for offset, value in enumerate((b"{}", b"{}", b"[]")):
+        add(sink, value, offset)
+    sink.flush()
+    assert increase.of("archiver_rows_total") == 0
+    sink.committed()
+    counted = [increase.of(f"archiver_{what}_total") for what in ("rows", "objects", "dead_letters")]
+    assert counted == [2, 1, 1]
+    assert increase.of("kafka_consumergroup_last_commit_timestamp_seconds", group="s3-archiver") > 0
