@@ -19,7 +19,7 @@ from benchmarks.cases import Plan
 from benchmarks.lab import SEED
 from benchmarks.report import Row
 from contracts import topics
-from local.meter import DATABASE
+from local.parts import DATABASE
 from tests.support.stack import Stack, running_stack, wait_until
 
 logger = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ from threading import Event
 
 import uvicorn
 
-from contracts.service import load_settings, run_service
 from console.api import application
 from console.settings import Settings
+from contracts.service import load_settings, run_service
 
 # What a browser that keeps its connection open may hold the end up.
 GOODBYE_SECONDS = 1

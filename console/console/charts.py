@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from contracts import topics
 from console.series import Tick
+from contracts import topics
 
 # For each of light and dark: text, lines, and the colours of the series, apart in lightness as well as in hue.
 INK = {False: "#4a5565", True: "#a9b4c4"}
@@ -55,9 +55,7 @@ CHARTS = (
         "ms",
         ("median", "99th percentile"),
         lambda tick: (
-            [1000 * tick.validator_calls.p50, 1000 * tick.validator_calls.p99]
-            if tick.validator_calls
-            else [None, None]
+            [1000 * tick.validator_calls.p50, 1000 * tick.validator_calls.p99] if tick.validator_calls else [None, None]
         ),
     ),
 )
@@ -73,7 +71,11 @@ def options(chart: Chart, dark: bool) -> dict[str, Any]:
         "aria": {"enabled": True, "label": {"description": f"{chart.title}: {', '.join(chart.lines)}"}},
         "grid": {"left": 8, "right": 12, "top": 44, "bottom": 4, "containLabel": True},
         "legend": {"left": 0, "top": 4, "itemWidth": 16, "itemHeight": 3, "icon": "rect", "textStyle": text},
-        "tooltip": {"trigger": "axis", "confine": True, ":valueFormatter": f"v => v == null ? '-' : v.toFixed(2) + ' {chart.unit}'"},
+        "tooltip": {
+            "trigger": "axis",
+            "confine": True,
+            ":valueFormatter": f"v => v == null ? '-' : v.toFixed(2) + ' {chart.unit}'",
+        },
         "xAxis": {
             "type": "time",
             "axisLabel": {**text, "hideOverlap": True},
@@ -102,4 +104,6 @@ def options(chart: Chart, dark: bool) -> dict[str, Any]:
 
 def rows(chart: Chart, ticks: Iterable[Tick]) -> list[list[float | None]]:
     """A row a tick: milliseconds since the epoch, then a number a line."""
-    return [[round(tick.at * 1000), *(None if v is None else round(v, 3) for v in chart.values(tick))] for tick in ticks]
+    return [
+        [round(tick.at * 1000), *(None if v is None else round(v, 3) for v in chart.values(tick))] for tick in ticks
+    ]

@@ -11,7 +11,6 @@ from threading import Event, Thread
 import httpx
 from prometheus_client import CollectorRegistry, Histogram
 
-from contracts import topics
 from console import parts, polls
 from console.groups import Groups, lag
 from console.reader import Reader
@@ -19,6 +18,7 @@ from console.records import Fraud, Letter, Place, quantiles
 from console.series import RECENT_TICKS, TICK_SECONDS, Tick, histogram_quantiles, series
 from console.settings import Settings
 from console.state import UNKNOWN, Connector, Group, Part, Quantiles, Query, State, Task, Topic
+from contracts import topics
 
 logger = logging.getLogger(__name__)
 
@@ -126,8 +126,7 @@ class Collector:
             **parts.SERVICE_GROUPS,
             **{parts.connector_group(name): connector.topics for name, connector in self._connectors.items()},
             **{
-                parts.query_group(self._service_id, query): (topics.FRAUDULENT_TRANSACTIONS,)
-                for query in self._queries
+                parts.query_group(self._service_id, query): (topics.FRAUDULENT_TRANSACTIONS,) for query in self._queries
             },
         }
 
@@ -145,9 +144,7 @@ class Collector:
         except (httpx.HTTPError, ValueError, LookupError) as error:
             self._parts[parts.KAFKA_CONNECT] = Part(False, polls.problem_of(error))
             self._connectors = {
-                name: replace(
-                    connector, state=UNKNOWN, tasks=tuple(Task(task.id, UNKNOWN) for task in connector.tasks)
-                )
+                name: replace(connector, state=UNKNOWN, tasks=tuple(Task(task.id, UNKNOWN) for task in connector.tasks))
                 for name, connector in self._connectors.items()
             }
 

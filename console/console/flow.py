@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from contracts import topics
 from console import parts
 from console.state import RUNNING, Connector, Part, State
+from contracts import topics
 
 Kind = Literal["service", "topic", "dead-letters", "store"]
 Tone = Literal["ok", "bad", "quiet"]
@@ -102,9 +102,7 @@ NODES = (
     ),
     Node(MONGODB, "store", (MONGODB,), Box(1172, 14, 140, 76), Box(0, 564, 171, 76)),
     Node(S3, "store", (S3,), Box(1172, 122, 140, 76), Box(187, 564, 171, 76)),
-    Node(
-        topics.S3_SINK_DLQ, "dead-letters", (topics.S3_SINK_DLQ,), Box(1172, 226, 140, 48), Box(187, 714, 171, 42)
-    ),
+    Node(topics.S3_SINK_DLQ, "dead-letters", (topics.S3_SINK_DLQ,), Box(1172, 226, 140, 48), Box(187, 714, 171, 42)),
     Node(
         topics.MONGODB_SINK_DLQ,
         "dead-letters",
@@ -123,9 +121,7 @@ EDGES = (
     Edge(topics.UNIDENTIFIED_TRANSACTIONS, parts.PROCESSOR, topics.UNIDENTIFIED_TRANSACTIONS),
     Edge(parts.PROCESSOR, parts.VALIDATOR, topics.UNIDENTIFIED_TRANSACTIONS),
     *(Edge(service, topic, topic) for service in (parts.KSQLDB, parts.PROCESSOR) for topic in parts.ROWS),
-    Edge(
-        parts.PROCESSOR, topics.UNIDENTIFIED_TRANSACTIONS_DLQ, topics.UNIDENTIFIED_TRANSACTIONS_DLQ, tall=False
-    ),
+    Edge(parts.PROCESSOR, topics.UNIDENTIFIED_TRANSACTIONS_DLQ, topics.UNIDENTIFIED_TRANSACTIONS_DLQ, tall=False),
     *(Edge(topic, store, topic) for topic in parts.ROWS for store in (MONGODB, S3)),
     Edge(S3, topics.S3_SINK_DLQ, topics.S3_SINK_DLQ, tall=False),
     Edge(MONGODB, topics.MONGODB_SINK_DLQ, topics.MONGODB_SINK_DLQ, side=True, tall=False),

@@ -12,10 +12,10 @@ from threading import Event
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
-from contracts.kafka import client_config
 from console.reader import client
 from console.records import Place
 from console.state import Part
+from contracts.kafka import client_config
 
 logger = logging.getLogger(__name__)
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from contracts import dead_letters
 from console.masking import masked, masked_reason
 from console.records import Letter
+from contracts import dead_letters
 
 CONNECT = "__connect.errors."
 
@@ -26,7 +26,9 @@ def account(letter: Letter) -> Account:
 
     if dead_letters.REASON in letter.headers:
         reason = header(dead_letters.REASON)
-        place = [header(n) for n in (dead_letters.SOURCE_TOPIC, dead_letters.SOURCE_PARTITION, dead_letters.SOURCE_OFFSET)]
+        place = [
+            header(n) for n in (dead_letters.SOURCE_TOPIC, dead_letters.SOURCE_PARTITION, dead_letters.SOURCE_OFFSET)
+        ]
     else:
         exception = header(CONNECT + "exception.class.name").rpartition(".")[2]
         reason = f"{exception}: {masked_reason(header(CONNECT + 'exception.message'))}" if exception else "not given"

@@ -31,7 +31,7 @@ _HARMLESS = {
 _NAME_OR_WORD = re.compile(
     '("(?:' + "|".join(sorted(_FIELDS, key=len, reverse=True)) + r')"\s*:)|[^\s{}\[\]:,"]+', re.ASCII
 )
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|‘[^’]*’|`[^`]*`")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _TELLING = re.compile(r"\S+@\S+|\+?\d[\d\s().-]{5,}\d|\d{4,}")
 
 

@@ -12,18 +12,18 @@ from fastapi import FastAPI
 from nicegui import Client, ui
 from nicegui.element import Element
 
-from contracts import topics
 from console import charts, flow, polls, search, tables
 from console.collector import Collector
 from console.series import TICK_SECONDS
 from console.state import State
+from contracts import topics
 
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 1.0
 TITLE = "Real-time fraud detection"
-STYLE = Path(__file__).parent / "web" / "style.css"
-ICON = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'><rect width='32' height='32' rx='8' fill='#2456c9'/><path d='M6 17h5l3-8 5 14 3-6h4' fill='none' stroke='#fff' stroke-width='3'/></svg>"
+WEB = Path(__file__).parent / "web"
+NOTHING = "-"
 
 
 class Flow(Element, component="web/flow.js"):
@@ -83,7 +83,7 @@ class Page:
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
-        self._updates: list[Callable[[State], None]] = []
+        self._updates: list[Callable[[State], object]] = []
         self._searching = False
         with ui.element("header"):
             _text("h1", TITLE)
@@ -99,7 +99,11 @@ class Page:
             with _section("The newest frauds"):
                 self._build_frauds()
             with _section("Dead letters"):
-                _text("p", "What could not be processed. Names, addresses and whatever else may be personal is masked.", "note")
+                _text(
+                    "p",
+                    "What could not be processed. Names, addresses and whatever else may be personal is masked.",
+                    "note",
+                )
                 letters = Rows("The latest dead letters", tables.LETTERS, "None. Every record kept to its contract.")
                 self._updates.append(lambda _: letters.show(tables.letters(collector.letters())))
             with _section("The parts"):
@@ -119,7 +123,7 @@ class Page:
                 with ui.element("div"):
                     _text("dt", label)
                     with ui.element("dd"):
-                        figure = ui.label("–")
+                        figure = ui.label(NOTHING)
                 self._updates.append(lambda state, figure=figure, value=value: figure.set_text(value(state)))
 
     def _build_charts(self, theme: Theme) -> None:
@@ -149,9 +153,7 @@ class Page:
         self._found = Rows("What was found", tables.FRAUDS, "")
         self._found.set_visibility(False)
         newest = Rows("The newest frauds", tables.FRAUDS, "None yet.")
-        self._updates.append(
-            lambda _: newest.show(tables.frauds(self._collector.frauds(), self._collector.name_of))
-        )
+        self._updates.append(lambda _: newest.show(tables.frauds(self._collector.frauds(), self._collector.name_of)))
 
     async def _search(self) -> None:
         wanted = (self._wanted.value or "").strip()
@@ -203,10 +205,10 @@ TILES: tuple[tuple[str, Callable[[State], str]], ...] = (
     ("Transactions a second", lambda state: f"{state.topics[topics.BANK_TRANSACTIONS].rate:,.1f}"),
     ("Transactions", lambda state: f"{state.topics[topics.BANK_TRANSACTIONS].records:,}"),
     ("Frauds found", lambda state: f"{state.topics[topics.FRAUDULENT_TRANSACTIONS_RESULT].records:,}"),
-    ("Fraud share", lambda state: "–" if state.fraud_share is None else f"{state.fraud_share:.0%}"),
+    ("Fraud share", lambda state: NOTHING if state.fraud_share is None else f"{state.fraud_share:.0%}"),
     (
         "End to end, median / p99",
-        lambda state: f"{state.end_to_end.p50:.2f} / {state.end_to_end.p99:.2f} s" if state.end_to_end else "–",
+        lambda state: f"{state.end_to_end.p50:.2f} / {state.end_to_end.p99:.2f} s" if state.end_to_end else NOTHING,
     ),
     ("Dead letters", lambda state: f"{state.dead_letters:,}"),
 )
@@ -218,13 +220,13 @@ def add_to(app: FastAPI, collector: Collector) -> None:
     @ui.page("/")
     def page(client: Client) -> None:
         client.content.classes("page")
-        ui.add_css(STYLE)
+        ui.add_css(WEB / "style.css")
         Page(collector)
 
     ui.run_with(
         app,
         title=TITLE,
-        favicon=ICON,
+        favicon=WEB / "icon.svg",
         dark=None,
         language="en-GB",
         tailwind=False,

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from console.state import Connector, Part, Query, Task
 
 ANSWER_SECONDS = 2.0
-VALIDATOR_CALLS = "validator_call_seconds"
+VALIDATOR_CALLS = "processor_validator_request_duration_seconds"
 
 
 def client() -> httpx.AsyncClient:
@@ -89,15 +89,15 @@ async def replicas(http: httpx.AsyncClient, url: str) -> tuple[Part, list[str]]:
         )
     except OSError:
         return Part(False, f"there is no {parts.hostname}"), []
-    bases = [f"{parts.scheme}://{host}:{port}{parts.path}" for host, port in sorted({info[4] for info in found})]
+    bases = [
+        f"{parts.scheme}://{host}:{parts.port or 80}{parts.path}"
+        for host in sorted({str(info[4][0]) for info in found})
+    ]
     health = await asyncio.gather(*(answers(http, f"{base}/healthz") for base in bases))
     well = [base for base, part in zip(bases, health, strict=True) if part.up]
     problems = sorted({part.detail for part in health if not part.up})
-    if len(bases) == 1:
-        detail = ", ".join(problems)
-    else:
-        detail = ", ".join([f"{len(well)} of {len(bases)} replicas are well", *problems])
-    return Part(not problems, detail), well
+    count = [f"{len(well)} of {len(bases)} replicas are well"] if len(bases) > 1 else []
+    return Part(not problems, ", ".join([*count, *problems])), well
 
 
 async def validator_buckets(http: httpx.AsyncClient, base: str) -> dict[float, float]:

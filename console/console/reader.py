@@ -6,9 +6,9 @@ from threading import Event, Lock
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from console.records import Place, Records
 from contracts import topics
 from contracts.kafka import client_config
-from console.records import Place, Records
 
 logger = logging.getLogger(__name__)
 

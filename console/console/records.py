@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import orjson
 
-from contracts import topics
 from console.state import Quantiles
+from contracts import topics
 
 NEWEST = 50
 RATE_SECONDS = 5.0
@@ -61,7 +61,7 @@ class Records:
     """Offsets would not do for the totals, since transactions take offsets of their own: every record is seen once."""
 
     def __init__(self) -> None:
-        self.totals = dict.fromkeys(topics.ALL, 0)
+        self.totals: dict[str, int] = dict.fromkeys(topics.ALL, 0)
         # The first and the last offset seen, by topic and partition.
         self.first: dict[Place, int] = {}
         self.last: dict[Place, int] = {}

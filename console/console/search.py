@@ -9,9 +9,9 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from contracts import topics
 from console.reader import client
 from console.records import NEWEST, Fraud, row_of
+from contracts import topics
 
 # The newest records of each partition are looked through, for so long at most.
 PARTITION_RECORDS = 500_000

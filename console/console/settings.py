@@ -6,7 +6,7 @@ from pydantic import AfterValidator, AnyHttpUrl, Field
 
 from contracts.service import Environment
 
-Url = Annotated[AnyHttpUrl, AfterValidator(lambda url: str(url).rstrip("/"))]
+Url = Annotated[str, AfterValidator(lambda url: str(AnyHttpUrl(url)).rstrip("/"))]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 

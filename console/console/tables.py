@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from contracts import topics
 from console.letters import account
 from console.records import Fraud, Letter, row_of
 from console.state import RUNNING, State
+from contracts import topics
 
 Column = dict[str, str]
 Row = dict[str, Any]
@@ -115,9 +115,7 @@ def connectors(state: State) -> list[Row]:
             "key": name,
             "name": name,
             "state": _word(connector.state, connector.state == RUNNING),
-            "tasks": _word(
-                ", ".join(f"{task.id} {task.state}" for task in connector.tasks) or "none", connector.runs
-            ),
+            "tasks": _word(", ".join(f"{task.id} {task.state}" for task in connector.tasks) or "none", connector.runs),
             "restart": f"Restart {name}",
         }
         for name, connector in state.connectors.items()
