@@ -27,7 +27,7 @@ CHARTS = (
     Chart(
         "Records a second",
         "",
-        ("from the bank", "fraudulent", "to be validated", "found fraudulent"),
+        ("bank", "fraudulent", "unidentified", "results"),
         lambda tick: [
             tick.rates[name]
             for name in (
@@ -67,10 +67,18 @@ def options(chart: Chart, dark: bool) -> dict[str, Any]:
     return {
         "animation": False,
         "color": COLOURS[dark],
-        "textStyle": {"fontFamily": "inherit"},
+        "textStyle": {"fontFamily": "Roboto, system-ui, sans-serif"},
         "aria": {"enabled": True, "label": {"description": f"{chart.title}: {', '.join(chart.lines)}"}},
         "grid": {"left": 8, "right": 12, "top": 44, "bottom": 4, "containLabel": True},
-        "legend": {"left": 0, "top": 4, "itemWidth": 16, "itemHeight": 3, "icon": "rect", "textStyle": text},
+        "legend": {
+            "left": 0,
+            "top": 4,
+            "itemGap": 16,
+            "itemWidth": 16,
+            "itemHeight": 3,
+            "icon": "rect",
+            "textStyle": text,
+        },
         "tooltip": {
             "trigger": "axis",
             "confine": True,

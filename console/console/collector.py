@@ -96,7 +96,7 @@ class Collector:
         return State(
             counting=self._reader.counting,
             parts=looked_at,
-            topics={name: Topic(totals[name], rates[name]) for name in totals},
+            topics={name: Topic(totals[name], rates.get(name, 0.0)) for name in totals},
             groups=groups,
             connectors=dict(self._connectors),
             queries=dict(self._queries),
@@ -133,8 +133,8 @@ class Collector:
     def _has_archiver(self, committed: Mapping[Place, int]) -> bool:
         """Whether this stack archives without Connect: no connector reads what an archiver reads, and one was here."""
         connectors = self._connectors.values()
-        return all(set(connector.topics) != set(parts.ROWS) for connector in connectors) and any(
-            offset >= 0 for offset in committed.values()
+        return all(set(connector.topics) != set(parts.ROWS) for connector in connectors) and (
+            parts.ARCHIVER in (self._groups.members or ()) or any(offset >= 0 for offset in committed.values())
         )
 
     async def _look_at_connect(self) -> None:
@@ -151,7 +151,7 @@ class Collector:
     async def _look_at_ksqldb(self) -> None:
         try:
             found = await polls.ksqldb(self._http, self._settings.ksqldb_url)
-            self._service_id, self._queries = found.service_id, found.queries
+            self._service_id, self._queries = found.service_id, dict(sorted(found.queries.items()))
             self._parts[parts.KSQLDB] = Part(True, f"{len(found.queries)} queries")
         except (httpx.HTTPError, ValueError, LookupError) as error:
             self._parts[parts.KSQLDB] = Part(False, polls.problem_of(error))
@@ -181,14 +181,14 @@ class Collector:
     async def _tick(self) -> None:
         with self._reader.lock:
             delays = self._reader.records.take_delays()
-            rates = self._reader.records.rates(TICK_SECONDS)
+            rates = self._reader.records.rates()
             recent = self._reader.records.rates(RECENT_TICKS * TICK_SECONDS)
         for delay in delays:
             self._end_to_end.observe(delay)
         self._delays.append(delays)
         self._recent_end_to_end = quantiles([delay for tick in self._delays for delay in tick])
         calls = histogram_quantiles(self._buckets[-2], self._buckets[-1]) if len(self._buckets) > 1 else None
-        if not self._reader.counting:
+        if rates and not self._reader.counting:
             self.series.append(Tick(time.time(), rates, quantiles(delays), calls, _share(recent)))
 
 
@@ -202,5 +202,5 @@ async def _forever(look: Callable[[], Awaitable[None]], seconds: float) -> None:
 
 
 def _share(rates: dict[str, float]) -> float | None:
-    came = rates[topics.BANK_TRANSACTIONS]
+    came = rates.get(topics.BANK_TRANSACTIONS)
     return rates[topics.FRAUDULENT_TRANSACTIONS_RESULT] / came if came else None

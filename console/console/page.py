@@ -21,6 +21,8 @@ from contracts import topics
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 1.0
+# Rows of a long table that are shown until more is asked for.
+FIRST = 8
 TITLE = "Real-time fraud detection"
 WEB = Path(__file__).parent / "web"
 NOTHING = "-"
@@ -44,9 +46,9 @@ class Flow(Element, component="web/flow.js"):
 class Rows(Element, component="web/rows.js"):
     """A table."""
 
-    def __init__(self, caption: str, columns: list[tables.Column], empty: str) -> None:
+    def __init__(self, caption: str, columns: list[tables.Column], empty: str, first: int = 20) -> None:
         super().__init__()
-        self._props.update(caption=caption, columns=columns, rows=[], empty=empty)
+        self._props.update(caption=caption, columns=columns, rows=[], empty=empty, first=first)
 
     def show(self, rows: list[tables.Row]) -> None:
         """Send the rows, if they are new."""
@@ -104,9 +106,11 @@ class Page:
                     "What could not be processed. Names, addresses and whatever else may be personal is masked.",
                     "note",
                 )
-                letters = Rows("The latest dead letters", tables.LETTERS, "None. Every record kept to its contract.")
+                letters = Rows(
+                    "The latest dead letters", tables.LETTERS, "None. Every record kept to its contract.", FIRST
+                )
                 self._updates.append(lambda _: letters.show(tables.letters(collector.letters())))
-            with _section("The parts"):
+            with _section("The parts"), ui.element("div").classes("columns"):
                 self._build_parts()
         ui.timer(REFRESH_SECONDS, self._refresh)
 
@@ -147,12 +151,12 @@ class Page:
 
     def _build_frauds(self) -> None:
         with ui.element("form").classes("search").props("role=search").on("submit.prevent", self._search):
-            self._wanted = ui.input("Transaction id, account, or user (id or name)").props("outlined dense clearable")
-            ui.button("Search").props("type=submit unelevated no-caps")
+            self._wanted = ui.input("Transaction, account or user").props("outlined dense clearable")
+            ui.button("Search", color=None).props("type=submit unelevated no-caps").classes("main")
         self._answer = ui.label().classes("note").props("role=status")
-        self._found = Rows("What was found", tables.FRAUDS, "")
+        self._found = Rows("What was found", tables.FRAUDS, "", FIRST)
         self._found.set_visibility(False)
-        newest = Rows("The newest frauds", tables.FRAUDS, "None yet.")
+        newest = Rows("The newest frauds", tables.FRAUDS, "None yet.", FIRST)
         self._updates.append(lambda _: newest.show(tables.frauds(self._collector.frauds(), self._collector.name_of)))
 
     async def _search(self) -> None:
@@ -181,14 +185,15 @@ class Page:
 
     def _build_parts(self) -> None:
         for title, columns, rows, empty in (
-            ("Parts", tables.PARTS, tables.parts, "None was asked yet."),
+            ("Health", tables.PARTS, tables.parts, "None was asked yet."),
             ("Topics", tables.TOPICS, tables.topic_totals, ""),
             ("Connectors", tables.CONNECTORS, tables.connectors, "None is known."),
             ("Queries", tables.QUERIES, tables.queries, "None is known."),
             ("Consumer groups", tables.GROUPS, tables.groups, "None is known."),
         ):
-            _text("h3", title)
-            table = Rows(title, columns, empty)
+            with ui.element("div"):
+                _text("h3", title)
+                table = Rows(title, columns, empty)
             self._updates.append(lambda state, table=table, rows=rows: table.show(rows(state)))
             if columns is tables.CONNECTORS:
                 table.on("act", lambda event: self._restart(event.args))
@@ -202,12 +207,12 @@ class Page:
 
 
 TILES: tuple[tuple[str, Callable[[State], str]], ...] = (
-    ("Transactions a second", lambda state: f"{state.topics[topics.BANK_TRANSACTIONS].rate:,.1f}"),
+    ("Transactions/s", lambda state: f"{state.topics[topics.BANK_TRANSACTIONS].rate:,.1f}"),
     ("Transactions", lambda state: f"{state.topics[topics.BANK_TRANSACTIONS].records:,}"),
     ("Frauds found", lambda state: f"{state.topics[topics.FRAUDULENT_TRANSACTIONS_RESULT].records:,}"),
     ("Fraud share", lambda state: NOTHING if state.fraud_share is None else f"{state.fraud_share:.0%}"),
     (
-        "End to end, median / p99",
+        "End to end, p50 / p99",
         lambda state: f"{state.end_to_end.p50:.2f} / {state.end_to_end.p99:.2f} s" if state.end_to_end else NOTHING,
     ),
     ("Dead letters", lambda state: f"{state.dead_letters:,}"),

@@ -88,6 +88,8 @@ class Reader:
                         raise KafkaException(error)
                 with self.lock:
                     self.records.apply(records, self._behind)
+                    if self._behind and not self._behind.difference(ended):
+                        self.records.forget_rates()
                     self._behind = self._behind.difference(ended)
                     if time.monotonic() - sampled_at > SAMPLE_SECONDS:
                         sampled_at = time.monotonic()

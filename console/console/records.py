@@ -108,15 +108,18 @@ class Records:
         while now - self._history[0][0] > RECENT_SECONDS:
             self._history.popleft()
 
+    def forget_rates(self) -> None:
+        """What was counted so far came long ago, not now."""
+        self._history.clear()
+
     def rates(self, seconds: float = RATE_SECONDS) -> dict[str, float]:
-        """Records a second by topic over the last `seconds`, at most RECENT_SECONDS."""
+        """Records a second by topic over the last `seconds`, at most RECENT_SECONDS; nothing when it is too early to say."""
         samples = list(self._history)
         if len(samples) < 2:
-            return dict.fromkeys(self.totals, 0.0)
+            return {}
         until, after = samples[-1]
-        since, before = next(sample for sample in samples if until - sample[0] <= seconds)
-        passed = until - since
-        return {name: (after[name] - before[name]) / passed if passed else 0.0 for name in after}
+        since, before = next(sample for sample in samples[:-1] if until - sample[0] <= seconds or sample is samples[-2])
+        return {name: (after[name] - before[name]) / (until - since) for name in after}
 
     def _learn_name(self, value: bytes) -> None:
         row = row_of(value)

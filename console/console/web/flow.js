@@ -4,7 +4,7 @@ const NARROW = "(max-width: 900px)";
 export default {
   props: { picture: Object, values: Object },
   template: `
-    <svg class="flow" role="img" :viewBox="'0 0 ' + size.join(' ')" :class="narrow ? 'tall' : 'wide'"
+    <svg class="flow" role="img" :viewBox="[-2, -2, size[0] + 4, size[1] + 4].join(' ')" :class="narrow ? 'tall' : 'wide'"
          aria-label="The flow of transactions from the bank to the stores; the tables below say the same in words">
       <path v-for="edge in edges" :key="edge.start + edge.end" class="edge" :class="tone(edge)" :d="edge.path"/>
       <g v-for="node in nodes" :key="node.id" :data-node="node.id" class="node" :class="[node.kind, said(node).tone]"

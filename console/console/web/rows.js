@@ -1,8 +1,10 @@
-// A table: on a narrow screen each row is a card whose cells carry their column's name.
+// A table, of which the first rows are shown until more is asked for. On a narrow screen each row is a card whose cells carry
+// their column's name.
 export default {
-  props: { caption: String, columns: Array, rows: Array, empty: String },
+  props: { caption: String, columns: Array, rows: Array, empty: String, first: Number },
   emits: ["act"],
   template: `
+    <div>
     <p v-if="!rows.length" class="empty">{{ empty }}</p>
     <table v-else class="rows" role="table">
       <caption>{{ caption }}</caption>
@@ -12,7 +14,7 @@ export default {
         </tr>
       </thead>
       <tbody role="rowgroup">
-        <tr v-for="row in rows" :key="row.key" role="row" :data-key="row.key">
+        <tr v-for="row in shown" :key="row.key" role="row" :data-key="row.key">
           <td v-for="column in columns" :key="column.name" role="cell" :data-label="column.label" :class="[column.kind, tone(row, column)]">
             <button v-if="column.kind == 'act'" type="button" class="plain" @click="$emit('act', row.key)">{{ row[column.name] }}</button>
             <pre v-else-if="column.kind == 'code'" tabindex="0" :aria-label="column.label">{{ row[column.name] }}</pre>
@@ -21,7 +23,19 @@ export default {
           </td>
         </tr>
       </tbody>
-    </table>`,
+    </table>
+    <button v-if="rows.length > first" type="button" class="plain" :aria-expanded="all" @click="all = !all">
+      {{ all ? "Show the first " + first : "Show all " + rows.length }}
+    </button>
+    </div>`,
+  data() {
+    return { all: false };
+  },
+  computed: {
+    shown() {
+      return this.all ? this.rows : this.rows.slice(0, this.first);
+    },
+  },
   methods: {
     text(cell) {
       return cell?.text ?? cell;
