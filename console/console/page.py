@@ -116,7 +116,7 @@ class Page:
 
     def _refresh(self) -> None:
         state = self._collector.state()
-        self._verdict.set_text(_verdict(state))
+        self._verdict.set_text(verdict(state))
         self._verdict.classes(replace=f"verdict {'bad' if state.faults else 'ok'}")
         for update in self._updates:
             update(state)
@@ -240,7 +240,7 @@ def add_to(app: FastAPI, collector: Collector) -> None:
     )
 
 
-def _verdict(state: State) -> str:
+def verdict(state: State) -> str:
     counting = "Counting what is already there… " if state.counting else ""
     match state.faults:
         case ():

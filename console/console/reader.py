@@ -12,7 +12,7 @@ from contracts.kafka import client_config
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 10_000
+BATCH_SIZE = 2000
 BATCH_SECONDS = 0.25
 SAMPLE_SECONDS = 0.5
 METADATA_SECONDS = 5.0

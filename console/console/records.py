@@ -118,7 +118,7 @@ class Records:
         if len(samples) < 2:
             return {}
         until, after = samples[-1]
-        since, before = next(sample for sample in samples[:-1] if until - sample[0] <= seconds or sample is samples[-2])
+        since, before = next((one for one in samples[:-1] if until - one[0] <= seconds), samples[-2])
         return {name: (after[name] - before[name]) / (until - since) for name in after}
 
     def _learn_name(self, value: bytes) -> None:
