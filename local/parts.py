@@ -138,6 +138,7 @@ def nodes(settings: Settings) -> list[Node]:
                 "FRAUD_VALIDATOR_URL": settings.validator_url,
                 "INGESTOR_METRICS_URL": f"http://{HOST}:{ports.ingestor_metrics_port}",
                 "PROCESSOR_METRICS_URL": f"http://{HOST}:{ports.processor_metrics_port}",
+                "MALLOC_ARENA_MAX": "2",  # many threads that each wait for the broker must not have a heap each
                 "CONSOLE_HOST": HOST,
                 "CONSOLE_PORT": str(ports.console_port),
             },

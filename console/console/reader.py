@@ -12,7 +12,7 @@ from contracts.kafka import client_config
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 2000
+BATCH_SIZE = 1_000
 BATCH_SECONDS = 0.25
 SAMPLE_SECONDS = 0.5
 METADATA_SECONDS = 5.0
@@ -57,13 +57,14 @@ class Reader:
                 self._stopping.wait(RETRY_SECONDS)
 
     def _read(self) -> None:
-        # Small queues: what is fetched is counted at once.
+        # Small fetches, queue and batches: what is fetched is counted at once, and memory that was needed once stays.
         consumer = Consumer(
             {
                 **client("console"),
                 "enable.partition.eof": True,
                 "fetch.message.max.bytes": 256 * 1024,
-                "queued.max.messages.kbytes": 4096,
+                "fetch.max.bytes": 2 * 1024 * 1024,
+                "queued.max.messages.kbytes": 1024,
             }
         )
         try:
