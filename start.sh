@@ -10,13 +10,15 @@ else
         cat <<'USAGE'
 usage: source start.sh [--build] [--simulators]       start the stack in Docker Compose and wait until it is healthy
        ./start.sh --local [--detach]                  start the stack as plain processes, without Docker
-       ./start.sh [--local] --status | --stop         what runs; stop it and keep its data
+       ./start.sh [--local] --status [--json]         what runs and how it is; exit code 0 only when all is well
+       ./start.sh [--local] --stop                    stop it and keep its data
        ./start.sh [--local] --clean                   stop it and remove its data
        ./start.sh --topic NAME [--from-beginning]     print a topic's records as they come
        ./start.sh --replay-dlq NAME [--dry-run]       put dead letters back to the topics that they came from
 
   --build        build the images of this repository anew
   --simulators   use the bank and the validator of this repository in place of the third party's images
+  --json         the status for programs
   --local        the local mode; without it --status, --stop, --topic and --replay-dlq take the local stack if it runs, else Docker
 USAGE
     }
@@ -31,9 +33,11 @@ USAGE
     command=up
     options=()
     topic=()
+    status=()
     while [ $# -gt 0 ]; do
         case $1 in
         --local) mode=local ;;
+        --json) status+=("$1") ;;
         --build | --simulators | --detach) options+=("$1") ;;
         --status | --stop | --clean)
             [ "$command" = up ] || wrong "--$command and $1 cannot be given together"
@@ -56,6 +60,8 @@ USAGE
         shift
     done
 
+    [ ${#status[@]} -eq 0 ] || [ "$command" = status ] || wrong "--json goes with --status"
+
     if [ $mode = auto ]; then
         mode=docker
         # The launcher of a running local stack has this file's lock; the file is gone when it has stopped.
@@ -64,6 +70,7 @@ USAGE
     case $command in
     up) arguments=(${options[@]+"${options[@]}"}) ;;
     topic | replay-dlq) arguments=("${topic[@]}") ;;
+    status) arguments=(${status[@]+"${status[@]}"}) ;;
     *) arguments=() ;;
     esac
     case $mode in

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The Docker Compose mode behind start.sh: compose.sh up [--build] [--simulators] | status | stop | clean
+# The Docker Compose mode behind start.sh: compose.sh up [--build] [--simulators] | status [--json] | stop | clean
 # | topic NAME [--from-beginning] | replay-dlq NAME [--dry-run]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -130,7 +130,8 @@ check_images() {
 }
 
 addresses() {
-    local kafka connect ksqldb validator mongodb s3 prometheus grafana monitoring=''
+    local console kafka connect ksqldb validator mongodb s3 prometheus grafana monitoring=''
+    console=$(setting CONSOLE_PORT)
     kafka=$(setting KAFKA_PORT) connect=$(setting CONNECT_PORT) ksqldb=$(setting KSQLDB_PORT)
     validator=$(setting VALIDATOR_PORT) mongodb=$(setting MONGODB_PORT) s3=$(setting S3_PORT)
     prometheus=$(setting PROMETHEUS_PORT) grafana=$(setting GRAFANA_PORT)
@@ -141,6 +142,7 @@ addresses() {
     esac
     cat <<ADDRESSES
 
+  console        http://localhost:${console:-8080}    open it in a browser, or ./start.sh --status
   Kafka          localhost:${kafka:-9092}           ./start.sh --topic fraudulent-transactions-result --from-beginning
   Kafka Connect  http://localhost:${connect:-8083}    curl -s http://localhost:${connect:-8083}/connectors/mongodb-transactions/status
   ksqlDB         http://localhost:${ksqldb:-8088}    curl -s http://localhost:${ksqldb:-8088}/info
@@ -174,13 +176,17 @@ up() {
     addresses
 }
 
+# The containers and what the console sees, the latter alone with --json.
 status() {
-    compose ps --all
-    local not_well
+    local not_well terminal=(-T) code=0
+    [ -n "$(compose ps --quiet)" ] || fail "the stack does not run: source start.sh --build starts it"
+    [ $# -gt 0 ] || compose ps --all
     not_well=$(compose ps --all --format '{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}' |
         awk '$2 == "running" && ($3 == "healthy" || $3 == 0) {next} $2 == "exited" && $NF == 0 {next} {print $1}')
-    [ -n "$(compose ps --quiet)" ] || fail "the stack does not run: source start.sh --build starts it"
+    if [ -t 0 ] && [ -t 1 ]; then terminal=(); fi
+    compose exec ${terminal[@]+"${terminal[@]}"} console python -m console.status "$@" || code=$?
     [ -z "$not_well" ] || fail "not well: ${not_well//$'\n'/ }"
+    return "$code"
 }
 
 need_kafka() {
@@ -199,7 +205,7 @@ case $1 in
 up) up "${@:2}" ;;
 status)
     check_docker
-    status
+    status "${@:2}"
     ;;
 stop)
     check_docker

@@ -18,7 +18,8 @@ def main() -> int:  # noqa: PLR0911 - one a command
     parser = argparse.ArgumentParser(prog="start.sh --local")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up").add_argument("--detach", action="store_true")
-    for name in ("status", "stop", "clean"):
+    commands.add_parser("status").add_argument("--json", action="store_true")
+    for name in ("stop", "clean"):
         commands.add_parser(name)
     topic = commands.add_parser("topic")
     topic.add_argument("name")
@@ -34,7 +35,7 @@ def main() -> int:  # noqa: PLR0911 - one a command
             case "up":
                 return launcher.up_detached(settings) if arguments.detach else launcher.up(settings)
             case "status":
-                return launcher.show_status(settings)
+                return launcher.show_status(settings, arguments.json)
             case "stop":
                 return launcher.stop(settings)
             case "clean":

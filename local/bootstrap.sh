@@ -53,5 +53,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     # For people: a Python that has what the queries need.
     printf '#!/bin/sh\nexec "%s" "$@"\n' "$python" >"$base/python"
     chmod +x "$base/python"
+    # The launcher shows what the console says in the console's own words.
+    export PYTHONPATH=$root/console
     exec "$python" -m local "$@"
 fi

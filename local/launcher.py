@@ -17,8 +17,10 @@ import psutil
 from rich.console import Console
 from rich.live import Live
 
+from console import status
 from contracts.kafka import SettingsError
 from local import connect, jars, parts, state, view
+from local.counts import Counts
 from local.settings import HOST, Settings
 from local.supervisor import StartFailed, Supervisor, stop_processes
 
@@ -82,15 +84,13 @@ def up_detached(settings: Settings) -> int:
     return 0
 
 
-def show_status(settings: Settings) -> int:
-    """Print the state of the stack. Returns 0 only when every part is ready."""
-    console = Console(highlight=False)
+def show_status(settings: Settings, as_json: bool) -> int:
+    """Print the state of the stack, for people or as JSON. Returns 0 only when every part and what it does is well."""
     current = state.read(settings.folders.state)
     if current is None or not state.alive(current["launcher"]):
-        console.print("the local stack is not running: ./start.sh --local starts it")
-        return 1
-    console.print(view.status(current))
-    return 0 if current["ready"] else 1
+        fault = "the local stack is not running: ./start.sh --local starts it"
+        return status.show({"well": False, "faults": [fault]}, as_json)
+    return status.show(state.with_processes(status.fetch(settings.console_url), current), as_json)
 
 
 def stop(settings: Settings) -> int:
@@ -116,7 +116,8 @@ def stop(settings: Settings) -> int:
 
 def _supervise(supervisor: Supervisor, settings: Settings, console: Console, stopping: Event) -> int:
     announced, written_at, summary_at = False, 0.0, 0.0
-    settings.folders.counts.unlink(missing_ok=True)
+    counts = Counts(settings.console_url)
+    counts.start()
     screen = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def on_tick() -> None:
@@ -125,7 +126,7 @@ def _supervise(supervisor: Supervisor, settings: Settings, console: Console, sto
         if now - written_at < STATE_SECONDS and supervisor.all_ready == announced:
             return
         written_at = now
-        current = state.snapshot(supervisor, settings)
+        current = state.snapshot(supervisor, settings, counts.latest)
         state.write(current, settings.folders.state)
         if supervisor.all_ready and not announced:
             announced = True
@@ -149,6 +150,7 @@ def _supervise(supervisor: Supervisor, settings: Settings, console: Console, sto
         code = 1
     finally:
         console.print("stopping")
+        counts.stop()
         supervisor.stop()
         settings.folders.state.unlink(missing_ok=True)
     console.print("stopped, nothing is left running")

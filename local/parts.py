@@ -13,12 +13,14 @@ from local.settings import HOST, ROOT, Settings
 
 PYTHON_SOURCES = (
     ROOT,
+    ROOT / "console",
     ROOT / "transactions-ingestor",
     ROOT / "unidentified-transactions-processor",
     ROOT / "simulators" / "multi-bank-system",
     ROOT / "simulators" / "fraud-validator-api",
 )
 
+DATABASE = "fraudulent_transactions_db"
 S3_BUCKET = "test0001-fraudulent-transactions-raw"
 S3_PREFIX = "fraudulent-transactions"
 
@@ -126,7 +128,24 @@ def nodes(settings: Settings) -> list[Node]:
             },
             after=("kafka-connect", "init_kafka", "init_mongodb", *(["s3"] if settings.s3.endpoint else [])),
         ),
-        _module("meter", "local.meter", {}, after=("init_kafka",), ready=lambda: True),  # it serves nobody: it counts
+        _module(
+            "console",
+            "console",
+            kafka_clients
+            | {
+                "KCONNECT_URL": settings.connect_url,
+                "KSQLDB_URL": settings.ksqldb_url,
+                "FRAUD_VALIDATOR_URL": settings.validator_url,
+                "INGESTOR_METRICS_URL": f"http://{HOST}:{ports.ingestor_metrics_port}",
+                "PROCESSOR_METRICS_URL": f"http://{HOST}:{ports.processor_metrics_port}",
+                "MALLOC_ARENA_MAX": "2",  # many threads that each wait for the broker must not have a heap each
+                "CONSOLE_HOST": HOST,
+                "CONSOLE_PORT": str(ports.console_port),
+            },
+            after=("init_kafka",),
+            ready=http_ok(f"{settings.console_url}/healthz"),
+            port=ports.console_port,
+        ),
         Node(
             "connect-watchdog",
             [sys.executable, str(ROOT / "kafka-connect" / "keep_running.py")],

@@ -30,6 +30,7 @@ class Ports(Environment):
     validator_port: Port = 8000
     mongodb_port: Port = 27017
     s3_port: Port = 9000
+    console_port: Port = 8080
     ingestor_metrics_port: Port = 9101
     processor_metrics_port: Port = 9102
     ksqldb_metrics_port: Port = 9103
@@ -58,10 +59,6 @@ class Folders:
     @property
     def state(self) -> Path:
         return self.run / "state.json"
-
-    @property
-    def counts(self) -> Path:
-        return self.run / "counts.json"
 
 
 @dataclass(frozen=True)
@@ -116,6 +113,10 @@ class Settings:
     @property
     def validator_url(self) -> str:
         return f"http://{HOST}:{self.ports.validator_port}"
+
+    @property
+    def console_url(self) -> str:
+        return f"http://{HOST}:{self.ports.console_port}"
 
 
 MONGODB_GROUP = ("MY_MONGODB_USER", "MY_MONGODB_PASS", "MY_MONGODB_CLUSTER")

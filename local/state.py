@@ -13,7 +13,7 @@ from local.supervisor import Supervisor
 MIB = 1024 * 1024
 
 
-def snapshot(supervisor: Supervisor, settings: Settings) -> dict[str, Any]:
+def snapshot(supervisor: Supervisor, settings: Settings, counts: dict[str, Any] | None) -> dict[str, Any]:
     """Everything about the stack at this moment. Memory is resident MiB; parts that do not run have none."""
     parts = {}
     for name, run in supervisor.runs.items():
@@ -35,7 +35,19 @@ def snapshot(supervisor: Supervisor, settings: Settings) -> dict[str, Any]:
         "steps": {name: str(run.phase) for name, run in supervisor.runs.items() if run.node.ready is None},
         "rss_mib": own["rss_mib"] + sum(part["rss_mib"] for part in parts.values()),
         "logs": str(settings.folders.logs),
-        "counts": read(settings.folders.counts),
+        "counts": counts,
+    }
+
+
+def with_processes(found: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    """What the console has found, with the launcher's processes and what is wrong with them."""
+    faults = [f"{name} is {part['phase']}" for name, part in state["parts"].items() if part["phase"] != "ready"]
+    return {
+        **found,
+        "well": found["well"] and state["ready"],
+        "faults": [*faults, *found["faults"]],
+        "processes": state["parts"],
+        "logs": state["logs"],
     }
 
 

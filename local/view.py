@@ -1,4 +1,4 @@
-"""What a person sees: the live table, the status, and the list of addresses with how to look at each."""
+"""What a person sees: the live table, and the list of addresses with how to look at each."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,27 +20,8 @@ STAGES = (
 
 
 def live(state: Mapping[str, Any]) -> RenderableType:
-    """Counts and rates by stage, what the sinks have yet to do, and one line about the processes."""
-    return Group(_stages(state["counts"]), _sinks(state["counts"]), _summary(state))
-
-
-def status(state: Mapping[str, Any]) -> RenderableType:
-    """The parts, then the same as the live view."""
-    table = Table(title="parts", title_justify="left")
-    table.add_column("part", no_wrap=True)
-    for name in ("state", "port", "pid", "memory", "restarts"):
-        table.add_column(name)
-    for name, part in state["parts"].items():
-        ready = part["phase"] == "ready"
-        table.add_row(
-            name,
-            Text(part["phase"], "green" if ready else "red"),
-            str(part["port"] or ""),
-            str(part["pid"] or ""),
-            f"{part['rss_mib']} MiB",
-            str(part["restarts"] or ""),
-        )
-    return Group(table, Text(f"logs: {state['logs']}"), live(state))
+    """Counts and rates by stage, what is yet to be done, and one line about the processes."""
+    return Group(_stages(state["counts"]), _lags(state["counts"]), _summary(state))
 
 
 def addresses(settings: Settings) -> str:
@@ -50,6 +31,7 @@ def addresses(settings: Settings) -> str:
     query = f"set -a; . {base / 'run' / 'stores.env'}; set +a; {base / 'python'} queries"
     mongodb = settings.mongodb.uri if settings.mongodb.embedded else "MongoDB Atlas (MY_MONGODB_CLUSTER)"
     lines = [
+        ("console", f"http://localhost:{settings.ports.console_port}", "open it in a browser, or ./start.sh --status"),
         ("Kafka", settings.bootstrap, f"./start.sh --topic {topics.FRAUDULENT_TRANSACTIONS_RESULT} --from-beginning"),
         ("Kafka Connect", settings.connect_url, f"curl -s {settings.connect_url}/connectors?expand=status"),
         ("ksqlDB", settings.ksqldb_url, f"curl -s {settings.ksqldb_url}/info"),
@@ -85,11 +67,10 @@ def _stages(counts: Mapping[str, Any] | None) -> Table:
     return table
 
 
-def _sinks(counts: Mapping[str, Any] | None) -> Text:
-    documents, lags = (counts or {}).get("documents", {}), (counts or {}).get("lags", {})
-    stored = ", ".join(f"{count:,} {name}" for name, count in documents.items()) or "nothing yet"
+def _lags(counts: Mapping[str, Any] | None) -> Text:
+    lags = (counts or {}).get("lags", {})
     behind = ", ".join(f"{group} {lag:,}" for group, lag in sorted(lags.items()) if lag) or "none"
-    return Text(f"MongoDB: {stored}\nlag (records not yet processed): {behind}")
+    return Text(f"lag (records not yet processed): {behind}")
 
 
 def _summary(state: Mapping[str, Any]) -> Text:

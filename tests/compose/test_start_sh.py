@@ -24,6 +24,7 @@ info) exit "${FAKE_INFO:-0}" ;;
 "inspect --format"*) printf '%s' "${FAKE_KAFKA:-false}" ;;
 "compose up"*) exit "${FAKE_UP:-0}" ;;
 "compose ps --all --format"*) printf '%s' "${FAKE_PS:-}" ;;
+"compose exec -T console python -m console.status"*) printf '%s' "${FAKE_STATUS:-}"; exit "${FAKE_WELL:-0}" ;;
 "compose ps --quiet") printf '%s' "${FAKE_RUNNING:-}" ;;
 esac
 """
@@ -64,7 +65,7 @@ def env_file(here: Path) -> str:
 
 FREE = {name: f"{45000 + number}" for number, name in enumerate(
     ("KAFKA_PORT", "CONNECT_PORT", "KSQLDB_PORT", "VALIDATOR_PORT", "MONGODB_PORT", "S3_PORT", "PROMETHEUS_PORT",
-     "GRAFANA_PORT")
+     "GRAFANA_PORT", "CONSOLE_PORT")
 )}  # fmt: skip
 
 
@@ -74,6 +75,7 @@ def test_start(here: Path) -> None:
     assert "compose up --detach --wait --wait-timeout 600 --build" in calls(here)
     assert "./start.sh --topic" in answer.stdout
     assert "http://localhost:45001/connectors" in answer.stdout
+    assert answer.stdout.split()[:2] == ["console", f"http://localhost:{FREE['CONSOLE_PORT']}"]
     assert "COMPOSE_FILE=docker-compose.yml\n" in env_file(here)
     assert "COMPOSE_PROFILES=mongodb,s3\n" in env_file(here)
     assert (here / "clone" / ".env").stat().st_mode & 0o077 == 0
@@ -223,6 +225,12 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     sick = run(here, "--status", FAKE_RUNNING="abc", FAKE_PS="kafka running unhealthy 0\ninit-kafka exited  1\n")
     assert sick.returncode == 1
     assert "not well: kafka init-kafka" in sick.stderr
+    well = "kafka running healthy 0\n"
+    # The console sees more than the engine does: a task that failed, for one.
+    assert run(here, "--status", FAKE_RUNNING="abc", FAKE_PS=well, FAKE_WELL="1").returncode == 1
+    as_json = run(here, "--status", "--json", FAKE_RUNNING="abc", FAKE_PS=well, FAKE_STATUS='{"well": true}')
+    assert (as_json.returncode, as_json.stdout) == (0, '{"well": true}')
+    assert "console python -m console.status --json\n" in calls(here)
     assert run(here, "--stop").returncode == 0
     assert "compose --profile * down --remove-orphans\n" in calls(here)
     assert run(here, "--clean").returncode == 0
@@ -243,7 +251,8 @@ def test_replay(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--nosuch"], ["--topic"], ["--replay-dlq"], ["--stop", "--clean"], ["--stop", "--topic", "users"]]
+    "arguments",
+    [["--nosuch"], ["--topic"], ["--replay-dlq"], ["--stop", "--clean"], ["--stop", "--topic", "users"], ["--json"]],
 )
 def test_wrong_words(here: Path, arguments: list[str]) -> None:
     answer = run(here, *arguments)

@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from contracts import topics
 from contracts.dead_letters import REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
 from contracts.models import TransactionResult, UserRow
-from local.meter import DATABASE
+from local.parts import DATABASE
 from local.settings import HOST, ROOT
 from tests.support.expectation import SMALL, expectation
 from tests.support.metrics import Series, scrape, series

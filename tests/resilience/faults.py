@@ -33,7 +33,9 @@ def kill(stack: Stack, names: list[str]) -> dict[str, int]:
     """Kill -9 of all the parts at once; gives the pids that they had."""
     processes = {name: process_of(stack, name) for name in names}
     for process in processes.values():
-        with suppress(psutil.NoSuchProcess):  # it has ended by itself meanwhile, as the broker's clients may after a drill
+        with suppress(
+            psutil.NoSuchProcess
+        ):  # it has ended by itself meanwhile, as the broker's clients may after a drill
             process.kill()
     return {name: process.pid for name, process in processes.items()}
 

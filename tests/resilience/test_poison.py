@@ -20,7 +20,7 @@ from pymongo import MongoClient
 from contracts import topics
 from contracts.dead_letters import REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC, TRIES
 from contracts.models import FRAUDULENT, UNIDENTIFIED
-from local.meter import DATABASE
+from local.parts import DATABASE
 from local.settings import ROOT
 from tests.resilience.conftest import LOAD
 from tests.resilience.faults import simulation

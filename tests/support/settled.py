@@ -8,8 +8,7 @@ import boto3
 from pymongo import MongoClient
 
 from contracts import topics
-from local.meter import DATABASE
-from local.parts import S3_BUCKET, S3_PREFIX
+from local.parts import DATABASE, S3_BUCKET, S3_PREFIX
 from tests.support.expectation import Expectation
 from tests.support.stack import Stack, wait_until
 from tests.support.topics import Record, read_all

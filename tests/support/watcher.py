@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from contracts import topics
-from local.meter import DATABASE
+from local.parts import DATABASE
 from tests.support.stack import Stack
 
 INGESTOR, KSQLDB, PROCESSOR, MONGODB, S3 = "ingestor", "ksql", "kafka-streams", "mongodb", "s3"

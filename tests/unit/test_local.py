@@ -192,7 +192,7 @@ def test_the_state_tells_whether_its_launcher_lives(tmp_path: Path) -> None:
     running.until(lambda: running.supervisor.all_ready)
     file = tmp_path / "state.json"
     assert state.read(file) is None
-    state.write(state.snapshot(running.supervisor, settings(tmp_path)), file)
+    state.write(state.snapshot(running.supervisor, settings(tmp_path), None), file)
     running.stop()
     current = state.read(file)
     assert current is not None

@@ -1,0 +1,1 @@
+"""The console: shows what the stack does, on a page, as JSON, as metrics and in a terminal. It only reads."""

@@ -1,0 +1,48 @@
+"""The web application: the page, and the same for programs at /api/state, /metrics and /healthz."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import orjson
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from console import page
+from console.collector import Collector
+from console.metrics import StateMetrics
+from console.settings import Settings
+
+# The names that the console is called by: from this machine, and from the containers beside it. Any other name is that of
+# a page elsewhere that had its own name point here, to read what it must not.
+HOSTS = ["localhost", "127.0.0.1", "console"]
+
+
+def application(settings: Settings) -> FastAPI:
+    """The application; it begins to look at the stack when it is started."""
+    collector = Collector(settings)
+    collector.registry.register(StateMetrics(collector))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        collector.start()
+        yield
+        await collector.stop()
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
+
+    @app.get("/api/state")
+    def state() -> Response:
+        return Response(orjson.dumps(collector.state().to_json()), media_type="application/json")
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(collector.registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return Response("ok", media_type="text/plain")
+
+    page.add_to(app, collector)
+    return app

@@ -1,0 +1,206 @@
+"""Puts together what the readers and the polls find, and keeps the last minutes."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from threading import Event, Thread
+
+import httpx
+from prometheus_client import CollectorRegistry, Histogram
+
+from console import parts, polls
+from console.groups import Groups, lag
+from console.reader import Reader
+from console.records import Fraud, Letter, Place, quantiles
+from console.series import RECENT_TICKS, TICK_SECONDS, Tick, histogram_quantiles, series
+from console.settings import Settings
+from console.state import UNKNOWN, Connector, Group, Part, Quantiles, Query, State, Task, Topic
+from contracts import topics
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 2.0
+NOT_ASKED = Part(False, "not asked yet")
+
+
+class Collector:
+    """Everything that the page, the API and the metrics show. `start` and `stop` are called in the server's loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopping = Event()
+        self._reader = Reader(self._stopping)
+        self._groups = Groups(self._expected_groups, self._stopping)
+        self._threads = [
+            Thread(target=run, name=name, daemon=True)
+            for name, run in (("reader", self._reader.run), ("groups", self._groups.run))
+        ]
+        self._http = polls.client()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._parts = dict.fromkeys(
+            (parts.KAFKA_CONNECT, parts.KSQLDB, parts.VALIDATOR, parts.INGESTOR, parts.PROCESSOR), NOT_ASKED
+        )
+        self._connectors: dict[str, Connector] = {}
+        self._queries: dict[str, Query] = {}
+        self._service_id = ""
+        self._buckets: deque[dict[float, float]] = deque(maxlen=RECENT_TICKS + 1)
+        self._delays: deque[list[float]] = deque(maxlen=RECENT_TICKS)
+        self._recent_end_to_end: Quantiles | None = None
+        self.series = series()
+        self.registry = CollectorRegistry()
+        self._end_to_end = Histogram(
+            "fraud_end_to_end_seconds",
+            "From the bank's timestamp of a transaction to the sight of its row on the result topic",
+            buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
+            registry=self.registry,
+        )
+
+    def start(self) -> None:
+        """Begin to look."""
+        for thread in self._threads:
+            thread.start()
+        looks = (self._look_at_connect, self._look_at_ksqldb, self._look_at_validator, self._look_at_services)
+        self._tasks = [asyncio.create_task(_forever(look, POLL_SECONDS)) for look in looks]
+        self._tasks.append(asyncio.create_task(_forever(self._tick, TICK_SECONDS)))
+
+    async def stop(self) -> None:
+        """End what `start` began."""
+        self._stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._http.aclose()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+
+    def state(self) -> State:
+        """What is known now."""
+        with self._reader.lock:
+            records = self._reader.records
+            totals, rates = dict(records.totals), records.rates()
+            first, last = dict(records.first), dict(records.last)
+            recent = records.rates(RECENT_TICKS * TICK_SECONDS)
+        members = self._groups.members
+        groups = {
+            name: Group(lag(committed, first, last), None if members is None else members.get(name, 0))
+            for name, committed in self._groups.committed.items()
+            if name != parts.ARCHIVER or self._has_archiver(committed)
+        }
+        looked_at = {parts.KAFKA: self._groups.broker, **self._parts}
+        if parts.ARCHIVER in groups:  # it has no address that is known here, but a group
+            alive = groups[parts.ARCHIVER].members
+            looked_at[parts.ARCHIVER] = Part(bool(alive), "" if alive else "its group has no member")
+        return State(
+            counting=self._reader.counting,
+            parts=looked_at,
+            topics={name: Topic(totals[name], rates.get(name, 0.0)) for name in totals},
+            groups=groups,
+            connectors=dict(self._connectors),
+            queries=dict(self._queries),
+            end_to_end=self._recent_end_to_end,
+            validator_calls=histogram_quantiles(self._buckets[0], self._buckets[-1]) if self._buckets else None,
+            fraud_share=_share(recent),
+        )
+
+    def frauds(self) -> list[Fraud]:
+        """The newest, newest first."""
+        return self._reader.records.frauds
+
+    def letters(self) -> list[Letter]:
+        """The latest dead letters, latest first."""
+        return self._reader.records.letters
+
+    def name_of(self, user: str) -> str:
+        """A user's name, or the id of one whose row was not seen lately."""
+        return self._reader.records.names.get(user, user)
+
+    async def restart_connector(self, name: str) -> None:
+        """Restart it and its tasks. Raises httpx.HTTPError when Connect refuses or is away."""
+        await polls.restart_connector(self._http, self._settings.kconnect_url, name)
+
+    def _expected_groups(self) -> dict[str, tuple[str, ...]]:
+        return {
+            **parts.SERVICE_GROUPS,
+            **{parts.connector_group(name): connector.topics for name, connector in self._connectors.items()},
+            **{
+                parts.query_group(self._service_id, query): (topics.FRAUDULENT_TRANSACTIONS,) for query in self._queries
+            },
+        }
+
+    def _has_archiver(self, committed: Mapping[Place, int]) -> bool:
+        """Whether this stack archives without Connect: no connector reads what an archiver reads, and one was here."""
+        connectors = self._connectors.values()
+        return all(set(connector.topics) != set(parts.ROWS) for connector in connectors) and (
+            parts.ARCHIVER in (self._groups.members or ()) or any(offset >= 0 for offset in committed.values())
+        )
+
+    async def _look_at_connect(self) -> None:
+        try:
+            self._connectors = await polls.connectors(self._http, self._settings.kconnect_url)
+            self._parts[parts.KAFKA_CONNECT] = Part(True, f"{len(self._connectors)} connectors")
+        except (httpx.HTTPError, ValueError, LookupError) as error:
+            self._parts[parts.KAFKA_CONNECT] = Part(False, polls.problem_of(error))
+            self._connectors = {
+                name: replace(connector, state=UNKNOWN, tasks=tuple(Task(task.id, UNKNOWN) for task in connector.tasks))
+                for name, connector in self._connectors.items()
+            }
+
+    async def _look_at_ksqldb(self) -> None:
+        try:
+            found = await polls.ksqldb(self._http, self._settings.ksqldb_url)
+            self._service_id, self._queries = found.service_id, dict(sorted(found.queries.items()))
+            self._parts[parts.KSQLDB] = Part(True, f"{len(found.queries)} queries")
+        except (httpx.HTTPError, ValueError, LookupError) as error:
+            self._parts[parts.KSQLDB] = Part(False, polls.problem_of(error))
+            self._queries = {name: replace(query, state=UNKNOWN) for name, query in self._queries.items()}
+
+    async def _look_at_validator(self) -> None:
+        self._parts[parts.VALIDATOR] = await polls.answers(self._http, f"{self._settings.fraud_validator_url}/docs")
+
+    async def _look_at_services(self) -> None:
+        (ingestor, _), (processor, processors) = await asyncio.gather(
+            polls.replicas(self._http, self._settings.ingestor_metrics_url),
+            polls.replicas(self._http, self._settings.processor_metrics_url),
+        )
+        self._parts[parts.INGESTOR], self._parts[parts.PROCESSOR] = ingestor, processor
+        buckets: dict[float, float] = {}
+        for base in processors:
+            try:
+                for bound, count in (await polls.validator_buckets(self._http, base)).items():
+                    buckets[bound] = buckets.get(bound, 0.0) + count
+            except (httpx.HTTPError, ValueError) as error:
+                logger.info("no metrics from %s: %s", base, polls.problem_of(error))
+        if buckets:
+            self._buckets.append(buckets)
+        else:
+            self._buckets.clear()
+
+    async def _tick(self) -> None:
+        with self._reader.lock:
+            delays = self._reader.records.take_delays()
+            rates = self._reader.records.rates()
+            recent = self._reader.records.rates(RECENT_TICKS * TICK_SECONDS)
+        for delay in delays:
+            self._end_to_end.observe(delay)
+        self._delays.append(delays)
+        self._recent_end_to_end = quantiles([delay for tick in self._delays for delay in tick])
+        calls = histogram_quantiles(self._buckets[-2], self._buckets[-1]) if len(self._buckets) > 1 else None
+        if rates and not self._reader.counting:
+            self.series.append(Tick(time.time(), rates, quantiles(delays), calls, _share(recent)))
+
+
+async def _forever(look: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
+        try:
+            await look()
+        except Exception:  # one odd answer must not end the looking
+            logger.exception("a look failed")
+        await asyncio.sleep(seconds)
+
+
+def _share(rates: dict[str, float]) -> float | None:
+    came = rates.get(topics.BANK_TRANSACTIONS)
+    return rates[topics.FRAUDULENT_TRANSACTIONS_RESULT] / came if came else None

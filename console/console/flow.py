@@ -1,0 +1,205 @@
+"""The picture of the pipeline: what stands where, what is joined to what, and what each node says of a state. No I/O."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from console import parts
+from console.state import RUNNING, Connector, Part, State
+from contracts import topics
+
+Kind = Literal["service", "topic", "dead-letters", "store"]
+Tone = Literal["ok", "bad", "quiet"]
+
+BANK = "multi-bank-system"
+MONGODB = "MongoDB"
+S3 = "S3"
+
+WIDE_SIZE = (1336, 340)
+TALL_SIZE = (358, 756)
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a node stands in a picture, in its own units."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+@dataclass(frozen=True)
+class Node:
+    """`label` is in lines. `tall` is its place on a narrow screen; None leaves it out there."""
+
+    id: str
+    kind: Kind
+    label: tuple[str, ...]
+    wide: Box
+    tall: Box | None
+
+
+@dataclass(frozen=True)
+class Edge:
+    """`topic` tells whether anything flows; `side` edges leave and arrive at the right, beside what lies between."""
+
+    start: str
+    end: str
+    topic: str
+    side: bool = False
+    tall: bool = True
+
+
+NODES = (
+    Node(BANK, "service", (BANK,), Box(0, 68, 130, 76), Box(0, 0, 171, 76)),
+    Node(topics.BANK_TRANSACTIONS, "topic", (topics.BANK_TRANSACTIONS,), Box(160, 80, 140, 52), Box(187, 12, 171, 52)),
+    Node(parts.INGESTOR, "service", (parts.INGESTOR,), Box(330, 68, 150, 76), Box(0, 116, 171, 76)),
+    Node(
+        topics.BANK_TRANSACTIONS_DLQ,
+        "dead-letters",
+        (topics.BANK_TRANSACTIONS_DLQ,),
+        Box(518, 244, 170, 52),
+        Box(187, 128, 171, 52),
+    ),
+    Node(
+        topics.FRAUDULENT_TRANSACTIONS,
+        "topic",
+        (topics.FRAUDULENT_TRANSACTIONS,),
+        Box(518, 26, 170, 52),
+        Box(0, 232, 171, 52),
+    ),
+    Node(
+        topics.UNIDENTIFIED_TRANSACTIONS,
+        "topic",
+        (topics.UNIDENTIFIED_TRANSACTIONS,),
+        Box(518, 134, 170, 52),
+        Box(187, 232, 171, 52),
+    ),
+    Node(parts.KSQLDB, "service", ("ksqlDB",), Box(726, 14, 168, 76), Box(0, 324, 171, 92)),
+    Node(
+        parts.PROCESSOR,
+        "service",
+        ("unidentified-", "transactions-processor"),
+        Box(726, 114, 168, 92),
+        Box(187, 324, 171, 92),
+    ),
+    Node(parts.VALIDATOR, "service", (parts.VALIDATOR,), Box(726, 240, 168, 60), None),
+    Node(
+        topics.FRAUDULENT_TRANSACTIONS_RESULT,
+        "topic",
+        ("fraudulent-", "transactions-result"),
+        Box(952, 18, 168, 68),
+        Box(0, 456, 171, 68),
+    ),
+    Node(topics.USERS, "topic", (topics.USERS,), Box(952, 134, 168, 52), Box(187, 464, 171, 52)),
+    Node(
+        topics.UNIDENTIFIED_TRANSACTIONS_DLQ,
+        "dead-letters",
+        ("unidentified-", "transactions-dlq"),
+        Box(952, 236, 168, 68),
+        Box(0, 680, 171, 68),
+    ),
+    Node(MONGODB, "store", (MONGODB,), Box(1172, 14, 140, 76), Box(0, 564, 171, 76)),
+    Node(S3, "store", (S3,), Box(1172, 122, 140, 76), Box(187, 564, 171, 76)),
+    Node(topics.S3_SINK_DLQ, "dead-letters", (topics.S3_SINK_DLQ,), Box(1172, 226, 140, 48), Box(187, 714, 171, 42)),
+    Node(
+        topics.MONGODB_SINK_DLQ,
+        "dead-letters",
+        (topics.MONGODB_SINK_DLQ,),
+        Box(1172, 286, 140, 48),
+        Box(187, 664, 171, 42),
+    ),
+)
+EDGES = (
+    Edge(BANK, topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS),
+    Edge(topics.BANK_TRANSACTIONS, parts.INGESTOR, topics.BANK_TRANSACTIONS),
+    Edge(parts.INGESTOR, topics.FRAUDULENT_TRANSACTIONS, topics.FRAUDULENT_TRANSACTIONS),
+    Edge(parts.INGESTOR, topics.UNIDENTIFIED_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS),
+    Edge(parts.INGESTOR, topics.BANK_TRANSACTIONS_DLQ, topics.BANK_TRANSACTIONS_DLQ),
+    Edge(topics.FRAUDULENT_TRANSACTIONS, parts.KSQLDB, topics.FRAUDULENT_TRANSACTIONS),
+    Edge(topics.UNIDENTIFIED_TRANSACTIONS, parts.PROCESSOR, topics.UNIDENTIFIED_TRANSACTIONS),
+    Edge(parts.PROCESSOR, parts.VALIDATOR, topics.UNIDENTIFIED_TRANSACTIONS),
+    *(Edge(service, topic, topic) for service in (parts.KSQLDB, parts.PROCESSOR) for topic in parts.ROWS),
+    Edge(parts.PROCESSOR, topics.UNIDENTIFIED_TRANSACTIONS_DLQ, topics.UNIDENTIFIED_TRANSACTIONS_DLQ, tall=False),
+    *(Edge(topic, store, topic) for topic in parts.ROWS for store in (MONGODB, S3)),
+    Edge(S3, topics.S3_SINK_DLQ, topics.S3_SINK_DLQ, tall=False),
+    Edge(MONGODB, topics.MONGODB_SINK_DLQ, topics.MONGODB_SINK_DLQ, side=True, tall=False),
+)
+
+
+def picture() -> dict[str, Any]:
+    """What does not change, for the browser."""
+    return {
+        "nodes": [asdict(node) for node in NODES],
+        "edges": [asdict(edge) for edge in EDGES],
+        "wide": WIDE_SIZE,
+        "tall": TALL_SIZE,
+    }
+
+
+def values(state: State) -> dict[str, dict[str, Any]]:
+    """What each node says: its `state` in a word with its `tone`, and more `lines`."""
+    shown = {node.id: _topic(state, node) for node in NODES if node.kind in ("topic", "dead-letters")}
+    sends = state.topics[topics.BANK_TRANSACTIONS].rate > 0
+    shown[BANK] = _said("ok" if sends else "quiet", "sends" if sends else "is quiet")
+    for name, source in (
+        (parts.INGESTOR, topics.BANK_TRANSACTIONS),
+        (parts.KSQLDB, topics.FRAUDULENT_TRANSACTIONS),
+        (parts.PROCESSOR, topics.UNIDENTIFIED_TRANSACTIONS),
+    ):
+        shown[name] = _part(state.parts.get(name), _lag(state, source))
+    shown[parts.VALIDATOR] = _part(state.parts.get(parts.VALIDATOR))
+    if state.validator_calls:
+        shown[parts.VALIDATOR]["lines"] = [f"{state.validator_calls.p50 * 1000:,.0f} ms a call"]
+    stopped = [query.state for query in state.queries.values() if query.state != RUNNING]
+    if stopped and shown[parts.KSQLDB]["tone"] == "ok":
+        shown[parts.KSQLDB] |= _said("bad", f"a query is {stopped[0]}")
+    archiver = state.parts.get(parts.ARCHIVER)
+    sinks = {name: connector for name, connector in state.connectors.items() if connector.topics}
+    shown[MONGODB] = _sink(state, {name: one for name, one in sinks.items() if set(one.topics) != set(parts.ROWS)})
+    shown[S3] = (
+        _part(archiver, [_behind(state, [parts.ARCHIVER])])
+        if archiver
+        else _sink(state, {name: one for name, one in sinks.items() if set(one.topics) == set(parts.ROWS)})
+    )
+    return shown
+
+
+def _said(tone: Tone, text: str, lines: Iterable[str] = ()) -> dict[str, Any]:
+    return {"tone": tone, "state": text, "lines": list(lines)}
+
+
+def _topic(state: State, node: Node) -> dict[str, Any]:
+    topic = state.topics[node.id]
+    dead = node.kind == "dead-letters" and topic.records
+    return _said("bad" if dead else "ok" if topic.rate else "quiet", "", [f"{topic.records:,} · {topic.rate:,.1f}/s"])
+
+
+def _part(part: Part | None, lines: Iterable[str] = ()) -> dict[str, Any]:
+    up = part is not None and part.up
+    return _said("ok" if up else "bad", "up" if up else "down", lines)
+
+
+def _lag(state: State, source: str) -> list[str]:
+    """How far the groups that read a topic are behind; they read the same records, so the farthest counts."""
+    return [_behind(state, [name for name, group in state.groups.items() if source in group.lag])]
+
+
+def _behind(state: State, groups: Iterable[str]) -> str:
+    lags = [state.groups[name].behind for name in groups if name in state.groups]
+    return f"lag {max(lags):,}" if lags else "lag not known"
+
+
+def _sink(state: State, connectors: Mapping[str, Connector]) -> dict[str, Any]:
+    if not connectors:
+        return _said("quiet", "no connector")
+    lines = [_behind(state, map(parts.connector_group, connectors))]
+    if all(connector.runs for connector in connectors.values()):
+        return _said("ok", "up", lines)
+    states = {one for connector in connectors.values() for one in (connector.state, *_task_states(connector))}
+    return _said("bad", ", ".join(sorted(states - {RUNNING})).lower() or "no task", lines)
+
+
+def _task_states(connector: Connector) -> list[str]:
+    return [task.state for task in connector.tasks]

@@ -1,0 +1,73 @@
+"""Dead letters for the eyes of an operator: what a record is made of, without the personal data in it. No I/O.
+
+What is not known to be harmless is masked: a record is here because it broke the contract, so a name may stand anywhere.
+"""
+
+import json
+import re
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from contracts.models import Transaction, TransactionResult, User, UserRow
+
+MASK = "•••"
+SHOWN_CHARACTERS = 2_000
+# A longer record is masked without being understood.
+PARSED_BYTES = 16 * 1024
+
+_FIELDS = {name for model in (Transaction, TransactionResult, User, UserRow) for name in model.model_fields}
+# What these hold says nothing about a person, when it looks as it should.
+_HARMLESS = {
+    "transaction_id": re.compile(r"[\w-]{1,64}"),
+    "amount": re.compile(r"-?\d{1,12}(\.\d{1,6})?"),
+    "status": re.compile(r"[a-z_]{1,20}"),
+    "evaluation": re.compile(r"[a-z_]{1,20}"),
+    "transfer_date": re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.+Z]{1,20}"),
+    "source_process": re.compile(r"[a-z-]{1,20}"),
+}
+# In text that is no JSON: the contract's names, each in quotes before a colon, and the marks of JSON stay.
+_NAME_OR_WORD = re.compile(
+    '("(?:' + "|".join(sorted(_FIELDS, key=len, reverse=True)) + r')"\s*:)|[^\s{}\[\]:,"]+', re.ASCII
+)
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+_TELLING = re.compile(r"\S+@\S+|\+?\d[\d\s().-]{5,}\d|\d{4,}")
+
+
+@lru_cache(maxsize=256)
+def masked(value: bytes) -> str:
+    """The record as text, at most SHOWN_CHARACTERS of it."""
+    if len(value) < PARSED_BYTES:
+        try:
+            text = json.dumps(_masked(orjson.loads(value)), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            text = _masked_text(value)
+    else:
+        text = _masked_text(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + " …"
+
+
+def masked_reason(reason: str) -> str:
+    """A library's own words, which may quote the record: what is in quotes, addresses and long numbers are masked."""
+    return _TELLING.sub(MASK, _QUOTED.sub(MASK, reason))[:300]
+
+
+def _masked(value: Any, field: str = "") -> Any:
+    match value:
+        case dict():
+            return {
+                (name if name in _FIELDS else MASK): _masked(content, name.lower()) for name, content in value.items()
+            }
+        case list():
+            return [_masked(item) for item in value]
+        case None | bool():
+            return value
+        case _:
+            harmless = _HARMLESS.get(field)
+            return value if harmless and harmless.fullmatch(str(value)) else MASK
+
+
+def _masked_text(value: bytes) -> str:
+    text = value[:SHOWN_CHARACTERS].decode("utf-8", "replace")
+    return _NAME_OR_WORD.sub(lambda found: found[1] or MASK, text)

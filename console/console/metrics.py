@@ -1,0 +1,55 @@
+"""The state in Prometheus' words. Rules and dashboards hang on these names."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector as Source
+
+from console import parts
+from console.collector import Collector
+
+STATES = ("running", "failed", "paused", "unassigned")
+
+
+class StateMetrics(Source):
+    """Register it with the collector's registry."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+
+    def collect(self) -> Iterator[Metric]:
+        """Every sample of this moment."""
+        state = self._collector.state()
+        records = CounterMetricFamily("kafka_topic_records", "Committed records of a topic", labels=["topic"])
+        # A counter that climbs from nothing after a restart of the console would look like a flood.
+        for name, topic in () if state.counting else state.topics.items():
+            records.add_metric([name], topic.records)
+        yield records
+        lag = GaugeMetricFamily("kafka_consumergroup_lag", "Records not yet processed", labels=["group", "topic"])
+        members = GaugeMetricFamily("kafka_consumergroup_members", "Members of a group", labels=["group"])
+        for name, group in state.groups.items():
+            if group.members is not None:
+                members.add_metric([name], group.members)
+            for topic, behind in () if state.counting else group.lag.items():
+                lag.add_metric([name, topic], behind)
+        yield lag
+        yield members
+        connector_state = GaugeMetricFamily(
+            "kafka_connect_connector_state", "1 for the state that it is in", labels=["connector", "state"]
+        )
+        task_state = GaugeMetricFamily(
+            "kafka_connect_task_state", "1 for the state that it is in", labels=["connector", "task", "state"]
+        )
+        for name, connector in state.connectors.items():
+            for one in STATES:
+                connector_state.add_metric([name, one], connector.state.lower() == one)
+                for task in connector.tasks:
+                    task_state.add_metric([name, str(task.id), one], task.state.lower() == one)
+        yield connector_state
+        yield task_state
+        up = GaugeMetricFamily("part_up", "1 when the part answers and is well", labels=["part"])
+        for name, part in state.parts.items():
+            up.add_metric([name], part.up)
+        yield up
+        validator = state.parts[parts.VALIDATOR].up
+        yield GaugeMetricFamily("validator_up", "1 when the validator answers", value=validator)

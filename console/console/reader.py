@@ -1,0 +1,99 @@
+"""Reads every topic from its start, once, and then as records come, as a read_committed reader sees them."""
+
+import logging
+import time
+from threading import Event, Lock
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from console.records import Place, Records
+from contracts import topics
+from contracts.kafka import client_config
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 1_000
+BATCH_SECONDS = 0.25
+SAMPLE_SECONDS = 0.5
+METADATA_SECONDS = 5.0
+RETRY_SECONDS = 2.0
+
+
+def client(group: str) -> dict[str, str | int | bool]:
+    """A client that reads and leaves no trace: it never commits, and a broker that is back is found within a second."""
+    return {
+        **client_config(),
+        "group.id": group,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "reconnect.backoff.max.ms": 1_000,
+        "log_level": 0,
+    }
+
+
+class Reader:
+    """`run` is a thread's. Hold `lock` while reading `records`."""
+
+    def __init__(self, stopping: Event) -> None:
+        self.records = Records()
+        self.lock = Lock()
+        # Partitions of which the end has not been reached yet.
+        self._behind: frozenset[Place] | None = None
+        self._stopping = stopping
+
+    @property
+    def counting(self) -> bool:
+        """Whether the records that were there at the start are still being counted."""
+        return self._behind is None or bool(self._behind)
+
+    def run(self) -> None:
+        """Read until told to stop, from where it was when the cluster was away."""
+        while not self._stopping.is_set():
+            try:
+                self._read()
+            except (KafkaException, KeyError) as error:  # the broker is away, or the topics are not made yet
+                logger.info("not counting for now: %s", error)
+                self._stopping.wait(RETRY_SECONDS)
+
+    def _read(self) -> None:
+        # Small fetches, queue and batches: what is fetched is counted at once, and memory that was needed once stays.
+        consumer = Consumer(
+            {
+                **client("console"),
+                "enable.partition.eof": True,
+                "fetch.message.max.bytes": 256 * 1024,
+                "fetch.max.bytes": 2 * 1024 * 1024,
+                "queued.max.messages.kbytes": 1024,
+            }
+        )
+        try:
+            known = consumer.list_topics(timeout=METADATA_SECONDS).topics
+            places = [(name, number) for name in topics.ALL for number in known[name].partitions]
+            if self._behind is None:
+                self._behind = frozenset(places)
+            last = self.records.last
+            consumer.assign(
+                [TopicPartition(*place, last[place] + 1 if place in last else OFFSET_BEGINNING) for place in places]
+            )
+            sampled_at = 0.0
+            while not self._stopping.is_set():
+                records, ended = [], []
+                for message in consumer.consume(BATCH_SIZE, BATCH_SECONDS):
+                    error = message.error()
+                    if error is None:
+                        records.append(message)
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        ended.append((message.topic(), message.partition()))
+                    elif error.fatal():
+                        raise KafkaException(error)
+                with self.lock:
+                    self.records.apply(records, self._behind)
+                    if self._behind and not self._behind.difference(ended):
+                        self.records.forget_rates()
+                    self._behind = self._behind.difference(ended)
+                    if time.monotonic() - sampled_at > SAMPLE_SECONDS:
+                        sampled_at = time.monotonic()
+                        self.records.sample(sampled_at)
+        finally:
+            consumer.close()

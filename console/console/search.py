@@ -1,0 +1,82 @@
+"""Finds transactions on the result topic by id, account or user: a scan from place to place, for one question at a time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from heapq import nlargest
+from operator import attrgetter
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from console.reader import client
+from console.records import NEWEST, Fraud, row_of
+from contracts import topics
+
+# The newest records of each partition are looked through, for so long at most.
+PARTITION_RECORDS = 500_000
+SECONDS = 20.0
+BATCH_SIZE = 10_000
+MAX_USERS = 1_000
+KAFKA_SECONDS = 5.0
+
+_SEARCHED = ("TRANSACTION_ID", "SENDER_BANK_ACCOUNT", "RECEIVER_BANK_ACCOUNT", "SENDER_ID", "RECEIVER_ID")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The newest matches, newest first; `names` are those of the users that were found by name or id."""
+
+    frauds: list[Fraud]
+    names: dict[str, str]
+    looked_through: int
+    complete: bool
+
+
+def find(text: str) -> Found:
+    """Search both topics of rows: an id or an account as a whole, a name by a part. Raises KafkaException without a broker."""
+    deadline = time.monotonic() + SECONDS
+    wanted = text.casefold()
+    names: dict[str, str] = {}
+    frauds: list[Fraud] = []
+
+    def take_user(row: dict[str, Any], _: Fraud) -> None:
+        identity, name = str(row.get("ID")), str(row.get("NAME"))
+        if (wanted in name.casefold() or wanted == identity.casefold()) and len(names) < MAX_USERS:
+            names[identity] = name
+
+    def take_fraud(row: dict[str, Any], fraud: Fraud) -> None:
+        nonlocal frauds
+        if any(str(row.get(field)).casefold() in exact for field in _SEARCHED):
+            frauds = nlargest(NEWEST, [*frauds, fraud], attrgetter("timestamp"))
+
+    users, users_complete = _scan(topics.USERS, take_user, deadline)
+    exact = {wanted, *(identity.casefold() for identity in names)}
+    rows, rows_complete = _scan(topics.FRAUDULENT_TRANSACTIONS_RESULT, take_fraud, deadline)
+    return Found(frauds, names, users + rows, users_complete and rows_complete)
+
+
+def _scan(topic: str, take: Callable[[dict[str, Any], Fraud], None], deadline: float) -> tuple[int, bool]:
+    """Give `take` each row. Returns how many records were looked at, and whether those were all that there are."""
+    consumer = Consumer({**client("console-search"), "enable.partition.eof": True})
+    looked, complete = 0, True
+    try:
+        unread = set(consumer.list_topics(topic, timeout=KAFKA_SECONDS).topics[topic].partitions)
+        starts = []
+        for partition in unread:
+            first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=KAFKA_SECONDS)
+            starts.append(TopicPartition(topic, partition, max(first, end - PARTITION_RECORDS)))
+            complete = complete and end - first <= PARTITION_RECORDS
+        consumer.assign(starts)
+        while unread and time.monotonic() < deadline:
+            for message in consumer.consume(BATCH_SIZE, 0.5):
+                error = message.error()
+                if error is None:
+                    looked += 1
+                    value = message.value() or b""
+                    take(row_of(value), Fraud(message.timestamp()[1], value))
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    unread.discard(message.partition())
+    finally:
+        consumer.close()
+    return looked, complete and not unread

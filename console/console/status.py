@@ -1,0 +1,46 @@
+"""`python -m console.status [--json]`: what the running console knows. Ends with 0 only when all is well."""
+
+import argparse
+import json
+import os
+import sys
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from console.terminal import table
+
+ANSWER_SECONDS = 5.0
+# The width of what is no terminal, a log for one.
+PIPE_WIDTH = 130
+
+
+def fetch(url: str) -> dict[str, Any]:
+    """The console's state; when it does not answer, that alone."""
+    try:
+        with urllib.request.urlopen(f"{url}/api/state", timeout=ANSWER_SECONDS) as answer:
+            return json.load(answer)
+    except (OSError, ValueError):
+        return {"well": False, "faults": [f"the console does not answer at {url}"]}
+
+
+def show(status: Mapping[str, Any], as_json: bool) -> int:
+    """Print it, for people or for programs. Returns the exit code."""
+    if as_json:
+        sys.stdout.write(json.dumps(status, indent=1) + "\n")
+    else:
+        Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table(status))
+    return 0 if status["well"] else 1
+
+
+def main() -> int:
+    """Ask the console of this machine or container."""
+    parser = argparse.ArgumentParser(prog="console.status")
+    parser.add_argument("--json", action="store_true")
+    return show(fetch(f"http://127.0.0.1:{os.environ.get('CONSOLE_PORT', '8080')}"), parser.parse_args().json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+// A table, of which the first rows are shown until more is asked for. On a narrow screen each row is a card whose cells carry
+// their column's name.
+export default {
+  props: { caption: String, columns: Array, rows: Array, empty: String, first: Number },
+  emits: ["act"],
+  template: `
+    <div>
+    <p v-if="!rows.length" class="empty">{{ empty }}</p>
+    <table v-else class="rows" role="table">
+      <caption>{{ caption }}</caption>
+      <thead role="rowgroup">
+        <tr role="row">
+          <th v-for="column in columns" :key="column.name" role="columnheader" scope="col" :class="column.kind">{{ column.label }}</th>
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        <tr v-for="row in shown" :key="row.key" role="row" :data-key="row.key">
+          <td v-for="column in columns" :key="column.name" role="cell" :data-label="column.label" :class="[column.kind, tone(row, column)]">
+            <button v-if="column.kind == 'act'" type="button" class="plain" @click="$emit('act', row.key)">{{ row[column.name] }}</button>
+            <pre v-else-if="column.kind == 'code'" tabindex="0" :aria-label="column.label">{{ row[column.name] }}</pre>
+            <time v-else-if="column.kind == 'time'" :datetime="new Date(row[column.name]).toISOString()">{{ time(row[column.name]) }}</time>
+            <span v-else>{{ text(row[column.name]) }}</span>
+          </td>
+        </tr>
+      </tbody>
+    </table>
+    <button v-if="rows.length > first" type="button" class="plain" :aria-expanded="all" @click="all = !all">
+      {{ all ? "Show the first " + first : "Show all " + rows.length }}
+    </button>
+    </div>`,
+  data() {
+    return { all: false };
+  },
+  computed: {
+    shown() {
+      return this.all ? this.rows : this.rows.slice(0, this.first);
+    },
+  },
+  methods: {
+    text(cell) {
+      return cell?.text ?? cell;
+    },
+    tone(row, column) {
+      return row[column.name]?.tone;
+    },
+    time(milliseconds) {
+      const at = new Date(milliseconds);
+      const today = at.toDateString() == new Date().toDateString();
+      return today ? at.toLocaleTimeString() : at.toLocaleString();
+    },
+  },
+};

@@ -1,0 +1,41 @@
+"""What goes through each stage, as the console counts it. The launcher asks in a thread: it must wait for nobody."""
+
+from threading import Event, Thread
+from typing import Any
+
+import requests
+
+ASK_SECONDS = 1.0
+
+
+class Counts:
+    """`latest` has records and rates (a second) by topic and lags by consumer group; None while the console is silent."""
+
+    def __init__(self, console_url: str) -> None:
+        self.latest: dict[str, dict[str, Any]] | None = None
+        self._url = f"{console_url}/api/state"
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name="counts", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(ASK_SECONDS):
+            try:
+                self.latest = _counts(requests.get(self._url, timeout=ASK_SECONDS).json())
+            except (requests.RequestException, ValueError):
+                self.latest = None
+
+
+def _counts(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        "records": {name: topic["records"] for name, topic in state["topics"].items()},
+        "rates": {name: topic["rate"] for name, topic in state["topics"].items()},
+        "lags": {name: sum(group["lag"].values()) for name, group in state["groups"].items()},
+    }

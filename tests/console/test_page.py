@@ -1,0 +1,249 @@
+"""The page in a real browser, with the stack running."""
+
+import json
+import re
+from itertools import pairwise, product
+
+import psutil
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from confluent_kafka import Producer
+from playwright.sync_api import Locator, Page, expect
+
+from console import parts
+from contracts import topics
+from tests.console.conftest import PATIENCE_MS, SCREENSHOTS, SENT
+from tests.support import samples
+from tests.support.expectation import expectation
+from tests.support.stack import Stack, wait_until
+from tests.support.topics import read_all
+
+LOOKS = list(product(("light", "dark"), (1440, 390)))
+SECONDS = PATIENCE_MS / 1000
+
+
+def state(stack: Stack) -> dict:
+    answer = requests.get(f"{stack.settings.console_url}/api/state", timeout=10)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def cell(page: Page, table: str, row: str, column: str) -> Locator:
+    return page.get_by_role("table", name=table, exact=True).locator(f'tr[data-key="{row}"] td[data-label="{column}"]')
+
+
+def node(page: Page, name: str) -> Locator:
+    return page.locator(f'.flow [data-node="{name}"]')
+
+
+def verdict(page: Page) -> Locator:
+    return page.locator("header").get_by_role("status")
+
+
+def pid_of(stack: Stack, part: str) -> int:
+    return json.loads(stack.settings.folders.state.read_text())["parts"][part]["pid"]
+
+
+def await_rows(stack: Stack) -> None:
+    wanted = len(expectation(SENT).results)
+    wait_until(
+        lambda: state(stack)["topics"][topics.FRAUDULENT_TRANSACTIONS_RESULT]["records"] == wanted, SECONDS, "all rows"
+    )
+
+
+def test_totals_are_those_of_the_topics(stack: Stack, page: Page) -> None:
+    await_rows(stack)
+    for name in topics.ALL:
+        count = len(read_all(stack.kafka, name))
+        expect(cell(page, "Topics", name, "Records")).to_have_text(f"{count:,}")
+        expect(node(page, name)).to_contain_text(f"{count:,} · ")
+    assert state(stack)["topics"][topics.BANK_TRANSACTIONS]["records"] == SENT.count
+    expect(node(page, topics.BANK_TRANSACTIONS_DLQ)).to_have_class(re.compile("bad"))
+    expect(node(page, topics.MONGODB_SINK_DLQ)).not_to_have_class(re.compile("bad"))
+
+
+def test_a_stack_that_is_well_says_so(stack: Stack, page: Page) -> None:
+    expect(verdict(page)).to_have_text("● All is well")
+    for name in (parts.INGESTOR, parts.PROCESSOR, parts.KSQLDB, parts.VALIDATOR, "MongoDB", "S3"):
+        expect(node(page, name)).to_contain_text("● up")
+    for group, topic in ((parts.INGESTOR, topics.BANK_TRANSACTIONS), ("connect-mongodb-users", topics.USERS)):
+        expect(cell(page, "Consumer groups", f"{group} {topic}", "Lag")).to_have_text("0")
+    expect(page.get_by_role("table", name="Queries").get_by_text("● RUNNING")).to_have_count(3)
+    answer = stack.start_sh("--status", "--json")
+    assert answer.returncode == 0, answer.stdout
+    said = json.loads(answer.stdout)
+    assert said["well"] is True
+    assert said["processes"]["kafka"]["pid"] == pid_of(stack, "kafka")
+    assert said["topics"][topics.BANK_TRANSACTIONS]["records"] == SENT.count
+
+
+def test_metrics_of_the_console(stack: Stack) -> None:
+    await_rows(stack)
+    text = requests.get(f"{stack.settings.console_url}/metrics", timeout=10).text
+    for line in (
+        f'kafka_topic_records_total{{topic="{topics.BANK_TRANSACTIONS}"}} {SENT.count}.0',
+        'kafka_consumergroup_members{group="transactions-ingestor"} 1.0',
+        'kafka_connect_task_state{connector="mongodb-users",state="running",task="0"} 1.0',
+        "validator_up 1.0",
+        'part_up{part="unidentified-transactions-processor"} 1.0',
+    ):
+        assert line in text.splitlines()
+    assert re.search(r"^fraud_end_to_end_seconds_count [1-9]", text, re.M)
+
+
+def test_the_newest_frauds_name_people(stack: Stack, page: Page) -> None:
+    await_rows(stack)
+    expected = expectation(SENT)
+    table = page.get_by_role("table", name="The newest frauds")
+    first = table.locator("tbody tr").first
+    expect(first).to_be_visible()
+    result = expected.results[first.locator('[data-label="Transaction"]').inner_text()]
+    expect(first.locator('[data-label="Sender"]')).to_have_text(expected.users[result.SENDER_ID].NAME)
+    expect(first.locator('[data-label="Receiver"]')).to_have_text(expected.users[result.RECEIVER_ID].NAME)
+    expect(first.locator('[data-label="Amount"]')).to_have_text(f"{result.AMOUNT:,.2f}")
+    expect(first.locator('[data-label="Bank"]')).to_have_text(result.SENDER_BANK)
+    found_by = {"ksql": "ksqlDB", "kafka-streams": "validator"}[result.SOURCE_PROCESS]
+    expect(first.locator('[data-label="Found by"]')).to_have_text(found_by)
+    expect(table.locator("tbody tr")).to_have_count(8)
+    page.locator("section", has=table).get_by_role("button", name="Show all 50").click()
+    expect(table.locator("tbody tr")).to_have_count(50)
+
+
+def test_search(stack: Stack, page: Page) -> None:
+    await_rows(stack)
+    expected = expectation(SENT)
+    wanted = next(iter(expected.results.values()))
+    sender = expected.users[wanted.SENDER_ID]
+    of_sender = [one for one in expected.results.values() if sender.ID in (one.SENDER_ID, one.RECEIVER_ID)]
+    table = page.get_by_role("table", name="What was found")
+    looked = len(expected.results) * 3  # a row and two users each
+    for text in (wanted.TRANSACTION_ID, wanted.SENDER_BANK_ACCOUNT, sender.ID, sender.NAME.upper()):
+        page.get_by_role("textbox", name="Transaction, account or user").fill(text)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text(f"for “{text}”: {looked:,} records were looked through.")).to_be_visible()
+        expect(table.locator(f'tr[data-key="{wanted.TRANSACTION_ID}"]')).to_contain_text(sender.NAME)
+        if text == sender.ID:
+            expect(table.locator("tbody tr")).to_have_count(min(len(of_sender), 8))
+    page.get_by_role("textbox", name="Transaction, account or user").fill("nobody at all")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("0 found for “nobody at all”")).to_be_visible()
+    expect(table).to_be_hidden()
+
+
+def test_a_poisoned_message_is_among_the_dead_letters_with_nothing_personal_in_it(stack: Stack, page: Page) -> None:
+    producer = Producer({"bootstrap.servers": stack.kafka, "enable.idempotence": True})
+    poison = samples.raw(transaction_id="poison-1", amount="a lot")
+    producer.produce(topics.BANK_TRANSACTIONS, json.dumps(poison))
+    producer.produce(topics.BANK_TRANSACTIONS, json.dumps(samples.raw(transaction_id="poison-2"))[:-1])
+    producer.produce(topics.USERS, b'{"NAME": "Name 1", "SSN": "123-45-6781', key=b"u1")
+    assert producer.flush(30) == 0
+    table = page.get_by_role("table", name="The latest dead letters")
+    expect(table.get_by_text("poison-1")).to_be_visible()
+    letter = table.locator("tr", has_text="poison-1")
+    expect(letter).to_contain_text("amount: Input should be a valid number")
+    expect(letter.locator('[data-label="Came from"]')).to_contain_text(topics.BANK_TRANSACTIONS)
+    expect(table.locator("tr", has_text=topics.MONGODB_SINK_DLQ)).to_contain_text("users / ")
+    expect(node(page, topics.MONGODB_SINK_DLQ)).to_have_class(re.compile("bad"))
+    page.locator("section", has=table).get_by_role("button", name=re.compile("Show all")).click()
+    text = table.inner_text()
+    assert "•••" in text
+    for person in (samples.user(1), samples.user(2)):
+        for field in ("name", "address", "email", "birthdate", "phone_number", "company", "ssn", "bank_account"):
+            assert person[field] not in text, field
+
+
+def test_the_restart_button(stack: Stack, page: Page) -> None:
+    log = stack.settings.folders.logs / "kafka-connect.log"
+    before = log.read_text().count("RestartRequest")
+    page.get_by_role("button", name="Restart mongodb-users").click()
+    expect(page.get_by_text("mongodb-users is restarting")).to_be_visible()
+    wait_until(lambda: log.read_text().count("RestartRequest") > before, SECONDS, "Connect restarts it")
+    wait_until(lambda: state(stack)["well"], SECONDS, "it runs again")
+
+
+def test_a_killed_part_turns_red_and_comes_back(stack: Stack, page: Page) -> None:
+    expect(verdict(page)).to_have_text("● All is well")
+    psutil.Process(pid_of(stack, parts.PROCESSOR)).kill()
+    expect(node(page, parts.PROCESSOR)).to_have_class(re.compile("bad"))
+    expect(node(page, parts.PROCESSOR)).to_contain_text("▲ down")
+    expect(verdict(page)).to_contain_text("▲")
+    expect(node(page, parts.PROCESSOR)).to_contain_text("● up")
+    expect(verdict(page)).to_have_text("● All is well")
+
+
+def test_the_console_outlives_the_broker(stack: Stack, page: Page) -> None:
+    console, records = pid_of(stack, "console"), state(stack)["topics"][topics.BANK_TRANSACTIONS]["records"]
+    for _ in range(2):
+        psutil.Process(pid_of(stack, parts.KAFKA)).kill()
+        expect(cell(page, "Health", parts.KAFKA, "State")).to_have_text("▲ down")
+        expect(cell(page, "Health", parts.KAFKA, "State")).to_have_text("● up")
+        expect(verdict(page)).to_have_text("● All is well")
+    assert pid_of(stack, "console") == console
+    assert state(stack)["topics"][topics.BANK_TRANSACTIONS]["records"] == records
+
+
+def test_status_of_a_part_that_does_not_answer(stack: Stack, page: Page) -> None:
+    validator = psutil.Process(pid_of(stack, parts.VALIDATOR))
+    validator.suspend()
+    try:
+        expect(node(page, parts.VALIDATOR)).to_contain_text("▲ down")
+        answer = stack.start_sh("--status")
+        assert answer.returncode == 1
+        assert f"{parts.VALIDATOR} is down" in answer.stdout
+        said = stack.start_sh("--status", "--json")
+        assert said.returncode == 1
+        assert f"{parts.VALIDATOR} is down: no answer within 2 s" in json.loads(said.stdout)["faults"]
+    finally:
+        validator.resume()
+    expect(node(page, parts.VALIDATOR)).to_contain_text("● up")
+    wait_until(lambda: stack.start_sh("--status").returncode == 0, SECONDS, "the status is well again")
+
+
+@pytest.mark.parametrize("visit", LOOKS, indirect=True, ids=str)
+def test_looks(stack: Stack, page: Page) -> None:
+    """No serious fault for axe, nothing to scroll sideways; a screenshot is kept."""
+    size = page.viewport_size
+    assert size is not None
+    expect(page.get_by_role("table", name="The newest frauds")).to_be_visible()
+    expect(page.locator(".chart path").first).to_be_attached()
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    assert page.evaluate("document.body.classList.contains('body--dark')") == dark
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"console-{size['width']}-{'dark' if dark else 'light'}.png", full_page=True)
+    found = Axe().run(page).response["violations"]
+    assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == [], json.dumps(found)
+
+
+def test_the_theme_is_a_choice_that_is_kept(stack: Stack, page: Page) -> None:
+    button = page.get_by_role("button", name=re.compile("^Theme"))
+    expect(button).to_have_text("Theme: as the system")
+    button.click()
+    expect(button).to_have_text("Theme: dark")
+    expect(page.locator("body.body--dark")).to_have_count(1)
+    page.reload()
+    expect(button).to_have_text("Theme: dark")
+    expect(page.locator("body.body--dark")).to_have_count(1)
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(stack: Stack, page: Page) -> None:
+    expect(page.get_by_role("button", name="Restart mongodb-users")).to_be_visible()
+    reached: list[str] = []
+    while True:
+        page.keyboard.press("Tab")
+        name, outline = page.evaluate(
+            "() => { const e = document.activeElement; const s = getComputedStyle(e.closest('.q-field__control') ?? e);"
+            " return [e.getAttribute('aria-label') || e.innerText || e.tagName, s.outlineStyle + s.boxShadow] }"
+        )
+        if name == "BODY" or len(reached) > 100:
+            break
+        reached.append(name.strip())
+        assert outline != "nonenone", f"nothing shows that {name} has the focus"
+    buttons = [one.inner_text().strip() for one in page.get_by_role("button").all()]
+    assert buttons
+    assert set(buttons) - {""} <= set(reached)
+    assert "Transaction, account or user" in reached
+    headings = page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map(e => +e.tagName[1])")
+    assert headings[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(headings))
