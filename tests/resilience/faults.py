@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import requests
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from tests.support.stack import Stack, wait_until
 
@@ -38,6 +39,28 @@ def kill(stack: Stack, names: list[str]) -> dict[str, int]:
         ):  # it has ended by itself meanwhile, as the broker's clients may after a drill
             process.kill()
     return {name: process.pid for name, process in processes.items()}
+
+
+def kill_as_it_writes(stack: Stack, process: psutil.Process, topic: str, mark: bytes) -> None:
+    """Kill -9 as soon as a record with the mark is on the topic: its transaction is still open, or only just committed."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": stack.kafka,
+            "group.id": "drill",
+            "enable.auto.commit": False,
+            "isolation.level": "read_uncommitted",
+        }
+    )
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, partition, OFFSET_END) for partition in partitions])
+
+        deadline = time.monotonic() + BACK_SECONDS
+        while (message := consumer.poll(1)) is None or message.error() or mark not in (message.value() or b""):
+            assert time.monotonic() < deadline, f"not within {BACK_SECONDS} s: something on {topic}"
+        process.kill()
+    finally:
+        consumer.close()
 
 
 def await_back(stack: Stack, pids: Mapping[str, int]) -> None:

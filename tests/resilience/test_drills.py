@@ -26,6 +26,7 @@ from tests.resilience.faults import (
     down,
     hanging,
     kill,
+    kill_as_it_writes,
     last_exit,
     nobody_restarts,
     process_of,
@@ -45,6 +46,12 @@ STAGES = {
     "kafka-connect": MONGODB,
     "s3-archiver": S3,
     "kafka": INGESTOR,
+}
+# What writes in transactions: where it writes, and what only its records have in them.
+WRITERS = {
+    "transactions-ingestor": (topics.UNIDENTIFIED_TRANSACTIONS, b""),
+    "unidentified-transactions-processor": (topics.FRAUDULENT_TRANSACTIONS_RESULT, PROCESSOR.encode()),
+    "ksqldb-server": (topics.FRAUDULENT_TRANSACTIONS_RESULT, KSQLDB.encode()),
 }
 STORES = {"mongodb": MONGODB, "s3": S3}
 OUTPUTS = (
@@ -87,6 +94,18 @@ def report(what: str, *seconds: float) -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_kill_three_times(stack: Stack, watcher: Watcher, name: str) -> None:
     report(f"kill -9 {name}, silence", *(killing(stack, watcher, [name], {STAGES[name]}) for _ in range(3)))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_kill_in_the_middle_of_a_transaction(stack: Stack, watcher: Watcher, name: str) -> None:
+    seconds = []
+    for _ in range(3):
+        process = process_of(stack, name)
+        kill_as_it_writes(stack, process, *WRITERS[name])
+        moment = time.monotonic()
+        await_back(stack, {name: process.pid})
+        seconds.append(recovery(watcher, moment, time.monotonic(), {STAGES[name]}))
+    report(f"kill -9 {name} as it writes, silence", *seconds)
 
 
 def test_kill_all_at_once(stack: Stack, watcher: Watcher) -> None:
