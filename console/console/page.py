@@ -180,7 +180,7 @@ class Page:
         self._found.show(rows)
         self._found.set_visibility(bool(rows))
         count = f"The newest {len(rows)} matches" if len(rows) == search.NEWEST else f"{len(rows)} found"
-        whole = "" if found.complete else ", the newest that there are; older ones were not"
+        whole = "" if found.complete else ", which are not all that there are"
         self._answer.set_text(f"{count} for “{wanted}”: {found.looked_through:,} records were looked through{whole}.")
 
     def _build_parts(self) -> None:
