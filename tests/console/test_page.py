@@ -218,7 +218,7 @@ def test_looks(stack: Stack, page: Page) -> None:
 
 def test_the_theme_is_a_choice_that_is_kept(stack: Stack, page: Page) -> None:
     button = page.get_by_role("button", name=re.compile("^Theme"))
-    expect(button).to_have_text("Theme: as the system")
+    expect(button).to_have_text("Theme: system")
     button.click()
     expect(button).to_have_text("Theme: dark")
     expect(page.locator("body.body--dark")).to_have_count(1)
