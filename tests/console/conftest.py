@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from local.settings import ROOT
 from tests.support.expectation import SeededSet
@@ -60,7 +60,11 @@ def visit(request: pytest.FixtureRequest, browser: Browser, stack: Stack) -> Ite
             if not to.startswith((url, url.replace("http", "ws"), "data:", "blob:")):
                 visiting.complaints.append(f"asked {to}")
 
-        page.on("console", lambda message: message.type == "error" and visiting.complaints.append(message.text))
+        def said(message: ConsoleMessage) -> None:
+            if message.type == "error":
+                visiting.complaints.append(message.text)
+
+        page.on("console", said)
         page.on("pageerror", lambda error: visiting.complaints.append(str(error)))
         page.on("request", lambda request: asked(request.url))
         page.on("websocket", lambda socket: asked(socket.url))

@@ -133,16 +133,9 @@ def test_the_terminal_shows_the_same() -> None:
 PROCESS = {"phase": "ready", "port": 1, "pid": 4321, "rss_mib": 5, "restarts": 0}
 
 
-class Source:
-    """A collector with one state."""
-
-    def __init__(self, one: State) -> None:
-        self.state = lambda: one
-
-
 def exposed(one: State) -> str:
     registry = CollectorRegistry()
-    registry.register(StateMetrics(Source(one)))
+    registry.register(StateMetrics(lambda: one))
     return generate_latest(registry).decode()
 
 
