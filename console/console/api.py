@@ -21,7 +21,7 @@ HOSTS = ["localhost", "127.0.0.1", "console"]
 def application(settings: Settings) -> FastAPI:
     """The application; it begins to look at the stack when it is started."""
     collector = Collector(settings)
-    collector.registry.register(StateMetrics(collector))
+    collector.registry.register(StateMetrics(collector.state))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -69,7 +69,7 @@ def options(chart: Chart, dark: bool) -> dict[str, Any]:
         "color": COLOURS[dark],
         "textStyle": {"fontFamily": "Roboto, system-ui, sans-serif"},
         "aria": {"enabled": True, "label": {"description": f"{chart.title}: {', '.join(chart.lines)}"}},
-        "grid": {"left": 8, "right": 12, "top": 44, "bottom": 4, "containLabel": True},
+        "grid": {"left": 8, "right": 24, "top": 44, "bottom": 4, "containLabel": True},
         "legend": {
             "left": 0,
             "top": 4,

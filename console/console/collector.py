@@ -82,7 +82,6 @@ class Collector:
             records = self._reader.records
             totals, rates = dict(records.totals), records.rates()
             first, last = dict(records.first), dict(records.last)
-            recent = records.rates(RECENT_TICKS * TICK_SECONDS)
         members = self._groups.members
         groups = {
             name: Group(lag(committed, first, last), None if members is None else members.get(name, 0))
@@ -102,7 +101,7 @@ class Collector:
             queries=dict(self._queries),
             end_to_end=self._recent_end_to_end,
             validator_calls=histogram_quantiles(self._buckets[0], self._buckets[-1]) if self._buckets else None,
-            fraud_share=_share(recent),
+            fraud_share=_share(totals),
         )
 
     def frauds(self) -> list[Fraud]:
@@ -201,6 +200,7 @@ async def _forever(look: Callable[[], Awaitable[None]], seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-def _share(rates: dict[str, float]) -> float | None:
-    came = rates.get(topics.BANK_TRANSACTIONS)
-    return rates[topics.FRAUDULENT_TRANSACTIONS_RESULT] / came if came else None
+def _share(counts: Mapping[str, float]) -> float | None:
+    """Of records or of rates. What is found now came before: when less comes than came, it may seem more than all of it."""
+    came = counts.get(topics.BANK_TRANSACTIONS)
+    return min(counts[topics.FRAUDULENT_TRANSACTIONS_RESULT] / came, 1.0) if came else None

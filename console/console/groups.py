@@ -43,13 +43,13 @@ class Groups:
                 metadata = self._admin.list_topics(timeout=ANSWER_SECONDS)
                 count = len(metadata.brokers)
                 self.broker = Part(True, f"{count} broker{'s' if count > 1 else ''}")
-            except KafkaException as error:
-                self.broker, self.members = Part(False, _reason(error)), None
+            except KafkaException:
+                self.broker, self.members = Part(False, "does not answer"), None
             else:
                 try:
                     self._look(metadata)
                 except KafkaException as error:  # a coordinator that is just starting, say
-                    logger.info("groups are not known for now: %s", _reason(error))
+                    logger.info("groups are not known for now: %s", error.args[0].str())
             self._stopping.wait(LOOK_SECONDS)
         for consumer in self._consumers.values():
             consumer.close()
@@ -69,10 +69,6 @@ class Groups:
             found = self._consumers[group].committed(places, timeout=ANSWER_SECONDS)
             committed[group] = {(place.topic, place.partition): place.offset for place in found}
         self.committed = committed
-
-
-def _reason(error: KafkaException) -> str:
-    return error.args[0].str().removeprefix("Local: ").lower()
 
 
 def lag(committed: Mapping[Place, int], first: Mapping[Place, int], last: Mapping[Place, int]) -> dict[str, int]:

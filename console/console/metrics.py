@@ -1,25 +1,25 @@
 """The state in Prometheus' words. Rules and dashboards hang on these names."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector as Source
+from prometheus_client.registry import Collector
 
 from console import parts
-from console.collector import Collector
+from console.state import State
 
 STATES = ("running", "failed", "paused", "unassigned")
 
 
-class StateMetrics(Source):
+class StateMetrics(Collector):
     """Register it with the collector's registry."""
 
-    def __init__(self, collector: Collector) -> None:
-        self._collector = collector
+    def __init__(self, state: Callable[[], State]) -> None:
+        self._state = state
 
     def collect(self) -> Iterator[Metric]:
         """Every sample of this moment."""
-        state = self._collector.state()
+        state = self._state()
         records = CounterMetricFamily("kafka_topic_records", "Committed records of a topic", labels=["topic"])
         # A counter that climbs from nothing after a restart of the console would look like a flood.
         for name, topic in () if state.counting else state.topics.items():

@@ -152,7 +152,7 @@ class Page:
     def _build_frauds(self) -> None:
         with ui.element("form").classes("search").props("role=search").on("submit.prevent", self._search):
             self._wanted = ui.input("Transaction, account or user").props("outlined dense clearable")
-            ui.button("Search", color=None).props("type=submit unelevated no-caps").classes("main")
+            _text("button", "Search", "main").props("type=submit")
         self._answer = ui.label().classes("note").props("role=status")
         self._found = Rows("What was found", tables.FRAUDS, "", FIRST)
         self._found.set_visibility(False)
@@ -180,7 +180,7 @@ class Page:
         self._found.show(rows)
         self._found.set_visibility(bool(rows))
         count = f"The newest {len(rows)} matches" if len(rows) == search.NEWEST else f"{len(rows)} found"
-        whole = "" if found.complete else ", the newest that there are; older ones were not"
+        whole = "" if found.complete else ", which are not all that there are"
         self._answer.set_text(f"{count} for “{wanted}”: {found.looked_through:,} records were looked through{whole}.")
 
     def _build_parts(self) -> None:
@@ -259,5 +259,5 @@ def _section(title: str) -> Element:
     return section
 
 
-def _text(tag: str, text: str, classes: str = "") -> None:
-    ui.html(text, tag=tag, sanitize=False).classes(classes)
+def _text(tag: str, text: str, classes: str = "") -> Element:
+    return ui.html(text, tag=tag, sanitize=False).classes(classes)

@@ -12,6 +12,7 @@ from contracts.kafka import client_config
 
 logger = logging.getLogger(__name__)
 
+# A record that is held keeps the whole fetch that it came in: batches are small as well.
 BATCH_SIZE = 1_000
 BATCH_SECONDS = 0.25
 SAMPLE_SECONDS = 0.5
@@ -20,13 +21,21 @@ RETRY_SECONDS = 2.0
 
 
 def client(group: str) -> dict[str, str | int | bool]:
-    """A client that reads and leaves no trace: it never commits, and a broker that is back is found within a second."""
+    """A client that reads and leaves no trace: it never commits, and a broker that is back is found within a second.
+
+    Its fetches and its queue are small: what is fetched is read at once, and memory that was needed once is not given back.
+    """
     return {
         **client_config(),
         "group.id": group,
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
+        "enable.partition.eof": True,
         "isolation.level": "read_committed",
+        "fetch.message.max.bytes": 256 * 1024,
+        "fetch.max.bytes": 2 * 1024 * 1024,
+        "queued.max.messages.kbytes": 1024,
+        "fetch.queue.backoff.ms": 10,  # the default leaves a full queue alone for a second
         "reconnect.backoff.max.ms": 1_000,
         "log_level": 0,
     }
@@ -57,16 +66,7 @@ class Reader:
                 self._stopping.wait(RETRY_SECONDS)
 
     def _read(self) -> None:
-        # Small fetches, queue and batches: what is fetched is counted at once, and memory that was needed once stays.
-        consumer = Consumer(
-            {
-                **client("console"),
-                "enable.partition.eof": True,
-                "fetch.message.max.bytes": 256 * 1024,
-                "fetch.max.bytes": 2 * 1024 * 1024,
-                "queued.max.messages.kbytes": 1024,
-            }
-        )
+        consumer = Consumer(client("console"))
         try:
             known = consumer.list_topics(timeout=METADATA_SECONDS).topics
             places = [(name, number) for name in topics.ALL for number in known[name].partitions]

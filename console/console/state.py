@@ -90,7 +90,7 @@ class State:
     end_to_end: Quantiles | None = None
     # As the processor measures its calls, over the last half minute; None without calls.
     validator_calls: Quantiles | None = None
-    # Rows found fraudulent by transactions of the bank, over the last half minute; None without transactions.
+    # Rows found fraudulent by transactions of the bank, of all so far; None without transactions.
     fraud_share: float | None = None
 
     @property

@@ -22,7 +22,6 @@ WHAT = {
     topics.MONGODB_SINK_DLQ: "dead letters of the MongoDB sink",
     topics.S3_SINK_DLQ: "dead letters of the S3 sink",
 }
-FOUND_BY = {"ksql": "ksqlDB", "kafka-streams": "validator"}
 
 
 def column(name: str, label: str, kind: str = "text") -> Column:
@@ -141,7 +140,7 @@ def frauds(found: Iterable[Fraud], name_of: Callable[[str], str]) -> list[Row]:
             "receiver": name_of(str(row.get("RECEIVER_ID"))),
             "amount": f"{row.get('AMOUNT') or 0:,.2f}",
             "bank": row.get("SENDER_BANK"),
-            "found_by": FOUND_BY.get(str(row.get("SOURCE_PROCESS")), "?"),
+            "found_by": row.get("SOURCE_PROCESS"),
         }
         for fraud in found
         if "TRANSACTION_ID" in (row := row_of(fraud.value))
@@ -167,4 +166,4 @@ def letters(latest: Iterable[Letter]) -> list[Row]:
 
 
 def _word(text: str, well: bool) -> dict[str, str]:
-    return {"text": f"{'●' if well else '▲'} {text}", "tone": "ok" if well else "bad"}
+    return {"text": f"{'●' if well else '▲'}\u00a0{text}", "tone": "ok" if well else "bad"}

@@ -3,7 +3,7 @@ const CHOICES = ["auto", "dark", "light"];
 
 export default {
   emits: ["dark"],
-  template: `<button type="button" class="plain" @click="next">Theme: {{ choice == "auto" ? "as the system" : choice }}</button>`,
+  template: `<button type="button" class="plain" @click="next">Theme: {{ choice == "auto" ? "system" : choice }}</button>`,
   data() {
     return { choice: CHOICES.includes(localStorage.theme) ? localStorage.theme : "auto" };
   },

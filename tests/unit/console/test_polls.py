@@ -1,0 +1,153 @@
+"""What is made of the parts' answers, over real HTTP."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
+from threading import Thread
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+
+from console import polls, status
+from console.state import Connector, Part, Query, Task
+from contracts import topics
+
+T = TypeVar("T")
+
+
+class Server:
+    """Answers each path with a status and a body; keeps what it was asked."""
+
+    def __init__(self, answers: dict[str, tuple[int, bytes]]) -> None:
+        self.asked: list[str] = []
+        asked = self.asked
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(f"{self.command} {self.path}")
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                code, body = answers.get(self.path.split("?")[0], (404, b""))
+                self.send_response(code)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+        Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[dict[str, tuple[int, bytes]]], Server]]:
+    servers: list[Server] = []
+
+    def start(answers: dict[str, tuple[int, bytes]]) -> Server:
+        servers.append(Server(answers))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.http.shutdown()
+        server.http.server_close()
+
+
+def ask(question: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
+    async def asked() -> T:
+        async with polls.client() as http:
+            return await question(http)
+
+    return asyncio.run(asked())
+
+
+def body(value: Any) -> tuple[int, bytes]:
+    return 200, json.dumps(value).encode()
+
+
+@pytest.fixture
+def nobody(serve) -> str:
+    """An address where nobody listens."""
+    server = serve({})
+    server.http.shutdown()
+    server.http.server_close()
+    return server.url
+
+
+def test_a_part_answers_or_does_not(serve, nobody: str) -> None:
+    url = serve({"/docs": (200, b""), "/sick": (503, b"")}).url
+    assert ask(lambda http: polls.answers(http, f"{url}/docs")) == Part(True)
+    assert ask(lambda http: polls.answers(http, f"{url}/sick")) == Part(False, "HTTP 503")
+    assert ask(lambda http: polls.answers(http, f"{nobody}/docs")) == Part(False, "does not answer")
+
+
+def test_connectors_and_their_restart(serve) -> None:
+    status_of = {"connector": {"state": "RUNNING"}, "tasks": [{"id": 0, "state": "FAILED"}]}
+    config = {"topics": "fraudulent-transactions-result, users"}
+    server = serve(
+        {
+            "/connectors": body({"s3": {"status": status_of, "info": {"config": config}}}),
+            "/connectors/s3/restart": (202, b"{}"),
+        }
+    )
+    rows = (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)
+    assert ask(lambda http: polls.connectors(http, server.url)) == {
+        "s3": Connector("RUNNING", (Task(0, "FAILED"),), rows)
+    }
+    ask(lambda http: polls.restart_connector(http, server.url, "s3"))
+    assert server.asked[-1] == "POST /connectors/s3/restart?includeTasks=true"
+    with pytest.raises(httpx.HTTPStatusError):
+        ask(lambda http: polls.restart_connector(http, server.url, "nosuch"))
+
+
+def test_ksqldb_and_its_persistent_queries(serve) -> None:
+    queries = [
+        {"id": "CSAS_1", "state": "RUNNING", "queryType": "PERSISTENT", "sinkKafkaTopics": ["users"]},
+        {"id": "transient", "state": "RUNNING", "queryType": "PUSH", "sinkKafkaTopics": []},
+    ]
+    url = serve(
+        {"/info": body({"KsqlServerInfo": {"ksqlServiceId": "fraud_"}}), "/ksql": body([{"queries": queries}])}
+    ).url
+    found = ask(lambda http: polls.ksqldb(http, url))
+    assert found == polls.Ksqldb("fraud_", {"CSAS_1": Query("RUNNING", "users")})
+
+
+def test_every_replica_behind_a_name_is_asked(serve, nobody: str) -> None:
+    well, sick = serve({"/healthz": (200, b"ok")}).url, serve({"/healthz": (503, b"")}).url
+    assert ask(lambda http: polls.replicas(http, well)) == (Part(True), [well])
+    assert ask(lambda http: polls.replicas(http, sick)) == (Part(False, "HTTP 503"), [])
+    assert ask(lambda http: polls.replicas(http, nobody)) == (Part(False, "does not answer"), [])
+    part, _ = ask(lambda http: polls.replicas(http, "http://no-such-host.invalid:1"))
+    assert part == Part(False, "there is no no-such-host.invalid")
+
+
+def test_the_processors_calls_are_added_over_their_outcomes(serve) -> None:
+    registry = CollectorRegistry()
+    calls = Histogram(polls.VALIDATOR_CALLS, "Calls", ["outcome"], buckets=(0.1, 1), registry=registry)
+    calls.labels("verdict").observe(0.05)
+    calls.labels("outage").observe(5)
+    url = serve({"/metrics": (200, generate_latest(registry))}).url
+    assert ask(lambda http: polls.validator_buckets(http, url)) == {0.1: 1, 1.0: 1, inf: 2}
+
+
+def test_status_of_a_console_that_does_not_answer(nobody: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = status.fetch(nobody)
+    assert status.show(found, as_json=True) == 1
+    assert json.loads(capsys.readouterr().out) == {
+        "well": False,
+        "faults": [f"the console does not answer at {nobody}"],
+    }
+    assert status.show(found, as_json=False) == 1
+    assert "▲ the console does not answer" in capsys.readouterr().out
+
+
+def test_status_of_a_stack_that_is_well(serve) -> None:
+    url = serve({"/api/state": body({"well": True, "faults": []})}).url
+    assert status.show(status.fetch(url), as_json=True) == 0
