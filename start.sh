@@ -14,11 +14,12 @@ usage: source start.sh [--build] [--simulators]       start the stack in Docker 
        ./start.sh [--local] --stop                    stop it and keep its data
        ./start.sh [--local] --clean                   stop it and remove its data
        ./start.sh --topic NAME [--from-beginning]     print a topic's records as they come
+       ./start.sh --replay-dlq NAME [--dry-run]       put dead letters back to the topics that they came from
 
   --build        build the images of this repository anew
   --simulators   use the bank and the validator of this repository in place of the third party's images
   --json         the status for programs
-  --local        the local mode; without it --status, --stop and --topic take the local stack if it runs, else Docker
+  --local        the local mode; without it --status, --stop, --topic and --replay-dlq take the local stack if it runs, else Docker
 USAGE
     }
 
@@ -42,13 +43,14 @@ USAGE
             [ "$command" = up ] || wrong "--$command and $1 cannot be given together"
             command=${1#--}
             ;;
-        --topic)
-            [ $# -ge 2 ] || wrong "--topic needs the name of a topic"
-            command=topic
+        --topic | --replay-dlq)
+            [ $# -ge 2 ] || wrong "$1 needs the name of a topic"
+            [ "$command" = up ] || wrong "--$command and $1 cannot be given together"
+            command=${1#--}
             topic+=("$2")
             shift
             ;;
-        --from-beginning) topic+=("$1") ;;
+        --from-beginning | --dry-run) topic+=("$1") ;;
         --help | -h)
             usage
             exit 0
@@ -67,7 +69,7 @@ USAGE
     fi
     case $command in
     up) arguments=(${options[@]+"${options[@]}"}) ;;
-    topic) arguments=("${topic[@]}") ;;
+    topic | replay-dlq) arguments=("${topic[@]}") ;;
     status) arguments=(${status[@]+"${status[@]}"}) ;;
     *) arguments=() ;;
     esac

@@ -76,7 +76,9 @@ def soak() -> list[Row]:
         time.sleep(SOAK_WARM_UP_SECONDS)
         begun = time.monotonic()
         while time.monotonic() - begun < SOAK_SECONDS:
-            samples.append(_state(stack))
+            state = _state(stack)
+            if state["counts"] is not None:  # the console was slow to answer the launcher
+                samples.append(state)
             time.sleep(SOAK_SAMPLE_SECONDS)
     edge = int(SOAK_EDGE_SECONDS / SOAK_SAMPLE_SECONDS)
 

@@ -1,16 +1,38 @@
-"""Dead letters: the record as it came, with headers that say why it is here and where it was."""
+"""Dead letters: the record as it came, with headers that say why it is here and where it was; and their way back."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pydantic import ValidationError
+
+from contracts import topics
 
 REASON = "dlq.reason"
 SOURCE_TOPIC = "dlq.source.topic"
 SOURCE_PARTITION = "dlq.source.partition"
 SOURCE_OFFSET = "dlq.source.offset"
 SERVICE = "dlq.service"
+# How often a record was put back from a dead-letter topic to its source. It stays with the record wherever it goes.
+TRIES = "dlq.tries"
+
+# Kafka Connect's own headers on the dead letters of its sinks.
+_CONNECT = "__connect.errors."
+_CONNECT_TOPIC = f"{_CONNECT}topic"
+_CONNECT_REASON = f"{_CONNECT}exception.class.name"  # the message beside it may quote the record
+
+_LETTER = {REASON, SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, SERVICE}
+_SOURCES = set(topics.ALL) - set(topics.DEAD_LETTERS)
 
 Headers = list[tuple[str, bytes | None]]
+
+
+class Replay(NamedTuple):
+    """How a letter goes back: to which topic (None when its headers name none), why it had come, how often before this."""
+
+    topic: str | None
+    reason: str
+    tries: int
+    headers: Headers
 
 
 def dead_letter_headers(
@@ -22,8 +44,7 @@ def dead_letter_headers(
     service: str,
 ) -> Headers:
     """The record's own headers, then the reason and the place; a letter that dies twice carries the newest of these once."""
-    own = {REASON, SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, SERVICE}
-    kept = [(name, value) for name, value in headers or () if name not in own]
+    kept = [(name, value) for name, value in headers or () if name not in _LETTER]
     return [
         *kept,
         (REASON, reason.encode()),
@@ -32,6 +53,20 @@ def dead_letter_headers(
         (SOURCE_OFFSET, str(offset).encode()),
         (SERVICE, service.encode()),
     ]
+
+
+def replay(headers: Sequence[tuple[str, bytes | None]] | None) -> Replay:
+    """The record's own headers and the count of its tries; what was written about its death stays with the letter."""
+    read = {name: (value or b"").decode(errors="replace") for name, value in headers or ()}
+    topic = read.get(SOURCE_TOPIC) or read.get(_CONNECT_TOPIC)
+    reason = read.get(REASON) or read.get(_CONNECT_REASON) or "no reason in its headers"
+    tries = int(read[TRIES]) if read.get(TRIES, "").isdecimal() else 0
+    kept = [
+        (name, value)
+        for name, value in headers or ()
+        if name not in _LETTER and name != TRIES and not name.startswith(_CONNECT)
+    ]
+    return Replay(topic if topic in _SOURCES else None, reason, tries, [*kept, (TRIES, str(tries + 1).encode())])
 
 
 def reason_of(error: ValidationError) -> str:

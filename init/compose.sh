@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
-# The Docker Compose mode behind start.sh: compose.sh up [--build] [--simulators] | status [--json] | stop | clean | topic NAME [--from-beginning]
+# The Docker Compose mode behind start.sh: compose.sh up [--build] [--simulators] | status [--json] | stop | clean
+# | topic NAME [--from-beginning] | replay-dlq NAME [--dry-run]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Those that the user asks for. Compose itself has to see all that .env has, and the environment would hide them.
+own_profiles=${COMPOSE_PROFILES:-}
+unset COMPOSE_PROFILES
 
 fail() {
     printf 'error: %s\n' "$1" >&2
@@ -61,9 +66,10 @@ random_secret() { LC_ALL=C tr -dc 'a-f0-9' </dev/urandom | head -c 40; }
 # Writes what this start decides into .env, where each later `docker compose` command finds it too: the secrets of the local
 # stores (made once), which profiles and files are used, and where Connect writes to.
 write_env() {
-    local simulators=$1 mongodb_password s3_password profiles=() uri='' endpoint_line=''
+    local simulators=$1 mongodb_password s3_password grafana_password profiles=() uri='' endpoint_line=''
     mongodb_password=$(setting MONGODB_PASSWORD)
     s3_password=$(setting S3_PASSWORD)
+    grafana_password=$(setting GRAFANA_PASSWORD)
     if whole_group MY_MONGODB_USER MY_MONGODB_PASS MY_MONGODB_CLUSTER; then
         uri="mongodb+srv://$(percent_encode "$(setting MY_MONGODB_USER)"):$(percent_encode "$(setting MY_MONGODB_PASS)")@$(setting MY_MONGODB_CLUSTER)/?retryWrites=true&w=majority"
     else
@@ -76,6 +82,8 @@ write_env() {
     fi
     local kept
     kept=$(if [ -f .env ]; then sed '/^# --- written by start.sh/,$d' .env; else cat .env.example; fi)
+    own_profiles=${own_profiles:-$(sed -n 's/^COMPOSE_PROFILES=//p' <<<"$kept" | tail -n 1)}
+    [ -z "$own_profiles" ] || profiles+=("$own_profiles")
     (
         umask 077
         {
@@ -83,6 +91,7 @@ write_env() {
             printf '# --- written by start.sh at each start, do not edit below\n'
             printf "MONGODB_PASSWORD='%s'\n" "${mongodb_password:-$(random_secret)}"
             printf "S3_PASSWORD='%s'\n" "${s3_password:-$(random_secret)}"
+            printf "GRAFANA_PASSWORD='%s'\n" "${grafana_password:-$(random_secret)}"
             printf 'COMPOSE_FILE=docker-compose.yml%s\n' "${COMPOSE_OVERRIDES:-}${simulators:+:simulators/docker-compose.yml}"
             printf 'COMPOSE_PROFILES=%s\n' "$(IFS=,; printf '%s' "${profiles[*]:-}")"
             [ -z "$uri" ] || printf "MONGODB_URI='%s'\n" "$uri"
@@ -121,10 +130,16 @@ check_images() {
 }
 
 addresses() {
-    local console kafka connect ksqldb validator mongodb s3
+    local console kafka connect ksqldb validator mongodb s3 prometheus grafana monitoring=''
     console=$(setting CONSOLE_PORT)
     kafka=$(setting KAFKA_PORT) connect=$(setting CONNECT_PORT) ksqldb=$(setting KSQLDB_PORT)
     validator=$(setting VALIDATOR_PORT) mongodb=$(setting MONGODB_PORT) s3=$(setting S3_PORT)
+    prometheus=$(setting PROMETHEUS_PORT) grafana=$(setting GRAFANA_PORT)
+    case ,$(setting COMPOSE_PROFILES), in
+    *,monitoring,*) monitoring="
+  Prometheus     http://localhost:${prometheus:-9090}    open http://localhost:${prometheus:-9090}/alerts
+  Grafana        http://localhost:${grafana:-3000}    anyone may look; user admin, GRAFANA_PASSWORD in .env" ;;
+    esac
     cat <<ADDRESSES
 
   console        http://localhost:${console:-8080}    open it in a browser, or ./start.sh --status
@@ -133,7 +148,7 @@ addresses() {
   ksqlDB         http://localhost:${ksqldb:-8088}    curl -s http://localhost:${ksqldb:-8088}/info
   validator      http://localhost:${validator:-8000}    open http://localhost:${validator:-8000}/docs
   MongoDB        $(case ,$(setting COMPOSE_PROFILES), in *,mongodb,*) printf 'localhost:%s (user local, MONGODB_PASSWORD in .env)' "${mongodb:-27017}" ;; *) printf 'MongoDB Atlas (MY_MONGODB_CLUSTER)' ;; esac)
-  S3             $(case ,$(setting COMPOSE_PROFILES), in *,s3,*) printf 'http://localhost:%s (key local, S3_PASSWORD in .env)' "${s3:-9000}" ;; *) printf 'AWS' ;; esac)
+  S3             $(case ,$(setting COMPOSE_PROFILES), in *,s3,*) printf 'http://localhost:%s (key local, S3_PASSWORD in .env)' "${s3:-9000}" ;; *) printf 'AWS' ;; esac)$monitoring
 
   logs           docker compose logs transactions-ingestor -f
   status, stop   ./start.sh --status, ./start.sh --stop
@@ -174,10 +189,14 @@ status() {
     return "$code"
 }
 
-topic() {
-    local arguments=(--bootstrap-server kafka:29092 --isolation-level read_committed --topic "$1")
+need_kafka() {
     [ "$(docker inspect --format '{{.State.Running}}' kafka 2>/dev/null)" = true ] ||
         fail "no stack runs: source start.sh --build starts it in Docker, ./start.sh --local without"
+}
+
+topic() {
+    local arguments=(--bootstrap-server kafka:29092 --isolation-level read_committed --topic "$1")
+    need_kafka
     [ "${2:-}" != --from-beginning ] || arguments+=(--from-beginning)
     exec docker exec kafka /opt/kafka/bin/kafka-console-consumer.sh "${arguments[@]}"
 }
@@ -190,14 +209,19 @@ status)
     ;;
 stop)
     check_docker
-    compose down --remove-orphans
+    compose --profile '*' down --remove-orphans # also what an earlier start had and .env has no more
     ;;
 clean)
     check_docker
-    compose down --remove-orphans --volumes
+    compose --profile '*' down --remove-orphans --volumes
     ;;
 topic)
     check_docker
     topic "${@:2}"
+    ;;
+replay-dlq)
+    check_docker
+    need_kafka
+    compose run --rm --no-deps init-kafka python init/replay_dlq.py "${@:2}"
     ;;
 esac

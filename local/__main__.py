@@ -1,17 +1,19 @@
-"""The commands of the local mode: `python -m local up|status|stop|clean|topic`. start.sh calls this."""
+"""The commands of the local mode: `python -m local up|status|stop|clean|topic|replay-dlq`. start.sh calls this."""
 
 import argparse
 import logging
+import os
 import shutil
+import subprocess
 import sys
 
 from contracts.kafka import SettingsError
 from local import launcher
 from local.console_consumer import consume
-from local.settings import Settings, load
+from local.settings import ROOT, Settings, load
 
 
-def main() -> int:
+def main() -> int:  # noqa: PLR0911 - one a command
     """Parse, run, and turn what the user can mend into one line on stderr."""
     parser = argparse.ArgumentParser(prog="start.sh --local")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -22,6 +24,9 @@ def main() -> int:
     topic = commands.add_parser("topic")
     topic.add_argument("name")
     topic.add_argument("--from-beginning", action="store_true")
+    replay = commands.add_parser("replay-dlq")
+    replay.add_argument("name")
+    replay.add_argument("--dry-run", action="store_true")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
@@ -35,6 +40,8 @@ def main() -> int:
                 return launcher.stop(settings)
             case "clean":
                 return _clean(settings)
+            case "replay-dlq":
+                return _replay(settings, [arguments.name, *(["--dry-run"] if arguments.dry_run else [])])
             case _:
                 consume(settings, arguments.name, arguments.from_beginning)
                 return 0
@@ -49,6 +56,12 @@ def _clean(settings: Settings) -> int:
         shutil.rmtree(settings.folders.base, ignore_errors=True)
         sys.stdout.write(f"removed {settings.folders.base}\n")
     return code
+
+
+def _replay(settings: Settings, arguments: list[str]) -> int:
+    script = str(ROOT / "init" / "replay_dlq.py")
+    environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVER": settings.bootstrap}
+    return subprocess.run([sys.executable, script, *arguments], env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the checks and tests in an environment of their own: bash tests/run.sh [SUITE [pytest arguments]]
-# The suites are lint, unit, integration, console, compose and resilience; without a name all but the last run, in this order.
+# The suites are lint, unit, integration, console, compose, resilience and resilience-long (the same drills and longer
+# ones); without a name all but the last run, in this order.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=local/bootstrap.sh
@@ -20,13 +21,15 @@ lint() {
 suite() {
     case $1 in
     lint) lint ;;
-    unit | integration | console | compose | resilience) "$python" -m pytest "tests/$1" "${@:2}" ;;
-    *) fail "there is no suite '$1': lint, unit, integration, console, compose, resilience, or nothing for all" ;;
+    unit | integration | console | compose) "$python" -m pytest "tests/$1" "${@:2}" ;;
+    resilience) "$python" -m pytest tests/resilience -m "not long" --capture=tee-sys "${@:2}" ;;
+    resilience-long) "$python" -m pytest tests/resilience --capture=tee-sys "${@:2}" ;;
+    *) fail "there is no suite '$1': lint, unit, integration, console, compose, resilience, resilience-long, or nothing for all" ;;
     esac
 }
 
 if [ $# -gt 0 ]; then
     suite "$@"
 else
-    for name in lint unit integration console compose; do suite $name; done
+    for name in lint unit integration console compose resilience; do suite $name; done
 fi

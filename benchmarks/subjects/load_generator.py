@@ -6,8 +6,8 @@ import os
 import sys
 import time
 
-import aiohttp
 import uvloop
+from pyreqwest.client import ClientBuilder
 
 from bank.generator import messages
 from contracts.mapping import to_validation_request
@@ -24,15 +24,14 @@ async def main() -> None:
         for message in sample
     )
     calls = 0
-    connector = aiohttp.TCPConnector(limit=in_flight)
     headers = {"Content-Type": "application/json"}
-    async with aiohttp.ClientSession(connector=connector, headers=headers, raise_for_status=True) as session:
+    async with ClientBuilder().default_headers(headers).error_for_status().no_proxy().build() as client:
 
         async def ask() -> None:
             nonlocal calls
             while time.monotonic() < deadline:
-                async with session.post(url, data=next(bodies)) as response:
-                    await response.read()
+                response = await client.post(url).body_bytes(next(bodies)).build().send()
+                await response.bytes()
                 calls += 1
 
         deadline = time.monotonic() + 0.5  # connections are made before the clock runs

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from local.settings import ROOT
 
@@ -21,7 +22,7 @@ CLOUD = {
     "MY_AWS_SECRET_ACCESS_KEY": "secret",
     "MY_AWS_REGION": "eu-west-1",
 }
-LOCAL = {"MONGODB_PASSWORD": "m", "S3_PASSWORD": "s"}
+LOCAL = {"MONGODB_PASSWORD": "m", "S3_PASSWORD": "s", "GRAFANA_PASSWORD": "g"}
 # The third party's own: its tags are not known to this repository. Pin them by digest in .env.
 NOT_OURS_TO_PIN = ("sgg10/multi-bank-system:latest", "sgg10/fraud-validator-api:latest")
 # Images that run as an unprivileged user by themselves.
@@ -48,8 +49,8 @@ def resolve(
 
 @pytest.fixture(scope="module")
 def services(compose: Path) -> dict[str, Any]:
-    """Every service of the stack with the simulators and both local stores."""
-    return resolve(compose, FILES, ("mongodb", "s3"), LOCAL)["services"]
+    """Every service of the stack with the simulators, both local stores and the monitoring."""
+    return resolve(compose, FILES, ("mongodb", "s3", "monitoring"), LOCAL)["services"]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def third_party(compose: Path) -> dict[str, Any]:
     return resolve(compose, FILES[:1], ("mongodb", "s3"), LOCAL)["services"]
 
 
-PROFILES = [(), ("mongodb",), ("s3",), ("mongodb", "s3")]
+PROFILES = [(), ("mongodb",), ("s3",), ("mongodb", "s3"), ("mongodb", "s3", "monitoring")]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,7 @@ def test_every_combination_resolves(
     names = set(resolve(compose, files, profiles, variables)["services"])
     assert ("mongodb" in names) == ("mongodb" in profiles)
     assert ({"s3", "init-s3"} <= names) == ("s3" in profiles)
+    assert ({"prometheus", "grafana"} <= names) == ("monitoring" in profiles)
 
 
 def test_cloud_targets_reach_the_worker(compose: Path) -> None:
@@ -165,3 +167,24 @@ def test_every_variable_is_in_the_example_with_its_default() -> None:
 def test_container_names_of_the_readme(services: dict[str, Any]) -> None:
     assert services["kafka"]["container_name"] == "kafka"
     assert services["ksqldb-server"]["container_name"] == "ksqldb-server"
+
+
+def test_prometheus_finds_every_replica(services: dict[str, Any]) -> None:
+    """At the port that the image's service listens on, for other containers too."""
+    jobs = yaml.safe_load((ROOT / "monitoring" / "prometheus.yml").read_text())["scrape_configs"]
+    found = {job["job_name"]: discovery for job in jobs for discovery in job.get("dns_sd_configs", [])}
+    assert set(found) == {"transactions-ingestor", "unidentified-transactions-processor"}
+    for name, discovery in found.items():
+        assert discovery["names"] == [name]
+        image = dockerfile_of(services[name])
+        assert f"METRICS_PORT={discovery['port']}\n" in image
+        assert "METRICS_HOST=0.0.0.0 " in image
+        assert "ports" not in services[name]
+
+
+def test_mounted_files_are_there(services: dict[str, Any]) -> None:
+    mounts = [mount for service in services.values() for mount in service.get("volumes", []) if mount["type"] == "bind"]
+    assert mounts
+    for mount in mounts:
+        assert Path(mount["source"]).exists(), mount
+        assert mount["read_only"], mount

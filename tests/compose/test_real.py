@@ -151,9 +151,9 @@ def test_no_image_and_no_log_holds_a_secret(running: Running) -> None:
     secrets = [
         line.split("=", 1)[1].strip("'")
         for line in (running.folder / ".env").read_text().splitlines()
-        if line.startswith(("MONGODB_PASSWORD=", "S3_PASSWORD="))
+        if line.startswith(("MONGODB_PASSWORD=", "S3_PASSWORD=", "GRAFANA_PASSWORD="))
     ]
-    assert len(secrets) == 2
+    assert len(secrets) == 3
     images = {
         line for line in docker("images", "--format", "{{.Repository}}:{{.Tag}}").split() if "fraud-detection/" in line
     }
@@ -203,3 +203,5 @@ def test_the_readme_s_commands(running: Running) -> None:
     info = running.run("curl", "-s", f"http://localhost:{running.environment['KSQLDB_PORT']}/info")
     assert json.loads(info.stdout)["KsqlServerInfo"]["serverStatus"] == "RUNNING"
     assert "sent=" in running.run("docker-compose", "logs", "multi-bank-system").stdout
+    letters = running.run("bash", "start.sh", "--replay-dlq", topics.BANK_TRANSACTIONS_DLQ, "--dry-run")
+    assert f"{expectation().poisoned} letters would be replayed" in letters.stdout, letters.stderr

@@ -1,5 +1,6 @@
 """start.sh in Docker mode, with a fake `docker` on PATH: each error path, and that sourcing it leaves the shell as it was."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -63,7 +64,8 @@ def env_file(here: Path) -> str:
 
 
 FREE = {name: f"{45000 + number}" for number, name in enumerate(
-    ("KAFKA_PORT", "CONNECT_PORT", "KSQLDB_PORT", "VALIDATOR_PORT", "MONGODB_PORT", "S3_PORT", "CONSOLE_PORT")
+    ("KAFKA_PORT", "CONNECT_PORT", "KSQLDB_PORT", "VALIDATOR_PORT", "MONGODB_PORT", "S3_PORT", "PROMETHEUS_PORT",
+     "GRAFANA_PORT", "CONSOLE_PORT")
 )}  # fmt: skip
 
 
@@ -73,7 +75,7 @@ def test_start(here: Path) -> None:
     assert "compose up --detach --wait --wait-timeout 600 --build" in calls(here)
     assert "./start.sh --topic" in answer.stdout
     assert "http://localhost:45001/connectors" in answer.stdout
-    assert answer.stdout.split()[:2] == ["console", "http://localhost:45006"]
+    assert answer.stdout.split()[:2] == ["console", f"http://localhost:{FREE['CONSOLE_PORT']}"]
     assert "COMPOSE_FILE=docker-compose.yml\n" in env_file(here)
     assert "COMPOSE_PROFILES=mongodb,s3\n" in env_file(here)
     assert (here / "clone" / ".env").stat().st_mode & 0o077 == 0
@@ -87,7 +89,7 @@ def test_secrets_are_made_once_and_own_lines_are_kept(here: Path) -> None:
     second = env_file(here)
     assert first.splitlines()[0] == second.splitlines()[0] == "BANK_RATE=77"
     secrets = [line for line in first.splitlines() if "PASSWORD" in line]
-    assert len(secrets) == 2
+    assert len(secrets) == 3
     assert all(line in second for line in secrets)
     assert "COMPOSE_FILE=docker-compose.yml:simulators/docker-compose.yml" in second
     assert second.count("written by start.sh") == 1
@@ -172,6 +174,35 @@ def test_cloud_targets(here: Path) -> None:
     assert "MongoDB Atlas" in answer.stdout
 
 
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_monitoring_is_a_profile_that_the_user_adds(here: Path, compose: Path, place: str) -> None:
+    asked = {"COMPOSE_PROFILES": "monitoring"} if place == "environment" else {}
+    if place == ".env":
+        (here / "clone" / ".env").write_text("COMPOSE_PROFILES=monitoring\n")
+    answer = run(here, **asked, **FREE)
+    assert answer.returncode == 0, answer.stderr
+    assert "http://localhost:45007" in answer.stdout  # Grafana
+    assert "COMPOSE_PROFILES=mongodb,s3,monitoring\n" in env_file(here)
+    started = subprocess.run(
+        [str(compose), "config", "--services"], check=True, cwd=here / "clone", capture_output=True, text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(here)},
+    ).stdout.split()  # fmt: skip
+    assert {"mongodb", "s3", "prometheus", "grafana"} <= set(started)
+    run(here, **FREE)
+    kept = "mongodb,s3" if place == "environment" else "mongodb,s3,monitoring"
+    assert f"COMPOSE_PROFILES={kept}\n" in env_file(here)
+
+
+def test_the_environment_hides_no_profile_from_compose(here: Path) -> None:
+    """`COMPOSE_PROFILES=monitoring ./start.sh --stop` must stop the stores too."""
+    fake = here / "bin" / "docker"
+    fake.write_text(
+        fake.read_text().replace('echo "docker $*"', 'echo "docker $* profiles=${COMPOSE_PROFILES-not set}"')
+    )
+    assert run(here, "--stop", COMPOSE_PROFILES="monitoring").returncode == 0
+    assert "compose --profile * down --remove-orphans profiles=not set\n" in calls(here)
+
+
 def test_image_that_cannot_be_had(here: Path) -> None:
     answer = run(here, FAKE_INSPECT="1", **FREE)
     assert answer.returncode == 1
@@ -201,9 +232,9 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     assert (as_json.returncode, as_json.stdout) == (0, '{"well": true}')
     assert "console python -m console.status --json\n" in calls(here)
     assert run(here, "--stop").returncode == 0
-    assert "compose down --remove-orphans\n" in calls(here)
+    assert "compose --profile * down --remove-orphans\n" in calls(here)
     assert run(here, "--clean").returncode == 0
-    assert "compose down --remove-orphans --volumes\n" in calls(here)
+    assert "compose --profile * down --remove-orphans --volumes\n" in calls(here)
     no_stack = run(here, "--topic", "users")
     assert no_stack.returncode == 1
     assert "no stack runs" in no_stack.stderr
@@ -211,7 +242,18 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     assert "docker exec kafka /opt/kafka/bin/kafka-console-consumer.sh" in calls(here)
 
 
-@pytest.mark.parametrize("arguments", [["--nosuch"], ["--topic"], ["--stop", "--clean"], ["--json"]])
+def test_replay(here: Path) -> None:
+    no_stack = run(here, "--replay-dlq", "bank-transactions-dlq")
+    assert no_stack.returncode == 1
+    assert "no stack runs" in no_stack.stderr
+    assert run(here, "--replay-dlq", "bank-transactions-dlq", "--dry-run", FAKE_KAFKA="true").returncode == 0
+    assert "init-kafka python init/replay_dlq.py bank-transactions-dlq --dry-run\n" in calls(here)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--nosuch"], ["--topic"], ["--replay-dlq"], ["--stop", "--clean"], ["--stop", "--topic", "users"], ["--json"]],
+)
 def test_wrong_words(here: Path, arguments: list[str]) -> None:
     answer = run(here, *arguments)
     assert answer.returncode == 2

@@ -75,13 +75,14 @@ def stopped(tmp_path: Path) -> dict[str, str]:
     return {**free_ports(), "LOCAL_DIR": str(tmp_path / "local")}
 
 
-def test_taken_port_is_named(stopped: dict[str, str]) -> None:
+@pytest.mark.parametrize("variable", ["MONGODB_PORT", "ARCHIVER_METRICS_PORT"])
+def test_taken_port_is_named(stopped: dict[str, str], variable: str) -> None:
     with socket.socket() as taken:
-        taken.bind((HOST, int(stopped["MONGODB_PORT"])))
+        taken.bind((HOST, int(stopped[variable])))
         taken.listen()
         answer = start_sh(stopped, "--local")
     assert answer.returncode == 1
-    assert f"{stopped['MONGODB_PORT']} (MONGODB_PORT)" in answer.stderr
+    assert f"{stopped[variable]} ({variable})" in answer.stderr
     assert processes_of(Path(stopped["LOCAL_DIR"])) == []
 
 

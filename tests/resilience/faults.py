@@ -1,18 +1,18 @@
-"""What the drills do to a running stack: kill parts, stop them, take their ports, make the validator misbehave."""
+"""What the drills do to a running stack: kill parts, stop them, keep them down, make the validator misbehave."""
 
 import json
 import os
+import re
 import signal
-import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
 import requests
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
-from local.settings import HOST
 from tests.support.stack import Stack, wait_until
 
 BACK_SECONDS = 90
@@ -34,8 +34,33 @@ def kill(stack: Stack, names: list[str]) -> dict[str, int]:
     """Kill -9 of all the parts at once; gives the pids that they had."""
     processes = {name: process_of(stack, name) for name in names}
     for process in processes.values():
-        process.kill()
+        with suppress(
+            psutil.NoSuchProcess
+        ):  # it has ended by itself meanwhile, as the broker's clients may after a drill
+            process.kill()
     return {name: process.pid for name, process in processes.items()}
+
+
+def kill_as_it_writes(stack: Stack, process: psutil.Process, topic: str, mark: bytes) -> None:
+    """Kill -9 as soon as a record with the mark is on the topic: its transaction is still open, or only just committed."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": stack.kafka,
+            "group.id": "drill",
+            "enable.auto.commit": False,
+            "isolation.level": "read_uncommitted",
+        }
+    )
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, partition, OFFSET_END) for partition in partitions])
+
+        deadline = time.monotonic() + BACK_SECONDS
+        while (message := consumer.poll(1)) is None or message.error() or mark not in (message.value() or b""):
+            assert time.monotonic() < deadline, f"not within {BACK_SECONDS} s: something on {topic}"
+        process.kill()
+    finally:
+        consumer.close()
 
 
 def await_back(stack: Stack, pids: Mapping[str, int]) -> None:
@@ -67,6 +92,12 @@ def terminate(process: psutil.Process) -> float:
     return time.monotonic() - begun
 
 
+def last_exit(stack: Stack, name: str) -> int:
+    """The exit code with which the part has ended last, as the launcher tells it."""
+    log = (stack.settings.folders.logs / "launcher.log").read_text()
+    return int(re.findall(rf"{name} ended with exit code (-?\d+)", log)[-1])
+
+
 @contextmanager
 def hanging(stack: Stack, name: str) -> Iterator[None]:
     """The part takes connections and never answers."""
@@ -80,12 +111,11 @@ def hanging(stack: Stack, name: str) -> Iterator[None]:
 
 @contextmanager
 def down(stack: Stack, *names: str) -> Iterator[None]:
-    """The parts are gone, and connections to their ports are refused: the launcher cannot bring them back meanwhile."""
-    processes = [(process_of(stack, name), part(stack, name)["port"]) for name in names]
-    with ExitStack() as taken:
-        for process, port in processes:
+    """The parts are gone, connections to their ports are refused, and the launcher cannot bring them back meanwhile."""
+    processes = [process_of(stack, name) for name in names]
+    with nobody_restarts(stack):
+        for process in processes:
             process.kill()
-            taken.enter_context(_taken(port))
         yield
 
 
@@ -96,23 +126,6 @@ def simulation(stack: Stack, normal: Mapping[str, Any], **behaviour: Any) -> Ite
     requests.put(url, json={**normal, **behaviour}, timeout=10).raise_for_status()
     yield
     requests.put(url, json=dict(normal), timeout=10).raise_for_status()
-
-
-@contextmanager
-def _taken(port: int) -> Iterator[None]:
-    """Bound, but not listening."""
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-
-        def bound() -> bool:
-            try:
-                holder.bind((HOST, port))
-            except OSError:  # the killed process is not quite gone
-                return False
-            return True
-
-        wait_until(bound, EXIT_SECONDS, f"port {port} is free")
-        yield
 
 
 def _ended(process: psutil.Process) -> bool:

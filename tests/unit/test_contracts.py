@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.dead_letters import REASON, SOURCE_OFFSET, dead_letter_headers, reason_of
+from contracts import topics
+from contracts.dead_letters import (
+    REASON,
+    SERVICE,
+    SOURCE_OFFSET,
+    SOURCE_PARTITION,
+    SOURCE_TOPIC,
+    TRIES,
+    Headers,
+    dead_letter_headers,
+    reason_of,
+    replay,
+)
 from contracts.health import ConsumerHealth
 from contracts.kafka import SettingsError, bootstrap_server, client_config
 from contracts.mapping import to_result, to_user_rows, to_validation_request
@@ -139,3 +151,39 @@ def test_replica_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.getaddrinfo", lambda *_: [(0, 0, 0, "", ("172.18.0.5", 0))])
     monkeypatch.setattr("socket.gethostbyname", resolve)
     assert replica_name("service") == "service-3"
+
+
+def test_a_letter_goes_back_with_its_own_headers_and_a_count() -> None:
+    letter = dead_letter_headers([("trace", b"1")], "value: is empty", topics.BANK_TRANSACTIONS, 3, 7, "ingestor")
+    back = replay(letter)
+    assert (back.topic, back.reason, back.tries) == (topics.BANK_TRANSACTIONS, "value: is empty", 0)
+    assert back.headers == [("trace", b"1"), (TRIES, b"1")]
+    again = replay(dead_letter_headers(back.headers, "value: is empty", topics.BANK_TRANSACTIONS, 3, 9, "ingestor"))
+    assert (again.tries, again.headers) == (1, [("trace", b"1"), (TRIES, b"2")])
+
+
+def test_a_letter_of_a_sink_goes_back_without_its_stack_trace() -> None:
+    connect: Headers = [
+        ("__connect.errors.topic", b"users"),
+        ("__connect.errors.exception.class.name", b"org.apache.kafka.connect.errors.DataException"),
+        ("__connect.errors.exception.stacktrace", b"..."),
+    ]
+    back = replay([*connect, ("trace", None)])
+    assert (back.topic, back.reason) == (topics.USERS, "org.apache.kafka.connect.errors.DataException")
+    assert back.headers == [("trace", None), (TRIES, b"1")]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        None,
+        [],
+        [(SOURCE_TOPIC, b"")],
+        [(SOURCE_TOPIC, b"of-another-product")],
+        [(SOURCE_TOPIC, topics.BANK_TRANSACTIONS_DLQ.encode())],
+        [(SOURCE_TOPIC, b"\xff"), (TRIES, b"many"), (SOURCE_PARTITION, None), (SERVICE, None)],
+    ],
+)
+def test_a_letter_without_a_source_goes_nowhere(headers: Headers | None) -> None:
+    assert replay(headers).topic is None
+    assert replay(headers).headers == [(TRIES, b"1")]

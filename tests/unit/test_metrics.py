@@ -2,7 +2,6 @@
 
 import logging
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -27,7 +26,7 @@ class Service:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     port = free_ports()["INGESTOR_METRICS_PORT"]
     monkeypatch.setenv("METRICS_PORT", port)
     running = Service(f"http://127.0.0.1:{port}")

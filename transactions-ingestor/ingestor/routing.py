@@ -1,8 +1,10 @@
 """The routing rule: a value of `bank-transactions` goes to one topic, or is refused with a reason. No I/O."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+import orjson
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from contracts import topics
 from contracts.dead_letters import reason_of
@@ -15,8 +17,22 @@ _TOPIC_BY_EVALUATION = {
     FRAUDULENT: topics.FRAUDULENT_TRANSACTIONS,
     UNIDENTIFIED: topics.UNIDENTIFIED_TRANSACTIONS,
 }
-_parse = Transaction.__pydantic_validator__.validate_json
-_serialize = Transaction.__pydantic_serializer__.to_json
+
+
+def as_dict(model: type[BaseModel]) -> Any:
+    """The model's contract, fields and types and no more, as a TypedDict: to check a dict costs a third less than to make
+    a model, and orjson writes one in half the time.
+    """
+    fields = {
+        name: as_dict(field.annotation)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        else field.rebuild_annotation()
+        for name, field in model.model_fields.items()
+    }
+    return TypedDict(model.__name__, fields)  # pyright: ignore[reportArgumentType] - its fields are not literals
+
+
+_parse = TypeAdapter(as_dict(Transaction)).validator.validate_json
 
 
 class Routed(NamedTuple):
@@ -36,7 +52,7 @@ class Refused(NamedTuple):
 def route(value: bytes | None) -> Routed | Refused:
     """Validate one value and choose its topic.
 
-    The value is written anew from the model, so that every later stage sees one form: numbers as numbers, one field a
+    The value is written anew from what was read, so that every later stage sees one form: numbers as numbers, one field a
     name, nothing that the contract does not know.
     """
     if not value:
@@ -46,10 +62,10 @@ def route(value: bytes | None) -> Routed | Refused:
             f"value: has {len(value)} bytes, more than the {MAX_TRANSACTION_BYTES} that a transaction may have"
         )
     try:
-        transaction: Transaction = _parse(value)
+        transaction: dict[str, Any] = _parse(value)
     except ValidationError as error:
         return Refused(reason_of(error))
-    topic = _TOPIC_BY_EVALUATION.get(transaction.evaluation)
+    topic = _TOPIC_BY_EVALUATION.get(transaction["evaluation"])
     if topic is None:
         return Refused(f"evaluation: is none of {', '.join(_TOPIC_BY_EVALUATION)}")
-    return Routed(topic, transaction.transaction_id, _serialize(transaction))
+    return Routed(topic, transaction["transaction_id"], orjson.dumps(transaction))

@@ -4,14 +4,16 @@ import asyncio
 import logging
 from collections import deque
 from concurrent.futures import Future
+from datetime import timedelta
 from queue import SimpleQueue
 from threading import Thread
 from time import perf_counter
 from typing import NamedTuple
 
-import aiohttp
 import uvloop
 from pydantic import ValidationError
+from pyreqwest.client import ClientBuilder
+from pyreqwest.exceptions import RequestError
 
 from contracts.dead_letters import reason_of
 from contracts.models import ValidationAnswer
@@ -21,8 +23,9 @@ logger = logging.getLogger(__name__)
 
 TRIES = 3
 PAUSE_SECONDS = 0.2
-# The validator's word on the request itself: asking again cannot change it. 408 and 429 are about the moment.
-_TRANSIENT_CLIENT_ERRORS = (408, 429)
+# The validator's word on this transaction: asking again cannot change it. Any other error (a wrong address, a lost key, a
+# proxy's own) would meet every transaction alike, and all of them would be dead letters by the time it is mended.
+_REFUSALS = (400, 413, 422)
 
 
 class Verdict(NamedTuple):
@@ -32,7 +35,7 @@ class Verdict(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """The validator will not judge this transaction (HTTP 4xx)."""
+    """The validator will not judge this transaction (HTTP 400, 413 or 422)."""
 
     reason: str
 
@@ -53,16 +56,22 @@ class ValidatorClient:
 
     def __init__(self, url: str, max_in_flight: int, timeout: float) -> None:
         self._url = url.rstrip("/") + "/validate"
+        self._max_in_flight = max_in_flight
         # Free places as tokens: a semaphore of `threading` does the same in Python code, which costs more than it guards.
         self._places: SimpleQueue[None] = SimpleQueue()
         for _ in range(max_in_flight):
             self._places.put(None)
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
-        self._max_in_flight = max_in_flight
+        self._client = (
+            ClientBuilder()
+            .default_headers({"Content-Type": "application/json"})
+            .timeout(timedelta(seconds=timeout))
+            .follow_redirects(False)
+            .no_proxy()
+            .build()
+        )
         self._submitted: deque[tuple[bytes, Future[Outcome]]] = deque()
         self._woken = False
         self._loop = uvloop.new_event_loop()  # a fifth more calls a second than asyncio's own
-        self._session: aiohttp.ClientSession | None = None
         Thread(target=self._loop.run_forever, name="validator-client", daemon=True).start()
 
     def submit(self, body: bytes) -> "Future[Outcome]":
@@ -82,8 +91,7 @@ class ValidatorClient:
 
     def close(self) -> None:
         """Close the connections; no call may be open."""
-        if self._session is not None:
-            asyncio.run_coroutine_threadsafe(self._session.close(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _start(self) -> None:
@@ -114,17 +122,10 @@ class ValidatorClient:
         return outcome
 
     async def _try(self, body: bytes) -> Outcome:
-        if self._session is None:  # made here because it belongs to the running loop
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._max_in_flight),
-                timeout=self._timeout,
-                headers={"Content-Type": "application/json"},
-                cookie_jar=aiohttp.DummyCookieJar(),  # a jar would be searched at every call, and nothing sets a cookie
-            )
         try:
-            async with self._session.post(self._url, data=body) as response:
-                return judge(response.status, await response.read())
-        except (aiohttp.ClientError, TimeoutError) as error:
+            response = await self._client.post(self._url).body_bytes(body).build().send()
+            return judge(response.status, (await response.bytes()).to_bytes())
+        except RequestError as error:
             return Outage(f"{type(error).__name__} from {self._url}")
 
 
@@ -135,6 +136,6 @@ def judge(status: int, body: bytes) -> Outcome:
             return Verdict(ValidationAnswer.model_validate_json(body).is_fraudulent_transaction)
         except ValidationError as error:
             return Outage(f"the validator's answer is not the contract's: {reason_of(error)}")
-    if 400 <= status < 500 and status not in _TRANSIENT_CLIENT_ERRORS:
+    if status in _REFUSALS:
         return Refusal(f"the validator refused the transaction with HTTP {status}")
     return Outage(f"the validator answered HTTP {status}")

@@ -2,10 +2,13 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import FastAPI, Response
-from pydantic import Field, NonNegativeFloat
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import Field, NonNegativeFloat, ValidationError
 
 from contracts.models import ValidationAnswer, ValidationRequest
 from contracts.service import Environment, load_settings
@@ -25,14 +28,33 @@ class Simulation(Environment, env_prefix="VALIDATOR_"):
     refused_ids: set[str] = Field(default_factory=set)  # answers HTTP 422 for these transactions
 
 
+class DirectRoute(APIRoute):
+    """Reads the body itself: FastAPI's own way costs more than all the rest of a call."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+        """What a request goes through."""
+
+        async def handle(request: Request) -> Response:
+            try:
+                asked = ValidationRequest.model_validate_json(await request.body())
+            except ValidationError as error:
+                raise RequestValidationError(
+                    [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
+                ) from None
+            return await self.endpoint(asked)
+
+        return handle
+
+
 def create_app() -> FastAPI:
     """The application, with its behaviour from the environment."""
     app = FastAPI(
         title="fraud-validator-api", description="Tells whether a bank transaction is fraudulent. A simulator."
     )
     app.state.simulation = load_settings(Simulation)
+    router = APIRouter(route_class=DirectRoute)
 
-    @app.post("/validate", response_model=ValidationAnswer)
+    @router.post("/validate", response_model=ValidationAnswer)
     async def validate(request: ValidationRequest) -> Response:
         """Judge one transaction."""
         simulation: Simulation = app.state.simulation
@@ -62,4 +84,5 @@ def create_app() -> FastAPI:
         app.state.simulation = simulation
         return simulation
 
+    app.include_router(router)
     return app

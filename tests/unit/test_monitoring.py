@@ -1,0 +1,131 @@
+"""The alert rules, and that rules and dashboard ask for nothing that is not exported."""
+
+import importlib
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+from local.settings import ROOT
+
+MONITORING = ROOT / "monitoring"
+DASHBOARD = MONITORING / "grafana" / "dashboards" / "fraud-detection.json"
+OURS = (
+    "contracts.metrics",
+    "ingestor.metrics",
+    "processor.metrics",
+    "local.ksqldb.metrics",
+    "local.s3_archiver.metrics",
+)
+# What the console exports, which knows the cluster.
+CONSOLE = {
+    *("kafka_topic_records_total", "kafka_consumergroup_lag", "kafka_consumergroup_members"),
+    *("kafka_connect_task_state", "kafka_connect_connector_state", "validator_up", "part_up"),
+    *("fraud_end_to_end_seconds_bucket", "fraud_end_to_end_seconds_count", "fraud_end_to_end_seconds_sum"),
+}
+PROMETHEUS = {"up", "ALERTS"}
+SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], "gauge": [""]}
+KEYWORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "offset", "bool"}
+
+
+def exported() -> set[str]:
+    for module in OURS:
+        importlib.import_module(module)
+    ours = {family.name + suffix for family in REGISTRY.collect() for suffix in SUFFIXES.get(family.type, [])}
+    return ours | CONSOLE | PROMETHEUS
+
+
+def names(expression: str) -> set[str]:
+    """The metrics of a PromQL expression: its words but for labels, numbers, functions and keywords."""
+    for noise in (
+        r'"[^"]*"',
+        r"\{[^}]*\}",
+        r"\[[^]]*\]",
+        r"\b(by|without|on|ignoring)\s*\([^)]*\)",
+        r"\b\d\w*",
+        r"\w+\s*\(",
+    ):
+        expression = re.sub(noise, " ", expression)
+    return set(re.findall(r"[a-zA-Z_:][\w:]*", expression)) - KEYWORDS
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    for group in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"]:
+        for rule in group["rules"]:
+            yield rule["alert"], rule["expr"]
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel["targets"]:
+            yield f"{panel['title']} {target['refId']}", target["expr"]
+
+
+EXPRESSIONS = list(expressions())
+
+
+def test_names_of_an_expression() -> None:
+    expression = (
+        'max by (group) (rate(a_total{b="c_total"}[5m] offset 3m)) > 0 and on (group) sum(d) == 1e3 or time() - e'
+    )
+    assert names(expression) == {"a_total", "d", "e"}
+
+
+@pytest.mark.parametrize(("where", "expression"), EXPRESSIONS)
+def test_every_metric_is_exported(where: str, expression: str) -> None:
+    used = names(expression)
+    assert used
+    assert used <= exported(), where
+
+
+def test_panels_have_their_places() -> None:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) < 24
+    datasource = yaml.safe_load((MONITORING / "grafana" / "datasources" / "prometheus.yml").read_text())["datasources"][
+        0
+    ]
+    assert {panel["datasource"]["uid"] for panel in panels} == {datasource["uid"]}
+
+
+promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not on PATH (Debian has it in the package prometheus)"
+)
+
+
+def run_promtool(folder: Path, *arguments: str) -> None:
+    done = subprocess.run(["promtool", *arguments], check=False, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@promtool
+@pytest.mark.parametrize(
+    "arguments", ["check config prometheus.yml", "check rules alerts.yml", "test rules alerts_test.yml"]
+)
+def test_promtool(arguments: str) -> None:
+    run_promtool(MONITORING, *arguments.split())
+
+
+def test_every_alert_is_tested_both_ways() -> None:
+    """Once it fires, and once it does not."""
+    tests = yaml.safe_load((MONITORING / "alerts_test.yml").read_text())["tests"]
+    seen = {(case["alertname"], bool(case["exp_alerts"])) for test in tests for case in test["alert_rule_test"]}
+    rules = yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"][0]["rules"]
+    assert seen == {(rule["alert"], fires) for rule in rules for fires in (True, False)}
+
+
+@promtool
+def test_the_dashboard_s_expressions_are_promql(tmp_path: Path) -> None:
+    rules = [{"record": "a", "expr": panel} for _, panel in EXPRESSIONS]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    run_promtool(tmp_path, "check", "rules", "--lint=none", "rules.yml")
