@@ -1,14 +1,13 @@
 """The verdict, the picture, the tables and the metrics of a state."""
 
 from io import StringIO
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from rich.console import Console
 
 from console import flow, parts, tables
-from console.collector import Collector
 from console.metrics import StateMetrics
 from console.page import verdict
 from console.state import Connector, Group, Part, Quantiles, Query, State, Task, Topic
@@ -134,16 +133,9 @@ def test_the_terminal_shows_the_same() -> None:
 PROCESS = {"phase": "ready", "port": 1, "pid": 4321, "rss_mib": 5, "restarts": 0}
 
 
-class Source:
-    """A collector with one state."""
-
-    def __init__(self, one: State) -> None:
-        self.state = lambda: one
-
-
 def exposed(one: State) -> str:
     registry = CollectorRegistry()
-    registry.register(StateMetrics(cast(Collector, Source(one))))
+    registry.register(StateMetrics(lambda: one))
     return generate_latest(registry).decode()
 
 
