@@ -114,7 +114,9 @@ def connectors(state: State) -> list[Row]:
             "key": name,
             "name": name,
             "state": _word(connector.state, connector.state == RUNNING),
-            "tasks": _word(", ".join(f"{task.id} {task.state}" for task in connector.tasks) or "none", connector.runs),
+            "tasks": _word(
+                ", ".join(f"task {task.id} {task.state}" for task in connector.tasks) or "none", connector.runs
+            ),
             "restart": f"Restart {name}",
         }
         for name, connector in state.connectors.items()

@@ -68,7 +68,7 @@ def _groups(groups: Mapping[str, Any]) -> Table:
 def _connectors(connectors: Mapping[str, Any]) -> Table:
     rows = _table("connectors", "connector", "state", "tasks")
     for name, connector in connectors.items():
-        tasks = Text(" ").join(_word(f"{task['id']} {task['state']}", _runs(task)) for task in connector["tasks"])
+        tasks = Text(" ").join(_word(f"task {task['id']} {task['state']}", _runs(task)) for task in connector["tasks"])
         rows.add_row(name, _word(connector["state"], _runs(connector)), tasks)
     return rows
 
