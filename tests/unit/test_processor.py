@@ -311,6 +311,7 @@ def test_client_reports_a_server_that_hangs(server: Server) -> None:
     server.go_on.clear()
     assert isinstance(client(server, timeout=0.2).submit(BODY).result(10), Outage)
     server.go_on.set()
+    assert server.calls == 1
 
 
 def test_client_turns_an_error_of_its_own_into_an_outage(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,5 +13,6 @@ class Settings(Environment):
     fraud_validator_url: AnyHttpUrl
     # Calls to the validator that may be open at once; the throughput cannot exceed this number over its latency.
     fraud_validator_max_in_flight: PositiveInt = 128
-    # Seconds that one try of a call may take; a call has three tries before its checkpoint is given up for now.
+    # Seconds that one try of a call may take. A call has three tries before its checkpoint is given up for now, but only one
+    # when there is no answer at all in this time.
     fraud_validator_timeout: PositiveFloat = 2.0

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import uvloop
 from pydantic import ValidationError
 from pyreqwest.client import ClientBuilder
-from pyreqwest.exceptions import RequestError
+from pyreqwest.exceptions import RequestError, RequestTimeoutError
 
 from contracts.dead_letters import reason_of
 from contracts.models import ValidationAnswer
@@ -115,18 +115,20 @@ class ValidatorClient:
             if attempt:
                 await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
             begun = perf_counter()
-            outcome = await self._try(body)
+            outcome, again = await self._try(body)
             _SECONDS[type(outcome)].observe(perf_counter() - begun)
-            if not isinstance(outcome, Outage):
+            if not again:
                 break
         return outcome
 
-    async def _try(self, body: bytes) -> Outcome:
+    async def _try(self, body: bytes) -> tuple[Outcome, bool]:
+        """The outcome, and whether to ask again. One who does not answer has had the time, and the end must not wait so long."""
         try:
             response = await self._client.post(self._url).body_bytes(body).build().send()
-            return judge(response.status, (await response.bytes()).to_bytes())
+            outcome = judge(response.status, (await response.bytes()).to_bytes())
+            return outcome, isinstance(outcome, Outage)
         except RequestError as error:
-            return Outage(f"{type(error).__name__} from {self._url}")
+            return Outage(f"{type(error).__name__} from {self._url}"), not isinstance(error, RequestTimeoutError)
 
 
 def judge(status: int, body: bytes) -> Outcome:
