@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -54,7 +54,7 @@ async def connectors(http: httpx.AsyncClient, url: str) -> dict[str, Connector]:
 
 async def restart_connector(http: httpx.AsyncClient, url: str, name: str) -> None:
     """Restart a connector and all of its tasks."""
-    answer = await http.post(f"{url}/connectors/{name}/restart", params={"includeTasks": "true"})
+    answer = await http.post(f"{url}/connectors/{quote(name, safe='')}/restart", params={"includeTasks": "true"})
     answer.raise_for_status()
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import inf
+from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from console import polls, status
-from console.state import Connector, Part, Query, Task
+from console.state import Connector, Part, Task
 from contracts import topics
 
 T = TypeVar("T")
@@ -107,16 +108,17 @@ def test_connectors_and_their_restart(serve) -> None:
         ask(lambda http: polls.restart_connector(http, server.url, "nosuch"))
 
 
-def test_ksqldb_and_its_persistent_queries(serve) -> None:
-    queries = [
-        {"id": "CSAS_1", "state": "RUNNING", "queryType": "PERSISTENT", "sinkKafkaTopics": ["users"]},
-        {"id": "transient", "state": "RUNNING", "queryType": "PUSH", "sinkKafkaTopics": []},
-    ]
-    url = serve(
-        {"/info": body({"KsqlServerInfo": {"ksqlServiceId": "fraud_"}}), "/ksql": body([{"queries": queries}])}
-    ).url
+def test_ksqldb_and_its_persistent_queries_as_the_real_server_tells_them(serve) -> None:
+    golden = json.loads((Path(__file__).parents[1] / "ksqldb" / "golden" / "statements.json").read_text())
+    queries = next(request["response"] for request in golden if request["name"] == "list_queries")
+    url = serve({"/info": body({"KsqlServerInfo": {"ksqlServiceId": "fraud_"}}), "/ksql": body(queries)}).url
     found = ask(lambda http: polls.ksqldb(http, url))
-    assert found == polls.Ksqldb("fraud_", {"CSAS_1": Query("RUNNING", "users")})
+    assert found.service_id == "fraud_"
+    assert sorted((name[:9], query.state, query.sink) for name, query in found.queries.items()) == [
+        ("CSAS_FRAU", "RUNNING", topics.FRAUDULENT_TRANSACTIONS_RESULT),
+        ("CSAS_RECE", "RUNNING", topics.USERS),
+        ("CSAS_SEND", "RUNNING", topics.USERS),
+    ]
 
 
 def test_every_replica_behind_a_name_is_asked(serve, nobody: str) -> None:
