@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cases, whole_stack
+from benchmarks import cases, console_cost, whole_stack
 from benchmarks.cases import FULL, QUICK, Plan
 from benchmarks.report import Row, document, machine, table
 from local.settings import ROOT
@@ -19,6 +19,7 @@ CASES: dict[str, Callable[[Plan], list[Row]]] = {
     "replicas": cases.replicas,
     "ksqldb": cases.ksqldb,
     "stack": whole_stack.end_to_end,
+    "console": console_cost.console,
 }
 
 

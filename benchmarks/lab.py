@@ -19,12 +19,12 @@ from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     KafkaException,
     Producer,
-    TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
 
 from bank.generator import Message, messages
 from contracts import topics
+from contracts.reading import end_of, records_between
 from local.parts import PYTHON_SOURCES
 from local.settings import ROOT
 from local.supervisor import tail
@@ -56,10 +56,6 @@ class Mark(NamedTuple):
     def total(self) -> int:
         """Records and markers before it."""
         return sum(self.offsets.values())
-
-    def at(self, partition: int) -> int:
-        """The partition's offset; a group that has not been there yet is at the beginning."""
-        return self.offsets.get(partition, 0)
 
 
 class Process(NamedTuple):
@@ -183,8 +179,7 @@ class Lab:
     def end(self, topic: str) -> Mark:
         """Where a topic ends."""
         with self._reader() as reader:
-            partitions = reader.list_topics(topic, timeout=10).topics[topic].partitions
-            return Mark(topic, {p: reader.get_watermark_offsets(TopicPartition(topic, p), 10)[1] for p in partitions})
+            return Mark(topic, end_of(reader, topic))
 
     def has_leaders(self) -> bool:
         """Whether all topics can be used; a broker that has just made them needs a moment."""
@@ -195,19 +190,9 @@ class Lab:
 
     def keys(self, begin: Mark, end: Mark) -> Counter[bytes]:
         """The keys of the records that are committed between two marks."""
-        found: Counter[bytes] = Counter()
-        unread = {partition for partition, offset in end.offsets.items() if begin.at(partition) < offset}
         with self._reader() as reader:
-            reader.assign([TopicPartition(begin.topic, partition, begin.at(partition)) for partition in unread])
-            while unread:
-                for message in reader.consume(10_000, 0.2):
-                    partition, offset = message.partition(), message.offset()
-                    if message.error() is None and offset < end.offsets[partition]:
-                        found[message.key() or b""] += 1
-                    # What is last before a mark may be a transaction's marker, which no reader sees.
-                    if message.error() is not None or offset >= end.offsets[partition] - 1:
-                        unread.discard(partition)
-        return found
+            batches = records_between(reader, begin.topic, begin.offsets, end.offsets)
+            return Counter(message.key() or b"" for batch in batches for message in batch)
 
     def rate(self, groups: list[str], topic: str, window: Window, before: int) -> float:
         """Records a second that the groups commit, taken at the moments at which their commits appear.

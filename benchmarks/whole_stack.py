@@ -55,8 +55,8 @@ def end_to_end(plan: Plan) -> list[Row]:
     }
     started, memory = Row("start of the whole stack", "s"), Row("resident memory of the whole stack", "MiB")
     for _ in range(plan.repetitions):
-        with _stack() as stack:
-            state = _state(stack)
+        with seeded_stack(RATE) as stack:
+            state = state_of(stack)
             started.ours.append(state["ready_seconds"])
             time.sleep(SETTLE_SECONDS)
             measured = dict(zip(("the result topic", "MongoDB"), _delays(stack, plan.stack_seconds), strict=True))
@@ -65,18 +65,18 @@ def end_to_end(plan: Plan) -> list[Row]:
                 delays[where, "p50"].ours.append(percentiles[49])
                 delays[where, "p99"].ours.append(percentiles[98])
                 logger.info("to %s: p50 %.2f s, p99 %.2f s", where, percentiles[49], percentiles[98])
-            memory.ours.append(_state(stack)["rss_mib"])
+            memory.ours.append(state_of(stack)["rss_mib"])
     return [*delays.values(), started, memory]
 
 
 def soak() -> list[Row]:
     """Ten minutes: memory of each part and the lags in the last minute, beside those of the first minute as the baseline."""
     samples: list[dict[str, Any]] = []
-    with _stack() as stack:
+    with seeded_stack(RATE) as stack:
         time.sleep(SOAK_WARM_UP_SECONDS)
         begun = time.monotonic()
         while time.monotonic() - begun < SOAK_SECONDS:
-            state = _state(stack)
+            state = state_of(stack)
             if state["counts"] is not None:  # the console was slow to answer the launcher
                 samples.append(state)
             time.sleep(SOAK_SAMPLE_SECONDS)
@@ -102,27 +102,27 @@ def soak() -> list[Row]:
 
 
 @contextmanager
-def _stack() -> Iterator[Stack]:
+def seeded_stack(rate: int, count: int = 0) -> Iterator[Stack]:
+    """The stack from nothing, through which the bank sends so many transactions a second; 0 of them are without end."""
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        bank = {"BANK_RATE": str(RATE), "BANK_SEED": str(SEED)}
+        bank = {"BANK_RATE": str(rate), "BANK_COUNT": str(count), "BANK_SEED": str(SEED)}
         with running_stack(Path(folder, "local"), bank) as stack:
             yield stack
 
 
-def _state(stack: Stack) -> dict[str, Any]:
+def state_of(stack: Stack) -> dict[str, Any]:
+    """What the launcher says of its parts."""
     return json.loads(stack.settings.folders.state.read_text())
 
 
-def _delays(stack: Stack, seconds: float) -> tuple[list[float], list[float]]:
-    """From a transaction's timestamp, which every stage hands on, to its row on the result topic and to its document.
+def result_delays(
+    stack: Stack, seconds: float, on_row: Callable[[str, float], object] = lambda key, sent_at: None
+) -> list[float]:
+    """From a transaction's timestamp, which every stage hands on, to its row on the result topic, for so long.
 
-    All clocks are this machine's.
+    All clocks are this machine's. `on_row` gets each row's key and timestamp.
     """
-    awaited: dict[str, float] = {}
-    to_topic: list[float] = []
-    to_mongodb: list[float] = []
-    ended = Event()
-    watcher = Thread(target=_watch_mongodb, args=(stack.mongodb_uri, awaited, to_mongodb, ended))
+    delays: list[float] = []
     consumer = Consumer(
         {
             "bootstrap.servers": stack.kafka,
@@ -135,22 +135,37 @@ def _delays(stack: Stack, seconds: float) -> tuple[list[float], list[float]]:
     consumer.subscribe([topics.FRAUDULENT_TRANSACTIONS_RESULT])
     try:
         wait_until(lambda: consumer.poll(0.5) is not None, PATIENCE_SECONDS, "rows on the result topic")
-        watcher.start()
         deadline = time.monotonic() + seconds
-        counter = itertools.count()
         while time.monotonic() < deadline:
             message = consumer.poll(0.1)
             if message is not None and message.error() is None:
                 sent_at = message.timestamp()[1] / 1000
-                to_topic.append(time.time() - sent_at)
-                if next(counter) % MONGODB_SAMPLE == 0:
-                    awaited[(message.key() or b"").decode()] = sent_at
+                delays.append(time.time() - sent_at)
+                on_row((message.key() or b"").decode(), sent_at)
+    finally:
+        consumer.close()
+    return delays
+
+
+def _delays(stack: Stack, seconds: float) -> tuple[list[float], list[float]]:
+    """From a transaction's timestamp to its row on the result topic and to its document."""
+    awaited: dict[str, float] = {}
+    to_mongodb: list[float] = []
+    counter = itertools.count()
+    ended = Event()
+    watcher = Thread(target=_watch_mongodb, args=(stack.mongodb_uri, awaited, to_mongodb, ended))
+
+    def await_document(key: str, sent_at: float) -> None:
+        if next(counter) % MONGODB_SAMPLE == 0:
+            awaited[key] = sent_at
+
+    watcher.start()
+    try:
+        to_topic = result_delays(stack, seconds, await_document)
         wait_until(lambda: not awaited, PATIENCE_SECONDS, "every document is there")
     finally:
         ended.set()
-        consumer.close()
-        if watcher.ident is not None:
-            watcher.join()
+        watcher.join()
     return to_topic, to_mongodb
 
 

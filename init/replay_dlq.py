@@ -15,18 +15,18 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the script is run by its path
 
 from contracts import topics
 from contracts.dead_letters import Replay, replay
 from contracts.kafka import SettingsError, bootstrap_server, client_config, transactional
+from contracts.reading import end_of, records_between
 
 logger = logging.getLogger("replay_dlq")
 
 NAME = "dlq-replay"  # the consumer group, and the transactional id: a second run at the same time stops the first
-BATCH_SIZE = 500
 SECONDS = 10.0
 
 
@@ -39,6 +39,7 @@ def main(topic: str, dry_run: bool) -> None:
             **client_config(),
             "group.id": NAME,
             "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
         },
@@ -76,26 +77,9 @@ def _check_broker(consumer: Consumer) -> None:
 
 def _unread(consumer: Consumer, topic: str) -> Iterator[list[Message]]:
     """The letters from where the last run ended to where the topic ends now; what comes meanwhile is for the next run."""
-    known = [
-        TopicPartition(topic, number)
-        for number in consumer.list_topics(topic, timeout=SECONDS).topics[topic].partitions
-    ]
-    begin = {one.partition: max(one.offset, 0) for one in consumer.committed(known, timeout=SECONDS)}
-    end = {one.partition: consumer.get_watermark_offsets(one, timeout=SECONDS)[1] for one in known}
-    unread = {number for number in end if begin[number] < end[number]}
-    consumer.assign([TopicPartition(topic, number, begin[number] or OFFSET_BEGINNING) for number in unread])
-    while unread:
-        batch = []
-        for message in consumer.consume(BATCH_SIZE, 1.0):
-            error, number, offset = message.error(), message.partition(), message.offset()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise KafkaException(error)
-            if error is None and offset < end[number]:
-                batch.append(message)
-            # The last offset before the end may be a transaction's marker, which no consumer sees: hence the end's own event.
-            if error is not None or offset >= end[number] - 1:
-                unread.discard(number)
-        yield batch
+    end = end_of(consumer, topic)
+    places = consumer.committed([TopicPartition(topic, partition) for partition in end], timeout=SECONDS)
+    yield from records_between(consumer, topic, {one.partition: max(one.offset, 0) for one in places}, end)
 
 
 def _send(consumer: Consumer, producer: Producer, letters: list[tuple[Message, Replay]]) -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the checks and tests in an environment of their own: bash tests/run.sh [SUITE [pytest arguments]]
 # The suites are lint, unit, integration, compose, console, resilience and resilience-long (the same drills and longer ones);
-# without a name the first four run, in this order.
+# without a name all but the last run, in this order.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=local/bootstrap.sh
@@ -31,5 +31,5 @@ suite() {
 if [ $# -gt 0 ]; then
     suite "$@"
 else
-    for name in lint unit integration compose; do suite $name; done
+    for name in lint unit integration compose console resilience; do suite $name; done
 fi

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import orjson
 from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from console import page
@@ -21,7 +21,7 @@ HOSTS = ["localhost", "127.0.0.1", "console"]
 def application(settings: Settings) -> FastAPI:
     """The application; it begins to look at the stack when it is started."""
     collector = Collector(settings)
-    collector.registry.register(StateMetrics(collector.state))
+    REGISTRY.register(StateMetrics(collector.state))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -38,7 +38,7 @@ def application(settings: Settings) -> FastAPI:
 
     @app.get("/metrics")
     def metrics() -> Response:
-        return Response(generate_latest(collector.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/healthz")
     def healthz() -> Response:

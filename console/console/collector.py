@@ -9,10 +9,10 @@ from dataclasses import replace
 from threading import Event, Thread
 
 import httpx
-from prometheus_client import CollectorRegistry, Histogram
 
 from console import parts, polls
 from console.groups import Groups, lag
+from console.metrics import END_TO_END
 from console.reader import Reader
 from console.records import Fraud, Letter, Place, quantiles
 from console.series import RECENT_TICKS, TICK_SECONDS, Tick, histogram_quantiles, series
@@ -50,13 +50,6 @@ class Collector:
         self._delays: deque[list[float]] = deque(maxlen=RECENT_TICKS)
         self._recent_end_to_end: Quantiles | None = None
         self.series = series()
-        self.registry = CollectorRegistry()
-        self._end_to_end = Histogram(
-            "fraud_end_to_end_seconds",
-            "From the bank's timestamp of a transaction to the sight of its row on the result topic",
-            buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
-            registry=self.registry,
-        )
 
     def start(self) -> None:
         """Begin to look."""
@@ -183,7 +176,7 @@ class Collector:
             rates = self._reader.records.rates()
             recent = self._reader.records.rates(RECENT_TICKS * TICK_SECONDS)
         for delay in delays:
-            self._end_to_end.observe(delay)
+            END_TO_END.observe(delay)
         self._delays.append(delays)
         self._recent_end_to_end = quantiles([delay for tick in self._delays for delay in tick])
         calls = histogram_quantiles(self._buckets[-2], self._buckets[-1]) if len(self._buckets) > 1 else None

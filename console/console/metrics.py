@@ -1,18 +1,24 @@
-"""The state in Prometheus' words. Rules and dashboards hang on these names."""
+"""The console's metrics: the state, and the delay from end to end. Rules and dashboards hang on these names."""
 
 from collections.abc import Callable, Iterator
 
+from prometheus_client import Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from console import parts
 from console.state import State
 
+END_TO_END = Histogram(
+    "fraud_end_to_end_seconds",
+    "From the bank's timestamp of a transaction to the sight of its row on the result topic",
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
+)
 STATES = ("running", "failed", "paused", "unassigned")
 
 
 class StateMetrics(Collector):
-    """Register it with the collector's registry."""
+    """Every sample of the state at the moment of asking."""
 
     def __init__(self, state: Callable[[], State]) -> None:
         self._state = state

@@ -7,17 +7,17 @@ from heapq import nlargest
 from operator import attrgetter
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer
 
-from console.reader import BATCH_SECONDS, BATCH_SIZE, client
+from console.reader import client
 from console.records import NEWEST, Fraud, row_of
 from contracts import topics
+from contracts.reading import end_of, records_between
 
 # The newest records of each partition are looked through, for so long at most.
 PARTITION_RECORDS = 500_000
 SECONDS = 20.0
 MAX_USERS = 1_000
-KAFKA_SECONDS = 5.0
 
 _SEARCHED = ("TRANSACTION_ID", "SENDER_BANK_ACCOUNT", "RECEIVER_BANK_ACCOUNT", "SENDER_ID", "RECEIVER_ID")
 
@@ -58,29 +58,17 @@ def find(text: str) -> Found:
 def _scan(topic: str, take: Callable[[dict[str, Any], Fraud], None], deadline: float) -> tuple[int, bool]:
     """Give `take` each row that is there by now. Returns how many records were looked at, and whether those were all."""
     consumer = Consumer({**client("console-search"), "fetch.wait.max.ms": 100})
-    looked, complete = 0, True
-    ends: dict[int | None, int] = {}
+    looked = 0
     try:
-        starts = []
-        for partition in consumer.list_topics(topic, timeout=KAFKA_SECONDS).topics[topic].partitions:
-            first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=KAFKA_SECONDS)
-            ends[partition] = end
-            starts.append(TopicPartition(topic, partition, max(first, end - PARTITION_RECORDS)))
-            complete = complete and end - first <= PARTITION_RECORDS
-        consumer.assign(starts)
-        while ends and time.monotonic() < deadline:
-            for message in consumer.consume(BATCH_SIZE, BATCH_SECONDS):
-                partition, error = message.partition(), message.error()
-                if error is None:
-                    looked += 1
-                    value = message.value() or b""
-                    take(row_of(value), Fraud(message.timestamp()[1], value))
-                    # The end of now: a topic on which records keep coming could be read for ever.
-                    ended = (message.offset() or 0) + 1 >= ends.get(partition, 0)
-                else:
-                    ended = error.code() == KafkaError._PARTITION_EOF
-                if ended:
-                    ends.pop(partition, None)
+        end = end_of(consumer, topic)
+        begin = {partition: max(offset - PARTITION_RECORDS, 0) for partition, offset in end.items()}
+        for batch in records_between(consumer, topic, begin, end):
+            for message in batch:
+                value = message.value() or b""
+                take(row_of(value), Fraud(message.timestamp()[1], value))
+            looked += len(batch)
+            if time.monotonic() > deadline:
+                return looked, False
     finally:
         consumer.close()
-    return looked, complete and not ends
+    return looked, not any(begin.values())

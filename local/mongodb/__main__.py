@@ -35,7 +35,6 @@ JVM_OPTIONS = (
     "-XX:MinHeapFreeRatio=10",
     "-XX:MaxHeapFreeRatio=20",
     "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
     "-Xrs",
     "--enable-native-access=ALL-UNNAMED",

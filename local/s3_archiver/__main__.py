@@ -33,7 +33,13 @@ def build(settings: Settings, health: ConsumerHealth) -> Application:
         state_dir=Path(tempfile.gettempdir(), SERVICE),  # Quix makes the folder, though nothing is kept in it
         commit_interval=settings.archive_interval_seconds,
         commit_every=MAX_CHECKPOINT_RECORDS,
-        consumer_extra_config={**static_member(SERVICE), "stats_cb": health.on_statistics},
+        consumer_extra_config={
+            **static_member(SERVICE),
+            "stats_cb": health.on_statistics,
+            # Nothing is written before the checkpoint: a request for every few records would only keep the broker busy.
+            "fetch.min.bytes": 256 * 1024,
+            "fetch.wait.max.ms": 1_000,
+        },
         producer_extra_config=transactional(SERVICE),
         loglevel=None,
     )

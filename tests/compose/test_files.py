@@ -180,6 +180,8 @@ def test_prometheus_finds_every_replica(services: dict[str, Any]) -> None:
         assert f"METRICS_PORT={discovery['port']}\n" in image
         assert "METRICS_HOST=0.0.0.0 " in image
         assert "ports" not in services[name]
+    (console,) = (job for job in jobs if job["job_name"] == "console")
+    assert console["static_configs"] == [{"targets": [f"console:{services['console']['ports'][0]['target']}"]}]
 
 
 def test_mounted_files_are_there(services: dict[str, Any]) -> None:

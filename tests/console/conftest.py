@@ -1,20 +1,18 @@
-"""One stack for the browser tests, and a real browser: the chromium of the machine."""
+"""One stack for the browser tests, and a real browser."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from local.settings import ROOT
+from tests.support.browser import CHROMIUM, chromium
 from tests.support.expectation import SeededSet
 from tests.support.stack import Stack, running_stack
 
 SCREENSHOTS = ROOT / ".local" / "screenshots"
 SENT = SeededSet(count=1_000, rate=100)
-CHROMIUM = shutil.which("chromium")
 # A page is as quick as the machine is free; what is waited for is there or it is not.
 PATIENCE_MS = 60_000
 
@@ -29,16 +27,12 @@ class Visit:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Skips where there is no browser: one that was fetched for the test would not be the machine's."""
+    """Skips where there is none."""
     if CHROMIUM is None:
         pytest.skip("chromium is not on PATH (on Debian: apt install chromium)")
     expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
-        # Chromium's sandbox does not work for root, which containers and CI are.
-        arguments = ["--no-sandbox"] if os.getuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from tests.support.expectation import expectation
 from tests.support.stack import Stack, wait_until
 from tests.support.topics import read_all
 
+pytestmark = pytest.mark.timeout(3 * PATIENCE_MS / 1000)  # no wait inside the browser may be without end
 LOOKS = list(product(("light", "dark"), (1440, 390)))
 SECONDS = PATIENCE_MS / 1000
 

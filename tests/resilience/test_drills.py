@@ -179,6 +179,7 @@ def test_hangs(stack: Stack, watcher: Watcher, name: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(2 * CHANCE_SECONDS)
 def test_kill_by_chance(stack: Stack, watcher: Watcher) -> None:
     deadline = time.monotonic() + CHANCE_SECONDS
     while time.monotonic() < deadline:

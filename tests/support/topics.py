@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from contracts.reading import end_of, records_between
 
 
 class Record(NamedTuple):
@@ -45,15 +47,8 @@ def _read(bootstrap: str, topic: str) -> Iterator[Record]:
         }
     )
     try:
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
-        unread = set(partitions)
-        while unread:
-            for message in consumer.consume(5_000, 0.5):
-                if message.error() is None:
-                    yield _record(message)
-                else:
-                    unread.discard(message.partition())
+        for batch in records_between(consumer, topic, {}, end_of(consumer, topic)):
+            yield from map(_record, batch)
     finally:
         consumer.close()
 

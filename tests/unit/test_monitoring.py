@@ -6,12 +6,16 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+from console import parts
+from console.metrics import StateMetrics
+from console.state import Part, State
 from local.settings import ROOT
 
 MONITORING = ROOT / "monitoring"
@@ -22,13 +26,8 @@ OURS = (
     "processor.metrics",
     "local.ksqldb.metrics",
     "local.s3_archiver.metrics",
+    "console.metrics",
 )
-# What the console exports, which knows the cluster.
-CONSOLE = {
-    *("kafka_topic_records_total", "kafka_consumergroup_lag", "kafka_consumergroup_members"),
-    *("kafka_connect_task_state", "kafka_connect_connector_state", "validator_up", "part_up"),
-    *("fraud_end_to_end_seconds_bucket", "fraud_end_to_end_seconds_count", "fraud_end_to_end_seconds_sum"),
-}
 PROMETHEUS = {"up", "ALERTS"}
 SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], "gauge": [""]}
 KEYWORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "offset", "bool"}
@@ -37,8 +36,9 @@ KEYWORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "offset", 
 def exported() -> set[str]:
     for module in OURS:
         importlib.import_module(module)
-    ours = {family.name + suffix for family in REGISTRY.collect() for suffix in SUFFIXES.get(family.type, [])}
-    return ours | CONSOLE | PROMETHEUS
+    of_the_cluster = StateMetrics(lambda: State(parts={parts.VALIDATOR: Part(True)})).collect()
+    families = chain(REGISTRY.collect(), of_the_cluster)
+    return {family.name + suffix for family in families for suffix in SUFFIXES.get(family.type, [])} | PROMETHEUS
 
 
 def names(expression: str) -> set[str]:
