@@ -45,30 +45,42 @@ def _under_load(plan: Plan) -> list[Row]:
     name = f"console at {RATE:,}/s"
     rows_written = Row(f"{name}: rows on the result topic", "rows/s", share_of_limit=0.95)
     delays = {percent: Row(f"{name}: to the result topic, p{percent}", "s") for percent in (50, 99)}
-    cpu, memory = Row(name, "% of a core"), Row(name, "MiB")
+    cpu, memory = Row(name, "% of a core"), Row(f"{name}, after a search", "MiB")
     opened, searched = Row(f"{name}: the page is there", "s"), Row(f"{name}: a search by name", "s")
     with seeded_stack(RATE) as stack:
         process = _process(stack)
-        time.sleep(SETTLE_SECONDS)
-        for _ in range(plan.repetitions):
+
+        def with_console() -> list[float]:
             before, begun = _cpu_seconds(process), time.monotonic()
-            with_console = result_delays(stack, plan.stack_seconds)
+            found = result_delays(stack, plan.stack_seconds)
             cpu.ours.append(100 * (_cpu_seconds(process) - before) / (time.monotonic() - begun))
+            return found
+
+        def without() -> list[float]:
             process.suspend()
             try:
-                without = result_delays(stack, plan.stack_seconds)
+                return result_delays(stack, plan.stack_seconds)
             finally:
                 process.resume()
-            rows_written.ours.append(len(with_console) / plan.stack_seconds)
-            rows_written.limit.append(len(without) / plan.stack_seconds)
+
+        result_delays(stack, plan.stack_seconds)  # a fresh stack gets quicker for a while
+        for number in range(plan.repetitions):
+            # What one phase leaves behind is the next one's load: each is the first as often as the other.
+            if number % 2:
+                held, running = without(), with_console()
+            else:
+                running, held = with_console(), without()
+            logger.info("%s: %d rows with it, %d without", name, len(running), len(held))
+            rows_written.ours.append(len(running) / plan.stack_seconds)
+            rows_written.limit.append(len(held) / plan.stack_seconds)
             for percent, row in delays.items():
-                row.ours.append(quantiles(with_console, n=100)[percent - 1])
-                row.baseline.append(quantiles(without, n=100)[percent - 1])
-            if CHROMIUM is not None:
-                with chromium() as browser:
+                row.ours.append(quantiles(running, n=100)[percent - 1])
+                row.baseline.append(quantiles(held, n=100)[percent - 1])
+        if CHROMIUM is not None:
+            with chromium() as browser:
+                for _ in range(plan.repetitions):
                     _visit(browser.new_page(), stack.settings.console_url, opened, searched)
-            memory.ours.append(process.memory_info().rss / 2**20)
-            logger.info("%s: %d rows with it, %d without", name, len(with_console), len(without))
+                    memory.ours.append(process.memory_info().rss / 2**20)
     if CHROMIUM is None:
         logger.warning("chromium is not on PATH: the page was not opened")
     return [row for row in (rows_written, *delays.values(), cpu, memory, opened, searched) if row.ours]

@@ -35,6 +35,9 @@ def client(group: str) -> dict[str, str | int | bool]:
         "fetch.message.max.bytes": 256 * 1024,
         "fetch.max.bytes": 2 * 1024 * 1024,
         "queued.max.messages.kbytes": 1024,
+        # What comes within a tenth of a second is fetched together: a request for every few records would slow the broker.
+        "fetch.min.bytes": 64 * 1024,
+        "fetch.wait.max.ms": 100,
         "fetch.queue.backoff.ms": 10,  # the default leaves a full queue alone for a second
         "reconnect.backoff.max.ms": 1_000,
         "log_level": 0,

@@ -57,7 +57,7 @@ def find(text: str) -> Found:
 
 def _scan(topic: str, take: Callable[[dict[str, Any], Fraud], None], deadline: float) -> tuple[int, bool]:
     """Give `take` each row that is there by now. Returns how many records were looked at, and whether those were all."""
-    consumer = Consumer({**client("console-search"), "fetch.wait.max.ms": 100})
+    consumer = Consumer(client("console-search"))
     looked = 0
     try:
         end = end_of(consumer, topic)
