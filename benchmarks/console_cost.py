@@ -62,6 +62,7 @@ def _under_load(plan: Plan) -> list[Row]:
                 return result_delays(stack, plan.stack_seconds)
             finally:
                 process.resume()
+                time.sleep(SETTLE_SECONDS)  # it reads what it has missed
 
         result_delays(stack, plan.stack_seconds)  # a fresh stack gets quicker for a while
         for number in range(plan.repetitions):
