@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from benchmarks.cases import Plan
 from benchmarks.report import Row
-from benchmarks.whole_stack import PATIENCE_SECONDS, SETTLE_SECONDS, result_delays, seeded_stack, state_of
+from benchmarks.whole_stack import PATIENCE_SECONDS, result_delays, seeded_stack, state_of
 from contracts import topics
 from tests.support.browser import CHROMIUM, chromium
 from tests.support.stack import Stack, wait_until
@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 RATE = 1_000
 IDLE_COUNT = 1_000
+SETTLE_SECONDS = 5.0
 NAME = "Smith"
 
 
@@ -64,7 +65,7 @@ def _under_load(plan: Plan) -> list[Row]:
                 process.resume()
                 time.sleep(SETTLE_SECONDS)  # it reads what it has missed
 
-        result_delays(stack, plan.stack_seconds)  # a fresh stack gets quicker for a while
+        time.sleep(plan.stack_warm_up)
         for number in range(plan.repetitions):
             # What one phase leaves behind is the next one's load: each is the first as often as the other.
             if number % 2:

@@ -25,7 +25,6 @@ from tests.support.stack import Stack, running_stack, wait_until
 logger = logging.getLogger(__name__)
 
 RATE = 500
-SETTLE_SECONDS = 5.0
 # Looking for every document would be a load of its own: one in so many is looked for, this often.
 MONGODB_SAMPLE = 5
 MONGODB_POLL_SECONDS = 0.05
@@ -58,7 +57,7 @@ def end_to_end(plan: Plan) -> list[Row]:
         with seeded_stack(RATE) as stack:
             state = state_of(stack)
             started.ours.append(state["ready_seconds"])
-            time.sleep(SETTLE_SECONDS)
+            time.sleep(plan.stack_warm_up)
             measured = dict(zip(("the result topic", "MongoDB"), _delays(stack, plan.stack_seconds), strict=True))
             for where, values in measured.items():
                 percentiles = quantiles(values, n=100)

@@ -237,6 +237,8 @@ def add_to(app: FastAPI, collector: Collector) -> None:
         tailwind=False,
         binding_refresh_interval=None,
         show_welcome_message=False,
+        # On a machine that is busy enough the default of 3 s makes pages reload, and what was typed is gone.
+        reconnect_timeout=30.0,
     )
 
 
