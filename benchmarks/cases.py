@@ -65,8 +65,8 @@ QUICK = Plan(
     ksqldb_messages=10_000,
     latencies_ms=(20,),
     replicas=(1, 2),
-    stack_warm_up=5.0,
-    stack_seconds=5.0,
+    stack_warm_up=1.0,
+    stack_seconds=3.0,
 )
 
 
