@@ -18,6 +18,8 @@ from tests.support.stack import Stack, wait_until
 logger = logging.getLogger(__name__)
 
 RATE = 1_000
+# Rows a second: what the bank knows to be fraudulent, and what the validator finds so of the others, by their defaults.
+OFFERED = RATE * (0.2 + 0.8 * 0.3)
 IDLE_COUNT = 1_000
 SETTLE_SECONDS = 5.0
 NAME = "Smith"
@@ -44,7 +46,7 @@ def _idle(plan: Plan) -> list[Row]:
 
 def _under_load(plan: Plan) -> list[Row]:
     name = f"console at {RATE:,}/s"
-    rows_written = Row(f"{name}: rows on the result topic", "rows/s", share_of_limit=0.95)
+    rows_written = Row(f"{name}: rows on the result topic", "rows/s", limit=[OFFERED], share_of_limit=0.95)
     delays = {percent: Row(f"{name}: to the result topic, p{percent}", "s") for percent in (50, 99)}
     cpu, memory = Row(name, "% of a core"), Row(f"{name}, after a search", "MiB")
     opened, searched = Row(f"{name}: the page is there", "s"), Row(f"{name}: a search by name", "s")
@@ -74,7 +76,7 @@ def _under_load(plan: Plan) -> list[Row]:
                 running, held = with_console(), without()
             logger.info("%s: %d rows with it, %d without", name, len(running), len(held))
             rows_written.ours.append(len(running) / plan.stack_seconds)
-            rows_written.limit.append(len(held) / plan.stack_seconds)
+            rows_written.baseline.append(len(held) / plan.stack_seconds)
             for percent, row in delays.items():
                 row.ours.append(quantiles(running, n=100)[percent - 1])
                 row.baseline.append(quantiles(held, n=100)[percent - 1])
