@@ -16,7 +16,7 @@ def command(settings: Settings) -> list[str]:
     file = settings.folders.run / "kafka.properties"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(properties(settings, data))
-    run = java("-Xmx128m", "-cp", class_path(settings, "kafka"))
+    run = java(settings, "-Xmx128m", "-cp", class_path(settings, "kafka"))
     if not (data / "meta.properties").exists():
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         formatted = subprocess.run(

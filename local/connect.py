@@ -28,5 +28,10 @@ def command(settings: Settings) -> list[str]:
         + f"\nplugin.path={plugins}\nlisteners=http://{HOST}:{settings.ports.connect_port}\n"
     )
     return java(
-        "-Xmx96m", "-cp", class_path(settings, "kafka"), "org.apache.kafka.connect.cli.ConnectDistributed", str(file)
+        settings,
+        "-Xmx96m",
+        "-cp",
+        class_path(settings, "kafka"),
+        "org.apache.kafka.connect.cli.ConnectDistributed",
+        str(file),
     )

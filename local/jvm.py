@@ -11,12 +11,14 @@ from local.settings import ROOT, Settings
 JAVA = Path(JAVA_HOME) / "bin" / "java"
 
 
-def java(*arguments: str) -> list[str]:
+def java(settings: Settings, *arguments: str) -> list[str]:
     """A command on the Java runtime that the PyPI package carries, tuned for a quick start and a small footprint."""
+    settings.folders.temporary.mkdir(parents=True, exist_ok=True)
     return [
         str(JAVA),
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
+        f"-Djava.io.tmpdir={settings.folders.temporary}",
         f"-Dlog4j2.configurationFile={ROOT / 'local' / 'log4j2.yaml'}",
         *arguments,
     ]

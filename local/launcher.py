@@ -2,7 +2,9 @@
 
 import fcntl
 import logging
+import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -44,6 +46,7 @@ def up(settings: Settings) -> int:
 
     with _only_one(settings):
         _clear_leftovers(settings, say)
+        _make_temporary_folder(settings)
         _check_ports(settings)
         _fetch(settings, say)
         if stopping.is_set():
@@ -186,6 +189,13 @@ def _clear_leftovers(settings: Settings, say: Callable[[str], object]) -> None:
     if count:
         say(f"ended {count} processes that an earlier launcher had left behind")
     settings.folders.state.unlink(missing_ok=True)
+
+
+def _make_temporary_folder(settings: Settings) -> None:
+    """Of this stack alone, new at each start: what a killed part leaves behind goes, and other users' stacks are not met."""
+    shutil.rmtree(settings.folders.temporary, ignore_errors=True)
+    settings.folders.temporary.mkdir(parents=True)
+    os.environ["TMPDIR"] = str(settings.folders.temporary)
 
 
 def _check_ports(settings: Settings) -> None:

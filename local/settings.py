@@ -57,6 +57,10 @@ class Folders:
         return self.base / "run"
 
     @property
+    def temporary(self) -> Path:
+        return self.run / "tmp"
+
+    @property
     def state(self) -> Path:
         return self.run / "state.json"
 
@@ -131,7 +135,7 @@ def cloud_group(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str
     missing = [name for name, value in zip(names, values, strict=True) if not value]
     if missing:
         raise SettingsError(
-            f"{', '.join(missing)} not set, while {', '.join(set(names) - set(missing))} is: "
+            f"{', '.join(missing)} not set, while {', '.join(name for name in names if name not in missing)} is: "
             "set all of them to use the cloud, or none to use the local store"
         )
     return values

@@ -70,6 +70,11 @@ def test_everything_listens_on_loopback_only(stack: Stack) -> None:
                 assert connection.laddr.ip in (HOST, "::ffff:127.0.0.1"), (pid, connection)
 
 
+def test_temporary_files_are_the_stacks_own(stack: Stack) -> None:
+    names = {path.name for path in stack.settings.folders.temporary.iterdir()}
+    assert {"ksqldb-stand-in", "s3-archiver", "unidentified-transactions-processor"} <= names
+
+
 @pytest.fixture
 def stopped(tmp_path: Path) -> dict[str, str]:
     return {**free_ports(), "LOCAL_DIR": str(tmp_path / "local")}
