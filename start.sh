@@ -19,7 +19,8 @@ usage: source start.sh [--build] [--simulators]       start the stack in Docker 
   --build        build the images of this repository anew
   --simulators   use the bank and the validator of this repository in place of the third party's images
   --json         the status for programs
-  --local        the local mode; without it --status, --stop, --topic and --replay-dlq take the local stack if it runs, else Docker
+  --local        the local mode; without it --status, --stop, --topic and --replay-dlq take the local stack if it runs, else
+                 Docker, and --clean always takes Docker
 USAGE
     }
 
@@ -31,14 +32,12 @@ USAGE
 
     mode=auto
     command=up
-    options=()
     topic=()
-    status=()
+    options=()
     while [ $# -gt 0 ]; do
         case $1 in
         --local) mode=local ;;
-        --json) status+=("$1") ;;
-        --build | --simulators | --detach) options+=("$1") ;;
+        --build | --simulators | --detach | --json | --from-beginning | --dry-run) options+=("$1") ;;
         --status | --stop | --clean)
             [ "$command" = up ] || wrong "--$command and $1 cannot be given together"
             command=${1#--}
@@ -47,10 +46,9 @@ USAGE
             [ $# -ge 2 ] || wrong "$1 needs the name of a topic"
             [ "$command" = up ] || wrong "--$command and $1 cannot be given together"
             command=${1#--}
-            topic+=("$2")
+            topic=("$2")
             shift
             ;;
-        --from-beginning | --dry-run) topic+=("$1") ;;
         --help | -h)
             usage
             exit 0
@@ -60,22 +58,33 @@ USAGE
         shift
     done
 
-    [ ${#status[@]} -eq 0 ] || [ "$command" = status ] || wrong "--json goes with --status"
-
+    # Of the caller's folder: the scripts go to another one.
+    case ${LOCAL_DIR:=$root/.local} in /*) ;; *) LOCAL_DIR=$PWD/$LOCAL_DIR ;; esac
+    export LOCAL_DIR
     if [ $mode = auto ]; then
         mode=docker
-        # The launcher of a running local stack has this file's lock; the file is gone when it has stopped.
-        if [ "$command" != up ] && [ -e "${LOCAL_DIR:-$root/.local}/run/state.json" ]; then mode=local; fi
+        case $command in
+        # The launcher of a local stack writes this file, and removes it when it has stopped.
+        status | stop | topic | replay-dlq) if [ -e "$LOCAL_DIR/run/state.json" ]; then mode=local; fi ;;
+        esac
     fi
-    case $command in
-    up) arguments=(${options[@]+"${options[@]}"}) ;;
-    topic | replay-dlq) arguments=("${topic[@]}") ;;
-    status) arguments=(${status[@]+"${status[@]}"}) ;;
-    *) arguments=() ;;
+    case $command/$mode in
+    up/local) known=--detach ;;
+    up/docker) known="--build --simulators" ;;
+    status/*) known=--json ;;
+    topic/*) known=--from-beginning ;;
+    replay-dlq/*) known=--dry-run ;;
+    *) known= ;;
     esac
+    for option in ${options[@]+"${options[@]}"}; do
+        case " $known " in
+        *" $option "*) ;;
+        *) wrong "$option does not go with the rest of what was given" ;;
+        esac
+    done
     case $mode in
     local) script=$root/local/bootstrap.sh ;;
     *) script=$root/init/compose.sh ;;
     esac
-    exec bash "$script" "$command" ${arguments[@]+"${arguments[@]}"}
+    exec bash "$script" "$command" ${topic[@]+"${topic[@]}"} ${options[@]+"${options[@]}"}
 fi

@@ -8,6 +8,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 own_profiles=${COMPOSE_PROFILES:-}
 unset COMPOSE_PROFILES
 
+# A proxy knows nothing of this machine's own ports.
+export no_proxy="${no_proxy:-${NO_PROXY:-}},localhost,127.0.0.1"
+
 fail() {
     printf 'error: %s\n' "$1" >&2
     exit 1
@@ -161,7 +164,6 @@ up() {
         case $option in
         --build) build=--build ;;
         --simulators) simulators=yes ;;
-        *) fail "$option goes with --local" ;;
         esac
     done
     check_docker

@@ -238,8 +238,15 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     no_stack = run(here, "--topic", "users")
     assert no_stack.returncode == 1
     assert "no stack runs" in no_stack.stderr
-    assert run(here, "--topic", "users", "--from-beginning", FAKE_KAFKA="true").returncode == 0
-    assert "docker exec kafka /opt/kafka/bin/kafka-console-consumer.sh" in calls(here)
+    assert run(here, "--from-beginning", "--topic", "users", FAKE_KAFKA="true").returncode == 0
+    assert "--isolation-level read_committed --topic users --from-beginning\n" in calls(here)
+
+
+def test_clean_takes_docker_also_beside_a_local_stack(here: Path) -> None:
+    (here / ".local" / "run").mkdir(parents=True)
+    (here / ".local" / "run" / "state.json").write_text("{}")
+    assert run(here, "--clean").returncode == 0
+    assert "compose --profile * down --remove-orphans --volumes\n" in calls(here)
 
 
 def test_replay(here: Path) -> None:
@@ -252,7 +259,21 @@ def test_replay(here: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--nosuch"], ["--topic"], ["--replay-dlq"], ["--stop", "--clean"], ["--stop", "--topic", "users"], ["--json"]],
+    [
+        ["--nosuch"],
+        ["--topic"],
+        ["--replay-dlq"],
+        ["--stop", "--clean"],
+        ["--stop", "--topic", "users"],
+        ["--json"],
+        ["--detach"],
+        ["--dry-run"],
+        ["--clean", "--dry-run"],
+        ["--status", "--from-beginning"],
+        ["--local", "--build"],
+        ["--local", "--clean", "--dry-run"],
+        ["--topic", "users", "--dry-run"],
+    ],
 )
 def test_wrong_words(here: Path, arguments: list[str]) -> None:
     answer = run(here, *arguments)
