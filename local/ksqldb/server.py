@@ -10,6 +10,8 @@ from typing import Any
 import anyio.to_thread
 from confluent_kafka import KafkaException
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 VERSION = "8.3.1"
 _JSON = "application/json"
 _KSQL_JSON = "application/vnd.ksql.v1+json"
+# Any other name is that of a web page that had its own name point here, to read and to command what it must not.
+_HOSTS = ["localhost", "127.0.0.1", "ksqldb-server"]
 _DELIMITED = "application/vnd.ksqlapi.delimited.v1"
 
 
@@ -52,7 +56,8 @@ class Server:
                 Route("/ksql", self._ksql, methods=["POST"]),
                 Route("/query-stream", self._query_stream, methods=["POST"]),
                 Route("/query", self._query, methods=["POST"]),
-            ]
+            ],
+            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)],
         )
 
     async def _root(self, _: Request) -> Response:
@@ -158,6 +163,8 @@ class Server:
 
 
 async def _body(request: Request) -> Any:
+    if "origin" in request.headers:  # a browser says for which web page it asks
+        raise KsqlError("A web page may not ask")
     try:
         return json.loads(await request.body())
     except ValueError:

@@ -16,7 +16,7 @@ from local.ksqldb.server import Server
 def client(world: Any) -> TestClient:
     server = Server(world.settings, world.engine, world.topics)
     server.ready = True
-    return TestClient(server.application())
+    return TestClient(server.application(), base_url="http://localhost")
 
 
 def test_all_statements_in_order(client: TestClient, statements: list[dict[str, Any]]) -> None:
@@ -74,10 +74,17 @@ def test_old_push_query_is_an_array(client: TestClient, statements: list[dict[st
 
 
 def test_not_ready(world: Any) -> None:
-    client = TestClient(Server(world.settings, world.engine, world.topics).application())
+    client = TestClient(Server(world.settings, world.engine, world.topics).application(), base_url="http://localhost")
     for path in ("/info", "/healthcheck"):
         assert client.get(path).status_code == 503
     assert client.post("/ksql", json={"ksql": "SHOW STREAMS;"}).status_code == 503
+
+
+def test_web_pages_are_refused(client: TestClient) -> None:
+    body = {"ksql": "SHOW STREAMS;"}
+    assert client.post("/ksql", json=body).status_code == 200
+    assert client.post("/ksql", json=body, headers={"Origin": "http://example.com"}).status_code == 400
+    assert client.post("/ksql", json=body, headers={"Host": "example.com"}).status_code == 400
 
 
 def test_root_leads_to_info(client: TestClient) -> None:
