@@ -35,8 +35,8 @@ SOAK_WARM_UP_SECONDS = 180.0
 SOAK_SECONDS = 600.0
 SOAK_SAMPLE_SECONDS = 5.0
 SOAK_EDGE_SECONDS = 60.0
-# Flat is: so many times the memory of the first minute, and never more unread than the load of so many seconds (the sinks
-# commit their offsets every 5 s).
+# Flat is, in the medians: at most so many times the memory of the first minute, and no more unread than the load of so many
+# seconds (the sinks commit their offsets every 5 s).
 SOAK_GROWTH = 1.1
 SOAK_LAG_SECONDS = 10
 
