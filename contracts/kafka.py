@@ -11,7 +11,7 @@ class SettingsError(Exception):
 
 
 # Environment variable -> librdkafka property: with these the same code runs against a managed or a secured cluster.
-_SECURITY = {
+SECURITY = {
     "KAFKA_SECURITY_PROTOCOL": "security.protocol",
     "KAFKA_SASL_MECHANISM": "sasl.mechanism",
     "KAFKA_SASL_USERNAME": "sasl.username",
@@ -30,7 +30,7 @@ def bootstrap_server(environ: Mapping[str, str] = os.environ) -> str:
 
 def security_config(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The librdkafka properties for the security settings that are set."""
-    return {name: environ[variable] for variable, name in _SECURITY.items() if environ.get(variable)}
+    return {name: environ[variable] for variable, name in SECURITY.items() if environ.get(variable)}
 
 
 def client_config(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

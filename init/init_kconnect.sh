@@ -108,7 +108,7 @@ def main(folder):
     configs = {path.stem: read(path) for path in sorted(folder.glob("*.json"))}
     if configs["s3-sink"]["connector.class"] not in classes:
         del configs["s3-sink"]
-        print("s3-sink: the worker does not have the Aiven plugin, so the S3 archiver writes the objects", flush=True)
+        print("s3-sink: left out, the worker does not have the Aiven plugin (in the local mode an archiver writes to S3)", flush=True)
     for step in (register, lambda name, _: wait_until_running(name)):
         for name, config in configs.items():
             try:

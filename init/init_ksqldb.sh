@@ -38,7 +38,7 @@ wait_for_server() {
 
 # A file's statements as a request. earliest: rows that came before the statement count as well.
 request_of() {
-    python3 -c '
+    "${PYTHON:-python3}" -c '
 import json, sys
 with open(sys.argv[1], encoding="utf-8") as file:
     print(json.dumps({"ksql": file.read(), "streamsProperties": {"auto.offset.reset": "earliest"}}))
@@ -47,7 +47,7 @@ with open(sys.argv[1], encoding="utf-8") as file:
 
 # Says what the server answered to a file; fails unless every statement of it was carried out or had nothing to do.
 report() {
-    python3 -c '
+    "${PYTHON:-python3}" -c '
 import json, sys
 
 name, status, path = sys.argv[1:]

@@ -40,7 +40,8 @@ make_environment() {
             rm -rf "$folder.$$"
             fail "the Python packages could not be installed: see above, and start again"
         }
-        mv "$folder.$$" "$folder" 2>/dev/null || rm -rf "$folder.$$" # another start was quicker
+        # Unlike mv, this fails when another start was quicker.
+        "$python" -c 'import os, sys; os.rename(*sys.argv[1:])' "$folder.$$" "$folder" 2>/dev/null || rm -rf "$folder.$$"
     fi
     printf '%s\n' "$folder/bin/python"
 }
@@ -48,11 +49,15 @@ make_environment() {
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     python=$(make_environment "$root/local/requirements.txt")
     cd "$root"
-    base=${LOCAL_DIR:-$root/.local}
-    mkdir -p "$base"
-    # For people: a Python that has what the queries need.
-    printf '#!/bin/sh\nexec "%s" "$@"\n' "$python" >"$base/python"
-    chmod +x "$base/python"
+    mkdir -p "$LOCAL_DIR"
+    # For people: a Python that has what the queries need, and knows where the stores are.
+    cat >"$LOCAL_DIR/python" <<SCRIPT
+#!/bin/sh
+set -a
+[ ! -e "$LOCAL_DIR/run/stores.env" ] || . "$LOCAL_DIR/run/stores.env"
+exec "$python" "\$@"
+SCRIPT
+    chmod +x "$LOCAL_DIR/python"
     # The launcher shows what the console says in the console's own words.
     export PYTHONPATH=$root/console
     exec "$python" -m local "$@"

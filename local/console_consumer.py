@@ -29,7 +29,7 @@ def consume(settings: Settings, topic: str, from_beginning: bool) -> None:
             raise SettingsError(f"no broker answers at {settings.bootstrap}: ./start.sh --local starts it") from None
         if topic not in known:
             names = ", ".join(sorted(name for name in known if not name.startswith("_")))
-            raise SettingsError(f"there is no topic {topic}; there are {names}")
+            raise SettingsError(f"there is no topic {topic}; there are {names or 'none yet, the stack is starting'}")
         start = OFFSET_BEGINNING if from_beginning else OFFSET_END
         consumer.assign([TopicPartition(topic, partition, start) for partition in known[topic].partitions])
         while True:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import psutil
 from rich.console import Console
@@ -33,6 +34,10 @@ PLAIN_SUMMARY_SECONDS = 10.0
 STOP_SECONDS = 60.0
 
 
+class Interrupted(Exception):
+    """Stopped while it was still fetching."""
+
+
 def up(settings: Settings) -> int:
     """Run the stack in the foreground until a signal. Returns the exit code."""
     console = Console(highlight=False, soft_wrap=True)
@@ -47,14 +52,17 @@ def up(settings: Settings) -> int:
     with _only_one(settings):
         _clear_leftovers(settings, say)
         _make_temporary_folder(settings)
-        _check_ports(settings)
-        _fetch(settings, say)
-        if stopping.is_set():
+        state.write(state.launcher_alone(settings), settings.folders.state)
+        try:
+            _check_ports(settings)
+            _fetch(settings, say, stopping)
+            _write_stores_environment(settings)
+            supervisor = Supervisor(parts.nodes(settings), settings.folders.logs, say)
+            return _supervise(supervisor, settings, console, stopping)
+        except Interrupted:
             return 130
-        _write_stores_environment(settings)
-        supervisor = Supervisor(parts.nodes(settings), settings.folders.logs, say)
-        code = _supervise(supervisor, settings, console, stopping)
-    return code
+        finally:
+            settings.folders.state.unlink(missing_ok=True)
 
 
 def up_detached(settings: Settings) -> int:
@@ -90,10 +98,15 @@ def up_detached(settings: Settings) -> int:
 def show_status(settings: Settings, as_json: bool) -> int:
     """Print the state of the stack, for people or as JSON. Returns 0 only when every part and what it does is well."""
     current = state.read(settings.folders.state)
-    if current is None or not state.alive(current["launcher"]):
-        fault = "the local stack is not running: ./start.sh --local starts it"
-        return status.show({"well": False, "faults": [fault]}, as_json)
-    return status.show(state.with_processes(status.fetch(settings.console_url), current), as_json)
+    if current is None:
+        return status.show(_fault("the local stack is not running: ./start.sh --local starts it"), as_json)
+    if not state.alive(current["launcher"]):
+        left = sum(map(state.alive, current["parts"].values()))
+        fault = f"the launcher was killed, {left} of its processes still run: ./start.sh --local --stop ends them"
+        return status.show(_fault(fault), as_json)
+    starting = current["ready_seconds"] is None
+    found = _fault("the local stack is still starting") if starting else status.fetch(settings.console_url)
+    return status.show(state.with_processes(found, current), as_json)
 
 
 def stop(settings: Settings) -> int:
@@ -155,7 +168,6 @@ def _supervise(supervisor: Supervisor, settings: Settings, console: Console, sto
         console.print("stopping")
         counts.stop()
         supervisor.stop()
-        settings.folders.state.unlink(missing_ok=True)
     console.print("stopped, nothing is left running")
     return code
 
@@ -172,6 +184,10 @@ def _only_one(settings: Settings):
                 "the local stack is already running here: ./start.sh --status shows it, ./start.sh --stop stops it"
             ) from None
         yield
+
+
+def _fault(fault: str) -> dict[str, Any]:
+    return {"well": False, "faults": [fault]}
 
 
 def _ready(settings: Settings, launcher: int) -> bool:
@@ -224,11 +240,13 @@ def _check_ports(settings: Settings) -> None:
         )
 
 
-def _fetch(settings: Settings, say: Callable[[str], None]) -> None:
+def _fetch(settings: Settings, say: Callable[[str], None], stopping: Event) -> None:
     told = 0.0
 
     def progress(done: int, wanted: int) -> None:
         nonlocal told
+        if stopping.is_set():
+            raise Interrupted
         if done == wanted or time.monotonic() - told > 2:
             told = time.monotonic()
             say(f"fetching Kafka, Connect and the stores, once: {done} of {wanted} jars")
@@ -240,10 +258,5 @@ def _write_stores_environment(settings: Settings) -> None:
     """For people: what the queries need to reach the stores, in a file that its user alone can read."""
     file: Path = settings.folders.run / "stores.env"
     file.touch(mode=0o600)
-    variables = {
-        "MONGODB_URI": settings.mongodb.uri,
-        "S3_BUCKET": parts.S3_BUCKET,
-        "S3_PREFIX": parts.S3_PREFIX,
-        **settings.s3.environment,
-    }
+    variables = {"MONGODB_URI": settings.mongodb.uri, **settings.s3.environment}
     file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items()))

@@ -21,8 +21,6 @@ PYTHON_SOURCES = (
 )
 
 DATABASE = "fraudulent_transactions_db"
-S3_BUCKET = "test0001-fraudulent-transactions-raw"
-S3_PREFIX = "fraudulent-transactions"
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def nodes(settings: Settings) -> list[Node]:
     ports, bootstrap = settings.ports, settings.bootstrap
     kafka_clients = {"KAFKA_BOOTSTRAP_SERVER": bootstrap}
     replica = {"REPLICA_ID": "1"}
-    s3 = settings.s3.environment | {"S3_BUCKET": S3_BUCKET, "S3_PREFIX": S3_PREFIX}
+    s3 = settings.s3.environment
     mongodb = {"MONGODB_URI": settings.mongodb.uri}
     stack = [
         Node(
@@ -86,7 +84,7 @@ def nodes(settings: Settings) -> list[Node]:
         Node(
             "init_ksqldb",
             ["bash", str(ROOT / "init" / "init_ksqldb.sh")],
-            {"KSQLDB_URL": settings.ksqldb_url},
+            {"PYTHON": sys.executable, "KSQLDB_URL": settings.ksqldb_url},
             after=("ksqldb-server",),
         ),
         _module(
@@ -122,8 +120,8 @@ def nodes(settings: Settings) -> list[Node]:
             {
                 "PYTHON": sys.executable,
                 "KCONNECT_URL": settings.connect_url,
-                "S3_BUCKET": S3_BUCKET,
-                "S3_PREFIX": S3_PREFIX,
+                "S3_BUCKET": settings.s3.bucket,
+                "S3_PREFIX": settings.s3.prefix,
                 "S3_ENDPOINT": settings.s3.endpoint or "",
             },
             after=("kafka-connect", "init_kafka", "init_mongodb", *(["s3"] if settings.s3.endpoint else [])),
@@ -158,7 +156,8 @@ def nodes(settings: Settings) -> list[Node]:
             "bank",
             {"KAFKA_BOOTSTRAP_SERVERS": bootstrap},
             after=("transactions-ingestor", "unidentified-transactions-processor", "init_ksqldb", "init_kconnect"),
-            ready=lambda: True,  # it has no service to ask for: it sends
+            # It has no service to ask for: it notes here that what it sent has been delivered.
+            ready=(settings.folders.temporary / "bank-delivered").exists,
         ),
     ]
     if settings.mongodb.embedded:
@@ -203,7 +202,7 @@ def nodes(settings: Settings) -> list[Node]:
 def _s3_command(settings: Settings) -> list[str]:
     folder, s3 = settings.folders.run / "s3", settings.s3
     s3proxy.prepare(
-        folder, settings.folders.data / "s3", S3_BUCKET, settings.ports.s3_port, s3.access_key_id, s3.secret_access_key
+        folder, settings.folders.data / "s3", s3.bucket, settings.ports.s3_port, s3.access_key_id, s3.secret_access_key
     )
     jars = [path_of(jar, settings.folders.cache) for jar in read_list("s3proxy")]
     return s3proxy.command(JAVA, jars, folder)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from dotenv import load_dotenv
 from pydantic import Field
 
-from contracts.kafka import SettingsError
+from contracts.kafka import SECURITY, SettingsError
 from contracts.service import Environment, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,14 +81,18 @@ class S3Target:
     access_key_id: str
     secret_access_key: str
     region: str
+    bucket: str
+    prefix: str
 
     @property
     def environment(self) -> dict[str, str]:
-        """The usual variables of S3 clients."""
+        """The usual variables of S3 clients, and where the objects are."""
         variables = {
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
             "AWS_REGION": self.region,
+            "S3_BUCKET": self.bucket,
+            "S3_PREFIX": self.prefix,
         }
         return variables | ({"S3_ENDPOINT": self.endpoint} if self.endpoint else {})
 
@@ -147,9 +151,13 @@ def cache_folder() -> Path:
 
 
 def load() -> Settings:
-    """The settings. Raises SettingsError that says which one is wrong."""
+    """The settings. Raises SettingsError that says which one is wrong. The environment is made fit for this mode's clients."""
     load_dotenv(ROOT / ".env")
     environ = os.environ
+    for name in SECURITY:  # of another cluster: this mode's broker is plain
+        environ.pop(name, None)
+    # A proxy knows nothing of this machine's own ports.
+    environ["no_proxy"] = ",".join((environ.get("no_proxy") or environ.get("NO_PROXY", ""), HOST, "localhost"))
     ports = load_settings(Ports)
     folders = Folders(Path(environ.get("LOCAL_DIR") or ROOT / ".local").absolute(), cache_folder())
     return Settings(ports, folders, _mongodb(ports, environ), _s3(ports, folders, environ))
@@ -165,10 +173,13 @@ def _mongodb(ports: Ports, environ: Mapping[str, str]) -> MongoTarget:
 
 
 def _s3(ports: Ports, folders: Folders, environ: Mapping[str, str]) -> S3Target:
+    bucket = environ.get("S3_BUCKET") or "test0001-fraudulent-transactions-raw"
+    prefix = environ.get("S3_PREFIX") or "fraudulent-transactions"
     group = cloud_group(AWS_GROUP, environ)
     if group is None:
-        return S3Target(f"http://{HOST}:{ports.s3_port}", "local", _local_secret(folders), "us-east-1")
-    return S3Target(None, *group)
+        return S3Target(f"http://{HOST}:{ports.s3_port}", "local", _local_secret(folders), "us-east-1", bucket, prefix)
+    key_id, secret, region = group
+    return S3Target(None, key_id, secret, region, bucket, prefix)
 
 
 def _local_secret(folders: Folders) -> str:

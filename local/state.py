@@ -13,6 +13,21 @@ from local.supervisor import Supervisor
 MIB = 1024 * 1024
 
 
+def launcher_alone(settings: Settings) -> dict[str, Any]:
+    """What is to be known before there are parts: who is starting them."""
+    own = _process(os.getpid())
+    return {
+        "launcher": own,
+        "ready": False,
+        "ready_seconds": None,
+        "parts": {},
+        "steps": {},
+        "rss_mib": own["rss_mib"],
+        "logs": str(settings.folders.logs),
+        "counts": None,
+    }
+
+
 def snapshot(supervisor: Supervisor, settings: Settings, counts: dict[str, Any] | None) -> dict[str, Any]:
     """Everything about the stack at this moment. Memory is resident MiB; parts that do not run have none."""
     parts = {}
@@ -26,15 +41,14 @@ def snapshot(supervisor: Supervisor, settings: Settings, counts: dict[str, Any] 
             "restarts": run.restarts,
             **_process(pid),
         }
-    own = _process(os.getpid())
+    alone = launcher_alone(settings)
     return {
-        "launcher": own,
+        **alone,
         "ready": supervisor.all_ready,
         "ready_seconds": supervisor.ready_seconds,
         "parts": parts,
         "steps": {name: str(run.phase) for name, run in supervisor.runs.items() if run.node.ready is None},
-        "rss_mib": own["rss_mib"] + sum(part["rss_mib"] for part in parts.values()),
-        "logs": str(settings.folders.logs),
+        "rss_mib": alone["rss_mib"] + sum(part["rss_mib"] for part in parts.values()),
         "counts": counts,
     }
 

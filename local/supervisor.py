@@ -22,6 +22,8 @@ STOP_SECONDS = 10.0
 # A part that lived this long starts its back-off anew.
 SETTLED_SECONDS = 30.0
 MAX_BACKOFF_SECONDS = 10.0
+# A log that has grown larger is set aside when its part is started, in the place of the one before.
+MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
 class Phase(StrEnum):
@@ -45,6 +47,7 @@ class Running:
 
     node: Node
     log: Path
+    log_start: int = 0
     phase: Phase = Phase.WAITING
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
@@ -129,7 +132,10 @@ class Supervisor:
 
     def _launch(self, run: Running) -> None:
         run.phase, run.check, run.started_at = Phase.STARTING, None, time.monotonic()
+        if run.log.exists() and run.log.stat().st_size > MAX_LOG_BYTES:
+            run.log.replace(run.log.with_suffix(".log.1"))
         with run.log.open("ab") as output:
+            run.log_start = output.tell()
             run.process = subprocess.Popen(
                 run.node.command,
                 cwd=ROOT,
@@ -150,7 +156,7 @@ class Supervisor:
                 self.say(f"{run.node.name} is ready ({seconds:.1f} s)")
             elif seconds > READY_SECONDS and self.ready_seconds is None:
                 raise StartFailed(
-                    f"{run.node.name} was not ready within {READY_SECONDS:.0f} s: see {run.log}\n{tail(run.log)}"
+                    f"{run.node.name} was not ready within {READY_SECONDS:.0f} s: see {run.log}\n{tail(run.log, run.log_start)}"
                 )
             run.check = None
 
@@ -160,7 +166,9 @@ class Supervisor:
             self.say(f"{run.node.name} is done ({time.monotonic() - run.started_at:.1f} s)")
             return
         if self.ready_seconds is None:
-            raise StartFailed(f"{run.node.name} ended with exit code {code}: see {run.log}\n{tail(run.log)}")
+            raise StartFailed(
+                f"{run.node.name} ended with exit code {code}: see {run.log}\n{tail(run.log, run.log_start)}"
+            )
         if time.monotonic() - run.started_at > SETTLED_SECONDS:
             run.failures = 0
         # A part that dies once is missed at once; only one that keeps dying has to be spared the machine.
@@ -171,9 +179,10 @@ class Supervisor:
         self.say(f"{run.node.name} ended with exit code {code}, restart in {pause:.0f} s (log: {run.log})")
 
 
-def tail(log: Path, lines: int = 15) -> str:
-    """The last lines of a log, indented."""
-    return "\n".join("    " + line for line in log.read_text(errors="replace").splitlines()[-lines:])
+def tail(log: Path, start: int = 0, lines: int = 15) -> str:
+    """The last lines of a log from the byte `start` on, indented."""
+    written = log.read_bytes()[start:].decode(errors="replace").splitlines()
+    return "\n".join("    " + line for line in written[-lines:])
 
 
 def stop_processes(identities: dict[int, float]) -> int:

@@ -28,7 +28,7 @@ def addresses(settings: Settings) -> str:
     """Where everything is and how to look at it."""
     base = settings.folders.base
     base = base.relative_to(ROOT) if base.is_relative_to(ROOT) else base
-    query = f"set -a; . {base / 'run' / 'stores.env'}; set +a; {base / 'python'} queries"
+    query = f"{base / 'python'} queries"
     mongodb = settings.mongodb.uri if settings.mongodb.embedded else "MongoDB Atlas (MY_MONGODB_CLUSTER)"
     lines = [
         ("console", f"http://localhost:{settings.ports.console_port}", "open it in a browser, or ./start.sh --status"),

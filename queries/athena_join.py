@@ -18,6 +18,7 @@ from typing import Any
 
 import boto3
 import duckdb
+from botocore.exceptions import BotoCoreError, ClientError
 
 HERE = Path(__file__).parent
 TOPICS = {"transactions": "fraudulent-transactions-result", "users": "users"}
@@ -67,7 +68,10 @@ def main() -> None:
         "s3", endpoint_url=os.environ.get("S3_ENDPOINT") or None, region_name=os.environ.get("AWS_REGION", "us-east-1")
     )
     bucket = os.environ.get("S3_BUCKET", "test0001-fraudulent-transactions-raw")
-    names, found = join(s3, bucket, os.environ.get("S3_PREFIX", "fraudulent-transactions"))
+    try:
+        names, found = join(s3, bucket, os.environ.get("S3_PREFIX", "fraudulent-transactions"))
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"S3 at {os.environ.get('S3_ENDPOINT') or 'AWS'}: {error}")
     writer = csv.writer(sys.stdout)
     writer.writerow(names)
     writer.writerows(found[:limit])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pymongo import MongoClient
+from pymongo.errors import ServerSelectionTimeoutError
 
 PIPELINE = Path(__file__).with_suffix(".json")
 
@@ -41,11 +42,13 @@ def main() -> None:
     limit = parser.parse_args().limit
     if "MONGODB_URI" not in os.environ:
         sys.exit("MONGODB_URI is not set: give it the server, such as mongodb://127.0.0.1:27017")
+    database = os.environ.get("MONGODB_DATABASE", "fraudulent_transactions_db")
     writer = csv.DictWriter(sys.stdout, columns())
     writer.writeheader()
-    writer.writerows(
-        rows(os.environ["MONGODB_URI"], os.environ.get("MONGODB_DATABASE", "fraudulent_transactions_db"), limit)
-    )
+    try:
+        writer.writerows(rows(os.environ["MONGODB_URI"], database, limit))
+    except ServerSelectionTimeoutError:
+        sys.exit("MongoDB does not answer at MONGODB_URI: does the stack run?")
 
 
 if __name__ == "__main__":

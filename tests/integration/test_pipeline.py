@@ -167,10 +167,9 @@ def test_connectors_run_and_show_no_credential(settled: Stack) -> None:
 
 @pytest.mark.parametrize("query", ["mongodb_join.py", "athena_join.py"])
 def test_each_join_has_one_row_a_transaction(settled: Stack, query: str) -> None:
-    """Run as the README says: with the launcher's Python and its file of variables."""
-    base = settled.settings.folders.base
-    command = f"set -a; . {base}/run/stores.env; set +a; {base}/python queries/{query}"
-    answer = subprocess.run(["bash", "-c", command], check=False, cwd=ROOT, capture_output=True, text=True)
+    """Run as the README says, with the local mode's own Python, which knows where the stores are."""
+    command = [str(settled.settings.folders.base / "python"), f"queries/{query}"]
+    answer = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     rows = list(csv.reader(io.StringIO(answer.stdout)))
     header, body = [name.upper() for name in rows[0]], rows[1:]

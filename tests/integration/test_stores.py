@@ -28,7 +28,6 @@ from contracts import topics
 from contracts.dead_letters import REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
 from contracts.models import TransactionResult, UserRow
 from local.connect_plugins import MONGODB_SINK
-from local.parts import S3_BUCKET, S3_PREFIX
 from local.settings import ROOT
 from queries.athena_join import fetch
 from tests.support.stack import Stack, wait_until
@@ -74,7 +73,7 @@ def send(stack: Stack, topic: str, records: list[tuple[str | None, Any]]) -> Non
 def lines(stack: Stack, topic: str, folder: Path) -> Counter[bytes]:
     """How often each line is in the objects of a topic's folder."""
     folder.mkdir(exist_ok=True)
-    files = fetch(s3_client(stack), S3_BUCKET, f"{S3_PREFIX}/{topic}", folder)
+    files = fetch(s3_client(stack), stack.settings.s3.bucket, f"{stack.settings.s3.prefix}/{topic}", folder)
     return Counter(line for file in files for line in gzip.decompress(Path(file).read_bytes()).splitlines())
 
 
@@ -242,7 +241,7 @@ def test_no_log_has_a_credential_or_personal_data(stack: Stack) -> None:
 )
 def test_s3_refuses_whoever_has_no_credentials(stack: Stack, other: dict[str, Any]) -> None:
     with pytest.raises(ClientError, match=r"AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId"):
-        s3_client(stack, **other).list_objects_v2(Bucket=S3_BUCKET)
+        s3_client(stack, **other).list_objects_v2(Bucket=stack.settings.s3.bucket)
 
 
 @pytest.mark.parametrize("command", [["bash", "init/init_kconnect.sh"], [sys.executable, "init/init_mongodb.py"]])

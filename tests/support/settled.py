@@ -8,7 +8,7 @@ import boto3
 from pymongo import MongoClient
 
 from contracts import topics
-from local.parts import DATABASE, S3_BUCKET, S3_PREFIX
+from local.parts import DATABASE
 from tests.support.expectation import Expectation
 from tests.support.stack import Stack, wait_until
 from tests.support.topics import Record, read_all
@@ -23,10 +23,11 @@ def objects(stack: Stack, topic: str) -> list[bytes]:
         aws_secret_access_key=stack.s3_secret_key,
         region_name="us-east-1",
     )
+    bucket, prefix = stack.settings.s3.bucket, f"{stack.settings.s3.prefix}/{topic}/"
     lines = []
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=S3_BUCKET, Prefix=f"{S3_PREFIX}/{topic}/"):
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", []):
-            body = client.get_object(Bucket=S3_BUCKET, Key=item.get("Key", ""))["Body"].read()
+            body = client.get_object(Bucket=bucket, Key=item.get("Key", ""))["Body"].read()
             lines += gzip.decompress(body).splitlines()
     return lines
 

@@ -126,7 +126,7 @@ def running_broker(folder: Path) -> Iterator[str]:
         Ports(kafka_port=int(ports["KAFKA_PORT"]), kafka_controller_port=int(ports["KAFKA_CONTROLLER_PORT"])),
         Folders(folder, cache),
         MongoTarget("", embedded=True),
-        S3Target("", "", "", ""),
+        S3Target("", "", "", "", "", ""),
     )
     jars.fetch(jars.read_list("kafka"), cache, lambda done, wanted: None)
     folder.mkdir(parents=True, exist_ok=True)

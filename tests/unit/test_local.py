@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from threading import Event, Thread
 import psutil
 import pytest
 
-from contracts.kafka import SettingsError
+from contracts.kafka import SettingsError, security_config
 from local import jars, state, supervisor
+from local.launcher import show_status
 from local.parts import Node
-from local.settings import AWS_GROUP, MONGODB_GROUP, Folders, MongoTarget, Ports, S3Target, Settings, cloud_group
+from local.settings import AWS_GROUP, MONGODB_GROUP, Folders, MongoTarget, Ports, S3Target, Settings, cloud_group, load
 from local.supervisor import Phase, StartFailed, Supervisor, stop_processes
 from local.view import addresses
 
@@ -29,6 +31,17 @@ def test_cloud_group_is_all_or_nothing() -> None:
         SettingsError, match="MY_AWS_SECRET_ACCESS_KEY, MY_AWS_REGION not set, while MY_AWS_ACCESS_KEY_ID is"
     ):
         cloud_group(AWS_GROUP, {"MY_AWS_ACCESS_KEY_ID": "x"})
+
+
+def test_the_environment_is_made_fit_for_the_local_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_DIR", str(tmp_path))
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("NO_PROXY", "example.com")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("S3_BUCKET", "my-bucket")
+    assert load().s3.bucket == "my-bucket"
+    assert security_config() == {}
+    assert os.environ["no_proxy"] == "example.com,127.0.0.1,localhost"
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in jars.LISTS.glob("*.txt")))
@@ -75,7 +88,7 @@ def settings(folder: Path) -> Settings:
         Ports(),
         Folders(folder, folder / "cache"),
         MongoTarget("mongodb+srv://me:secret@cluster", embedded=False),
-        S3Target(None, "key", "hidden", "eu-west-1"),
+        S3Target(None, "key", "hidden", "eu-west-1", "bucket", "prefix"),
     )
 
 
@@ -165,6 +178,25 @@ def test_a_step_that_fails_ends_the_start_with_its_last_words(tmp_path: Path) ->
     assert "no such thing" in str(running.error)
 
 
+def test_only_the_words_of_this_start_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "step.log").write_text("words of an earlier start\n")
+    running = Running([Node("step", [PYTHON, "-c", "raise SystemExit('words of this one')"])], tmp_path)
+    running.until(lambda: running.error)
+    running.stop()
+    assert "words of this one" in str(running.error)
+    assert "earlier" not in str(running.error)
+
+
+def test_a_large_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "MAX_LOG_BYTES", 10)
+    (tmp_path / "one.log").write_text("more than ten bytes")
+    running = Running([part("one")], tmp_path)
+    running.until(lambda: running.supervisor.all_ready)
+    running.stop()
+    assert (tmp_path / "one.log.1").read_text() == "more than ten bytes"
+    assert (tmp_path / "one.log").read_text() == ""
+
+
 def test_a_part_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.5)
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('ready', 'w'); time.sleep(60)"
@@ -185,6 +217,19 @@ def test_leftovers_are_ended_and_reused_pids_spared() -> None:
     finally:
         two.kill()
         two.wait()
+
+
+def test_the_status_of_a_start_and_of_a_killed_launcher(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own, file = settings(tmp_path), settings(tmp_path).folders.state
+    file.parent.mkdir(parents=True)
+    starting = state.launcher_alone(own)
+    state.write(starting, file)
+    assert show_status(own, as_json=False) == 1
+    assert "still starting" in capsys.readouterr().out
+    dead = {"pid": 1, "created": 0.0}
+    state.write({**starting, "launcher": dead, "parts": {"one": starting["launcher"], "two": dead}}, file)
+    assert show_status(own, as_json=False) == 1
+    assert "the launcher was killed, 1 of its processes" in capsys.readouterr().out
 
 
 def test_the_state_tells_whether_its_launcher_lives(tmp_path: Path) -> None:
