@@ -140,6 +140,12 @@ def row_of(value: bytes) -> dict[str, Any]:
     return row if isinstance(row, dict) else {}
 
 
+def text_of(row: Mapping[str, Any], field: str) -> str:
+    """A field that holds text; nothing of any other, since whoever may write to a topic may write anything."""
+    value = row.get(field)
+    return value if isinstance(value, str) else ""
+
+
 def quantiles(seconds: Sequence[float]) -> Quantiles | None:
     """The median and the 99th percentile, or None of nothing."""
     if not seconds:
