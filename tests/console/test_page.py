@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 from itertools import pairwise, product
 
 import psutil
@@ -133,14 +134,15 @@ def test_search(stack: Stack, page: Page) -> None:
 
 def test_a_poisoned_message_is_among_the_dead_letters_with_nothing_personal_in_it(stack: Stack, page: Page) -> None:
     producer = Producer({"bootstrap.servers": stack.kafka, "enable.idempotence": True})
-    poison = samples.raw(transaction_id="poison-1", amount="a lot")
+    identity = str(uuid.uuid4())
+    poison = samples.raw(transaction_id=identity, amount="a lot")
     producer.produce(topics.BANK_TRANSACTIONS, json.dumps(poison))
-    producer.produce(topics.BANK_TRANSACTIONS, json.dumps(samples.raw(transaction_id="poison-2"))[:-1])
+    producer.produce(topics.BANK_TRANSACTIONS, json.dumps(samples.raw(transaction_id=str(uuid.uuid4())))[:-1])
     producer.produce(topics.USERS, b'{"NAME": "Name 1", "SSN": "123-45-6781', key=b"u1")
     assert producer.flush(30) == 0
     table = page.get_by_role("table", name="The latest dead letters")
-    expect(table.get_by_text("poison-1")).to_be_visible()
-    letter = table.locator("tr", has_text="poison-1")
+    expect(table.get_by_text(identity)).to_be_visible()
+    letter = table.locator("tr", has_text=identity)
     expect(letter).to_contain_text("amount: Input should be a valid number")
     expect(letter.locator('[data-label="Came from"]')).to_contain_text(topics.BANK_TRANSACTIONS)
     expect(table.locator("tr", has_text=topics.MONGODB_SINK_DLQ)).to_contain_text("users / ")
