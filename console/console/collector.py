@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from threading import Event, Thread
@@ -74,13 +74,16 @@ class Collector:
         with self._reader.lock:
             records = self._reader.records
             totals, rates = dict(records.totals), records.rates()
-            first, last = dict(records.first), dict(records.last)
+            first, last, following = dict(records.first), dict(records.last), dict(records.next)
         members = self._groups.members
         groups = {
             name: Group(lag(committed, first, last), None if members is None else members.get(name, 0))
             for name, committed in self._groups.committed.items()
             if name != parts.ARCHIVER or self._has_archiver(committed)
         }
+        offsets = Counter[str]()
+        for (topic, _), offset in following.items():
+            offsets[topic] += offset
         looked_at = {parts.KAFKA: self._groups.broker, **self._parts}
         if parts.ARCHIVER in groups:  # it has no address that is known here, but a group
             alive = groups[parts.ARCHIVER].members
@@ -88,7 +91,7 @@ class Collector:
         return State(
             counting=self._reader.counting,
             parts=looked_at,
-            topics={name: Topic(totals[name], rates.get(name, 0.0)) for name in totals},
+            topics={name: Topic(totals[name], rates.get(name, 0.0), offsets[name]) for name in totals},
             groups=groups,
             connectors=dict(self._connectors),
             queries=dict(self._queries),

@@ -75,23 +75,23 @@ class Reader:
             places = [(name, number) for name in topics.ALL for number in known[name].partitions]
             if self._behind is None:
                 self._behind = frozenset(places)
-            last = self.records.last
             consumer.assign(
-                [TopicPartition(*place, last[place] + 1 if place in last else OFFSET_BEGINNING) for place in places]
+                [TopicPartition(*place, self.records.next.get(place, OFFSET_BEGINNING)) for place in places]
             )
             sampled_at = 0.0
             while not self._stopping.is_set():
-                records, ended = [], []
+                records, ended = [], {}
                 for message in consumer.consume(BATCH_SIZE, BATCH_SECONDS):
                     error = message.error()
                     if error is None:
                         records.append(message)
                     elif error.code() == KafkaError._PARTITION_EOF:
-                        ended.append((message.topic(), message.partition()))
+                        ended[message.topic(), message.partition()] = message.offset()
                     elif error.fatal():
                         raise KafkaException(error)
                 with self.lock:
                     self.records.apply(records, self._behind)
+                    self.records.pass_ends(ended)
                     if self._behind and not self._behind.difference(ended):
                         self.records.forget_rates()
                     self._behind = self._behind.difference(ended)

@@ -85,6 +85,7 @@ def test_metrics_of_the_console(stack: Stack) -> None:
     text = requests.get(f"{stack.settings.console_url}/metrics", timeout=10).text
     for line in (
         f'kafka_topic_records_total{{topic="{topics.BANK_TRANSACTIONS}"}} {SENT.count}.0',
+        f'kafka_topic_offsets_total{{topic="{topics.BANK_TRANSACTIONS}"}} {SENT.count}.0',
         'kafka_consumergroup_members{group="transactions-ingestor"} 1.0',
         'kafka_connect_task_state{connector="mongodb-users",state="running",task="0"} 1.0',
         "validator_up 1.0",
