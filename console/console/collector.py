@@ -23,6 +23,8 @@ from contracts import topics
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
+# What has not worked for so long does not come back by itself: a busy machine or a broker that starts is back before.
+SILENT_SECONDS = 30.0
 NOT_ASKED = Part(False, "not asked yet")
 
 
@@ -84,7 +86,7 @@ class Collector:
         offsets = Counter[str]()
         for (topic, _), offset in following.items():
             offsets[topic] += offset
-        looked_at = {parts.KAFKA: self._groups.broker, **self._parts}
+        looked_at = {parts.KAFKA: self._groups.broker, **self._parts, parts.CONSOLE: self.health()}
         if parts.ARCHIVER in groups:  # it has no address that is known here, but a group
             alive = groups[parts.ARCHIVER].members
             looked_at[parts.ARCHIVER] = Part(bool(alive), "" if alive else "its group has no member")
@@ -99,6 +101,12 @@ class Collector:
             validator_calls=histogram_quantiles(self._buckets[0], self._buckets[-1]) if self._buckets else None,
             fraud_share=_share(totals),
         )
+
+    def health(self) -> Part:
+        """The console's own: without its threads what it shows of Kafka would stand still and look well."""
+        worked_at = {"reader": self._reader.worked_at, "look at the groups": self._groups.worked_at}
+        silent = [name for name, at in worked_at.items() if time.monotonic() - at > SILENT_SECONDS]
+        return Part(not silent, ", ".join(f"its {name} has not worked for {SILENT_SECONDS:.0f} s" for name in silent))
 
     def frauds(self) -> list[Fraud]:
         """The newest, newest first."""

@@ -50,6 +50,8 @@ class Reader:
     def __init__(self, stopping: Event) -> None:
         self.records = Records()
         self.lock = Lock()
+        # When it last read without an error, a time.monotonic().
+        self.worked_at = time.monotonic()
         # Partitions of which the end has not been reached yet.
         self._behind: frozenset[Place] | None = None
         self._stopping = stopping
@@ -66,6 +68,9 @@ class Reader:
                 self._read()
             except (KafkaException, KeyError) as error:  # the broker is away, or the topics are not made yet
                 logger.info("not counting for now: %s", error)
+                self._stopping.wait(RETRY_SECONDS)
+            except Exception:  # one odd record must not end the reading, which goes on behind it
+                logger.exception("not counting for now")
                 self._stopping.wait(RETRY_SECONDS)
 
     def _read(self) -> None:
@@ -98,5 +103,6 @@ class Reader:
                     if time.monotonic() - sampled_at > SAMPLE_SECONDS:
                         sampled_at = time.monotonic()
                         self.records.sample(sampled_at)
+                self.worked_at = time.monotonic()
         finally:
             consumer.close()

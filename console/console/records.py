@@ -84,6 +84,7 @@ class Records:
         for message in messages:
             topic = message.topic() or ""
             place, offset = (topic, message.partition() or 0), message.offset() or 0
+            # First, so that a record that breaks what follows is not read again.
             self.totals[topic] += 1
             self.last[place] = offset
             self.next[place] = offset + 1

@@ -17,8 +17,8 @@ from tests.support.stack import wait_until
 class Message:
     """A record, or with an error what the client has to tell."""
 
-    def __init__(self, topic: str, offset: int, error: KafkaError | None = None) -> None:
-        self._topic, self._offset, self._error = topic, offset, error
+    def __init__(self, topic: str, offset: int, error: KafkaError | None = None, broken: bool = False) -> None:
+        self._topic, self._offset, self._error, self._broken = topic, offset, error, broken
 
     def topic(self) -> str:
         return self._topic
@@ -39,6 +39,8 @@ class Message:
         return None
 
     def value(self) -> bytes:
+        if self._broken:
+            raise SystemError("the client cannot make sense of it")
         return b"{}"
 
     def headers(self) -> None:
@@ -119,3 +121,15 @@ def test_offsets_are_counted_also_where_no_record_is_left(log: Log, reading: Rea
     wait_until(lambda: reading.records.next[topics.USERS, 0] == 9, 10, "a transaction's marker is passed")
     assert reading.records.totals[topics.USERS] == 2
     assert reading.records.last[topics.USERS, 0] == 7
+
+
+def test_a_record_that_breaks_the_reader_is_counted_and_passed(
+    log: Log, reading: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    began = reading.worked_at
+    log.put(*(Message(topics.USERS, offset, broken=offset == 1) for offset in range(4)))
+    wait_until(lambda: reading.records.totals[topics.USERS] >= 4, 10, "the records behind it are read")
+    wait_until(lambda: reading.worked_at > began and not reading.counting, 10, "it works again")
+    assert reading.records.totals[topics.USERS] == 4
+    assert log.consumers == 2
+    assert caplog.text.count("Traceback") == 1
