@@ -7,15 +7,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from console.tables import WHAT
 from contracts import topics
 from local.settings import ROOT, Settings
 
 STAGES = (
-    (topics.BANK_TRANSACTIONS, "the bank sent"),
-    (topics.FRAUDULENT_TRANSACTIONS, "fraudulent by evaluation, for ksqlDB"),
-    (topics.UNIDENTIFIED_TRANSACTIONS, "to be validated"),
-    (topics.FRAUDULENT_TRANSACTIONS_RESULT, "rows of fraudulent transactions"),
-    (topics.USERS, "rows of their users"),
+    topics.BANK_TRANSACTIONS,
+    topics.FRAUDULENT_TRANSACTIONS,
+    topics.UNIDENTIFIED_TRANSACTIONS,
+    topics.FRAUDULENT_TRANSACTIONS_RESULT,
+    topics.USERS,
 )
 
 
@@ -47,9 +48,7 @@ def addresses(settings: Settings) -> str:
 def summary(state: Mapping[str, Any]) -> str:
     """One line of counts, for logs."""
     records = (state["counts"] or {}).get("records", {})
-    return " ".join(
-        f"{name}={records.get(name, 0)}" for name in topics.ALL if records.get(name) or name in dict(STAGES)
-    )
+    return " ".join(f"{name}={records.get(name, 0)}" for name in topics.ALL if records.get(name) or name in STAGES)
 
 
 def _stages(counts: Mapping[str, Any] | None) -> Table:
@@ -59,11 +58,11 @@ def _stages(counts: Mapping[str, Any] | None) -> Table:
     table.add_column("records", justify="right")
     table.add_column("a second", justify="right")
     records, rates = (counts or {}).get("records", {}), (counts or {}).get("rates", {})
-    for name, what in STAGES:
-        table.add_row(name, what, f"{records.get(name, 0):,}", f"{rates.get(name, 0):.1f}")
+    for name in STAGES:
+        table.add_row(name, WHAT[name], f"{records.get(name, 0):,}", f"{rates.get(name, 0):.1f}")
     for name in topics.DEAD_LETTERS:
         if records.get(name):
-            table.add_row(name, "dead letters", f"{records[name]:,}", f"{rates.get(name, 0):.1f}", style="red")
+            table.add_row(name, WHAT[name], f"{records[name]:,}", f"{rates.get(name, 0):.1f}", style="red")
     return table
 
 

@@ -42,7 +42,8 @@ def application(settings: Settings) -> FastAPI:
 
     @app.get("/healthz")
     def healthz() -> Response:
-        return Response("ok", media_type="text/plain")
+        health = collector.health()
+        return Response(health.detail or "ok", 200 if health.up else 503, media_type="text/plain")
 
     page.add_to(app, collector)
     return app

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from threading import Event, Thread
@@ -23,6 +23,8 @@ from contracts import topics
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
+# What has not worked for so long does not come back by itself: a busy machine or a broker that starts is back before.
+SILENT_SECONDS = 30.0
 NOT_ASKED = Part(False, "not asked yet")
 
 
@@ -74,21 +76,24 @@ class Collector:
         with self._reader.lock:
             records = self._reader.records
             totals, rates = dict(records.totals), records.rates()
-            first, last = dict(records.first), dict(records.last)
+            first, last, following = dict(records.first), dict(records.last), dict(records.next)
         members = self._groups.members
         groups = {
             name: Group(lag(committed, first, last), None if members is None else members.get(name, 0))
             for name, committed in self._groups.committed.items()
             if name != parts.ARCHIVER or self._has_archiver(committed)
         }
-        looked_at = {parts.KAFKA: self._groups.broker, **self._parts}
+        offsets = Counter[str]()
+        for (topic, _), offset in following.items():
+            offsets[topic] += offset
+        looked_at = {parts.KAFKA: self._groups.broker, **self._parts, parts.CONSOLE: self.health()}
         if parts.ARCHIVER in groups:  # it has no address that is known here, but a group
             alive = groups[parts.ARCHIVER].members
             looked_at[parts.ARCHIVER] = Part(bool(alive), "" if alive else "its group has no member")
         return State(
             counting=self._reader.counting,
             parts=looked_at,
-            topics={name: Topic(totals[name], rates.get(name, 0.0)) for name in totals},
+            topics={name: Topic(totals[name], rates.get(name, 0.0), offsets[name]) for name in totals},
             groups=groups,
             connectors=dict(self._connectors),
             queries=dict(self._queries),
@@ -96,6 +101,12 @@ class Collector:
             validator_calls=histogram_quantiles(self._buckets[0], self._buckets[-1]) if self._buckets else None,
             fraud_share=_share(totals),
         )
+
+    def health(self) -> Part:
+        """The console's own: without its threads what it shows of Kafka would stand still and look well."""
+        worked_at = {"reader": self._reader.worked_at, "look at the groups": self._groups.worked_at}
+        silent = [name for name, at in worked_at.items() if time.monotonic() - at > SILENT_SECONDS]
+        return Part(not silent, ", ".join(f"its {name} has not worked for {SILENT_SECONDS:.0f} s" for name in silent))
 
     def frauds(self) -> list[Fraud]:
         """The newest, newest first."""

@@ -6,6 +6,7 @@ offsets, and the older `list_groups` waits by itself.
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from threading import Event
 
@@ -31,6 +32,8 @@ class Groups:
         # By group: where it will read on, by partition; a partition without a place has -1001.
         self.committed: Mapping[str, Mapping[Place, int]] = {}
         self.members: Mapping[str, int] | None = None
+        # When it last looked without an error, a time.monotonic().
+        self.worked_at = time.monotonic()
         self._expected = expected
         self._stopping = stopping
         self._admin = AdminClient({**client_config(), "reconnect.backoff.max.ms": 1_000, "log_level": 0})
@@ -40,21 +43,27 @@ class Groups:
         """Look until told to stop."""
         while not self._stopping.is_set():
             try:
-                metadata = self._admin.list_topics(timeout=ANSWER_SECONDS)
-                count = len(metadata.brokers)
-                self.broker = Part(True, f"{count} broker{'s' if count > 1 else ''}")
-            except KafkaException:
-                self.broker, self.members = Part(False, "does not answer"), None
-            else:
-                try:
-                    self._look(metadata)
-                except KafkaException as error:  # a coordinator that is just starting, say
-                    logger.info("groups are not known for now: %s", error.args[0].str())
+                self._look()
+                self.worked_at = time.monotonic()
+            except KafkaException as error:  # a coordinator that is just starting, say
+                logger.info("groups are not known for now: %s", error.args[0].str())
+            except Exception:  # one odd answer must not end the looking
+                logger.exception("groups are not known for now")
             self._stopping.wait(LOOK_SECONDS)
         for consumer in self._consumers.values():
             consumer.close()
 
-    def _look(self, metadata: ClusterMetadata) -> None:
+    def _look(self) -> None:
+        try:
+            metadata = self._admin.list_topics(timeout=ANSWER_SECONDS)
+        except KafkaException:
+            self.broker, self.members = Part(False, "does not answer"), None
+            return
+        count = len(metadata.brokers)
+        self.broker = Part(True, f"{count} broker{'s' if count > 1 else ''}")
+        self._look_at_groups(metadata)
+
+    def _look_at_groups(self, metadata: ClusterMetadata) -> None:
         self.members = {group.id: len(group.members) for group in self._admin.list_groups(timeout=ANSWER_SECONDS)}
         committed = {}
         for group, names in self._expected().items():

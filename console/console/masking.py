@@ -6,11 +6,11 @@ What is not known to be harmless is masked: a record is here because it broke th
 import json
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
-from contracts.models import Transaction, TransactionResult, User, UserRow
+from contracts.models import FRAUDULENT, UNIDENTIFIED, SourceProcess, Transaction, TransactionResult, User, UserRow
 
 MASK = "•••"
 SHOWN_CHARACTERS = 2_000
@@ -18,14 +18,15 @@ SHOWN_CHARACTERS = 2_000
 PARSED_BYTES = 16 * 1024
 
 _FIELDS = {name for model in (Transaction, TransactionResult, User, UserRow) for name in model.model_fields}
-# What these hold says nothing about a person, when it looks as it should.
+# What these hold says nothing about a person, when it cannot be what another field should hold: no name is a UUID or one of
+# these words, no number of an account, a phone or a person is as short as such an amount, no birthdate has a time.
 _HARMLESS = {
-    "transaction_id": re.compile(r"[\w-]{1,64}"),
-    "amount": re.compile(r"-?\d{1,12}(\.\d{1,6})?"),
-    "status": re.compile(r"[a-z_]{1,20}"),
-    "evaluation": re.compile(r"[a-z_]{1,20}"),
-    "transfer_date": re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.+Z]{1,20}"),
-    "source_process": re.compile(r"[a-z-]{1,20}"),
+    "transaction_id": re.compile(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}", re.ASCII | re.IGNORECASE),
+    "amount": re.compile(r"-?\d{1,6}(\.\d{1,6})?", re.ASCII),
+    "status": re.compile("completed"),
+    "evaluation": re.compile(f"{FRAUDULENT}|{UNIDENTIFIED}"),
+    "transfer_date": re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII),
+    "source_process": re.compile("|".join(get_args(SourceProcess))),
 }
 # In text that is no JSON: the contract's names, each in quotes before a colon, and the marks of JSON stay.
 _NAME_OR_WORD = re.compile(

@@ -27,10 +27,15 @@ class StateMetrics(Collector):
         """Every sample of this moment."""
         state = self._state()
         records = CounterMetricFamily("kafka_topic_records", "Committed records of a topic", labels=["topic"])
+        offsets = CounterMetricFamily(
+            "kafka_topic_offsets", "Offsets that records and transactions of a topic have taken", labels=["topic"]
+        )
         # A counter that climbs from nothing after a restart of the console would look like a flood.
         for name, topic in () if state.counting else state.topics.items():
             records.add_metric([name], topic.records)
+            offsets.add_metric([name], topic.offsets)
         yield records
+        yield offsets
         lag = GaugeMetricFamily("kafka_consumergroup_lag", "Records not yet processed", labels=["group", "topic"])
         members = GaugeMetricFamily("kafka_consumergroup_members", "Members of a group", labels=["group"])
         for name, group in state.groups.items():

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from console import charts, flow, polls, search, tables
 from console.collector import Collector
 from console.series import TICK_SECONDS
 from console.state import State
+from console.tables import NOTHING
 from contracts import topics
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ REFRESH_SECONDS = 1.0
 FIRST = 8
 TITLE = "Real-time fraud detection"
 WEB = Path(__file__).parent / "web"
-NOTHING = "-"
 
 
 class Flow(Element, component="web/flow.js"):
@@ -118,8 +118,7 @@ class Page:
         state = self._collector.state()
         self._verdict.set_text(verdict(state))
         self._verdict.classes(replace=f"verdict {'bad' if state.faults else 'ok'}")
-        for update in self._updates:
-            update(state)
+        run_all(self._updates, state)
 
     def _build_tiles(self) -> None:
         with ui.element("dl").classes("tiles"):
@@ -240,6 +239,15 @@ def add_to(app: FastAPI, collector: Collector) -> None:
         # On a machine that is busy enough the default of 3 s makes pages reload, and what was typed is gone.
         reconnect_timeout=30.0,
     )
+
+
+def run_all(updates: Iterable[Callable[[State], object]], state: State) -> None:
+    """Each of them, whatever becomes of the others: one broken table must not stop the page."""
+    for update in updates:
+        try:
+            update(state)
+        except Exception:
+            logger.exception("a part of the page was not brought up to date")
 
 
 def verdict(state: State) -> str:

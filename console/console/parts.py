@@ -9,6 +9,7 @@ VALIDATOR = "fraud-validator-api"
 INGESTOR = "transactions-ingestor"
 PROCESSOR = "unidentified-transactions-processor"
 ARCHIVER = "s3-archiver"
+CONSOLE = "console"
 
 # Every row ends in two places, and these are the topics that hold rows.
 ROWS = (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)

@@ -50,6 +50,8 @@ class Reader:
     def __init__(self, stopping: Event) -> None:
         self.records = Records()
         self.lock = Lock()
+        # When it last read without an error, a time.monotonic().
+        self.worked_at = time.monotonic()
         # Partitions of which the end has not been reached yet.
         self._behind: frozenset[Place] | None = None
         self._stopping = stopping
@@ -67,6 +69,9 @@ class Reader:
             except (KafkaException, KeyError) as error:  # the broker is away, or the topics are not made yet
                 logger.info("not counting for now: %s", error)
                 self._stopping.wait(RETRY_SECONDS)
+            except Exception:  # one odd record must not end the reading, which goes on behind it
+                logger.exception("not counting for now")
+                self._stopping.wait(RETRY_SECONDS)
 
     def _read(self) -> None:
         consumer = Consumer(client("console"))
@@ -75,28 +80,29 @@ class Reader:
             places = [(name, number) for name in topics.ALL for number in known[name].partitions]
             if self._behind is None:
                 self._behind = frozenset(places)
-            last = self.records.last
             consumer.assign(
-                [TopicPartition(*place, last[place] + 1 if place in last else OFFSET_BEGINNING) for place in places]
+                [TopicPartition(*place, self.records.next.get(place, OFFSET_BEGINNING)) for place in places]
             )
             sampled_at = 0.0
             while not self._stopping.is_set():
-                records, ended = [], []
+                records, ended = [], {}
                 for message in consumer.consume(BATCH_SIZE, BATCH_SECONDS):
                     error = message.error()
                     if error is None:
                         records.append(message)
                     elif error.code() == KafkaError._PARTITION_EOF:
-                        ended.append((message.topic(), message.partition()))
+                        ended[message.topic(), message.partition()] = message.offset()
                     elif error.fatal():
                         raise KafkaException(error)
                 with self.lock:
                     self.records.apply(records, self._behind)
+                    self.records.pass_ends(ended)
                     if self._behind and not self._behind.difference(ended):
                         self.records.forget_rates()
                     self._behind = self._behind.difference(ended)
                     if time.monotonic() - sampled_at > SAMPLE_SECONDS:
                         sampled_at = time.monotonic()
                         self.records.sample(sampled_at)
+                self.worked_at = time.monotonic()
         finally:
             consumer.close()

@@ -58,13 +58,18 @@ class Letter:
 
 
 class Records:
-    """Offsets would not do for the totals, since transactions take offsets of their own: every record is seen once."""
+    """Offsets would not do for the totals, since transactions take offsets of their own: every record is seen once.
+
+    But only offsets tell of a topic from which retention has removed records whether there are new ones.
+    """
 
     def __init__(self) -> None:
         self.totals: dict[str, int] = dict.fromkeys(topics.ALL, 0)
         # The first and the last offset seen, by topic and partition.
         self.first: dict[Place, int] = {}
         self.last: dict[Place, int] = {}
+        # The offset that comes next, by topic and partition.
+        self.next: dict[Place, int] = {}
         # Seconds from the bank's timestamp to the arrival here, of rows that came since this was last taken.
         self.delays: list[float] = []
         self.frauds: list[Fraud] = []
@@ -79,8 +84,10 @@ class Records:
         for message in messages:
             topic = message.topic() or ""
             place, offset = (topic, message.partition() or 0), message.offset() or 0
+            # First, so that a record that breaks what follows is not read again.
             self.totals[topic] += 1
             self.last[place] = offset
+            self.next[place] = offset + 1
             if place not in self.first:
                 self.first[place] = offset
             if topic == topics.FRAUDULENT_TRANSACTIONS_RESULT:
@@ -96,6 +103,11 @@ class Records:
         if letters:
             newest = nlargest(NEWEST, letters, lambda message: message.timestamp()[1])
             self.letters = nlargest(NEWEST, [*map(_letter, newest), *self.letters], attrgetter("timestamp"))
+
+    def pass_ends(self, ends: Mapping[Place, int]) -> None:
+        """Take where partitions ended, which may be behind a transaction's marker, or before a record that came since."""
+        for place, end in ends.items():
+            self.next[place] = max(end, self.next.get(place, 0))
 
     def take_delays(self) -> list[float]:
         """The delays that were seen since the last call."""
@@ -138,6 +150,12 @@ def row_of(value: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return row if isinstance(row, dict) else {}
+
+
+def text_of(row: Mapping[str, Any], field: str) -> str:
+    """A field that holds text; nothing of any other, since whoever may write to a topic may write anything."""
+    value = row.get(field)
+    return value if isinstance(value, str) else ""
 
 
 def quantiles(seconds: Sequence[float]) -> Quantiles | None:

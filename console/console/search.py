@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import Consumer
 
 from console.reader import client
-from console.records import NEWEST, Fraud, row_of
+from console.records import NEWEST, Fraud, row_of, text_of
 from contracts import topics
 from contracts.reading import end_of, records_between
 
@@ -40,13 +40,13 @@ def find(text: str) -> Found:
     frauds: list[Fraud] = []
 
     def take_user(row: dict[str, Any], _: Fraud) -> None:
-        identity, name = str(row.get("ID")), str(row.get("NAME"))
-        if (wanted in name.casefold() or wanted == identity.casefold()) and len(names) < MAX_USERS:
+        identity, name = text_of(row, "ID"), text_of(row, "NAME")
+        if identity and (wanted in name.casefold() or wanted == identity.casefold()) and len(names) < MAX_USERS:
             names[identity] = name
 
     def take_fraud(row: dict[str, Any], fraud: Fraud) -> None:
         nonlocal frauds
-        if any(str(row.get(field)).casefold() in exact for field in _SEARCHED):
+        if any(text_of(row, field).casefold() in exact for field in _SEARCHED):
             frauds = nlargest(NEWEST, [*frauds, fraud], attrgetter("timestamp"))
 
     users, users_complete = _scan(topics.USERS, take_user, deadline)

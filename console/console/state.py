@@ -21,10 +21,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Topic:
-    """Committed records since the topic began, and records a second now."""
+    """Committed records since the topic began, or that it still held when the console started, and records a second now.
+
+    `offsets` are those that records and transactions have taken, in all partitions: they outlive the records.
+    """
 
     records: int = 0
     rate: float = 0.0
+    offsets: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from console.letters import account
-from console.records import Fraud, Letter, row_of
+from console.records import Fraud, Letter, row_of, text_of
 from console.state import RUNNING, State
 from contracts import topics
 
 Column = dict[str, str]
 Row = dict[str, Any]
+
+NOTHING = "-"
+# The milliseconds with which a browser's dates end; a later one would end the whole table.
+LAST_DATE = 8_640_000_000_000_000
 
 WHAT = {
     topics.BANK_TRANSACTIONS: "what the bank sent",
@@ -135,17 +139,17 @@ def frauds(found: Iterable[Fraud], name_of: Callable[[str], str]) -> list[Row]:
     """Fraudulent transactions; a record that is not a row of ours is left out."""
     return [
         {
-            "key": row["TRANSACTION_ID"],
-            "id": row["TRANSACTION_ID"],
-            "at": fraud.timestamp,
-            "sender": name_of(str(row.get("SENDER_ID"))),
-            "receiver": name_of(str(row.get("RECEIVER_ID"))),
-            "amount": f"{row.get('AMOUNT') or 0:,.2f}",
-            "bank": row.get("SENDER_BANK"),
-            "found_by": row.get("SOURCE_PROCESS"),
+            "key": identity,
+            "id": identity,
+            "at": _date(fraud.timestamp),
+            "sender": name_of(text_of(row, "SENDER_ID")) or NOTHING,
+            "receiver": name_of(text_of(row, "RECEIVER_ID")) or NOTHING,
+            "amount": _amount(row.get("AMOUNT")),
+            "bank": text_of(row, "SENDER_BANK") or NOTHING,
+            "found_by": text_of(row, "SOURCE_PROCESS") or NOTHING,
         }
         for fraud in found
-        if "TRANSACTION_ID" in (row := row_of(fraud.value))
+        if (identity := text_of(row := row_of(fraud.value), "TRANSACTION_ID"))
     ]
 
 
@@ -157,7 +161,7 @@ def letters(latest: Iterable[Letter]) -> list[Row]:
         rows.append(
             {
                 "key": f"{letter.topic} {letter.partition} {letter.offset}",
-                "at": letter.timestamp,
+                "at": _date(letter.timestamp),
                 "topic": letter.topic,
                 "reason": about.reason,
                 "source": about.source,
@@ -165,6 +169,14 @@ def letters(latest: Iterable[Letter]) -> list[Row]:
             }
         )
     return rows
+
+
+def _amount(value: Any) -> str:
+    return f"{value:,.2f}" if type(value) in (int, float) else NOTHING  # a bool is an int as well
+
+
+def _date(milliseconds: int) -> int:
+    return max(-LAST_DATE, min(milliseconds, LAST_DATE))
 
 
 def _word(text: str, well: bool) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 from itertools import pairwise, product
 
 import psutil
@@ -84,6 +85,7 @@ def test_metrics_of_the_console(stack: Stack) -> None:
     text = requests.get(f"{stack.settings.console_url}/metrics", timeout=10).text
     for line in (
         f'kafka_topic_records_total{{topic="{topics.BANK_TRANSACTIONS}"}} {SENT.count}.0',
+        f'kafka_topic_offsets_total{{topic="{topics.BANK_TRANSACTIONS}"}} {SENT.count}.0',
         'kafka_consumergroup_members{group="transactions-ingestor"} 1.0',
         'kafka_connect_task_state{connector="mongodb-users",state="running",task="0"} 1.0',
         "validator_up 1.0",
@@ -133,14 +135,15 @@ def test_search(stack: Stack, page: Page) -> None:
 
 def test_a_poisoned_message_is_among_the_dead_letters_with_nothing_personal_in_it(stack: Stack, page: Page) -> None:
     producer = Producer({"bootstrap.servers": stack.kafka, "enable.idempotence": True})
-    poison = samples.raw(transaction_id="poison-1", amount="a lot")
+    identity = str(uuid.uuid4())
+    poison = samples.raw(transaction_id=identity, amount="a lot")
     producer.produce(topics.BANK_TRANSACTIONS, json.dumps(poison))
-    producer.produce(topics.BANK_TRANSACTIONS, json.dumps(samples.raw(transaction_id="poison-2"))[:-1])
+    producer.produce(topics.BANK_TRANSACTIONS, json.dumps(samples.raw(transaction_id=str(uuid.uuid4())))[:-1])
     producer.produce(topics.USERS, b'{"NAME": "Name 1", "SSN": "123-45-6781', key=b"u1")
     assert producer.flush(30) == 0
     table = page.get_by_role("table", name="The latest dead letters")
-    expect(table.get_by_text("poison-1")).to_be_visible()
-    letter = table.locator("tr", has_text="poison-1")
+    expect(table.get_by_text(identity)).to_be_visible()
+    letter = table.locator("tr", has_text=identity)
     expect(letter).to_contain_text("amount: Input should be a valid number")
     expect(letter.locator('[data-label="Came from"]')).to_contain_text(topics.BANK_TRANSACTIONS)
     expect(table.locator("tr", has_text=topics.MONGODB_SINK_DLQ)).to_contain_text("users / ")

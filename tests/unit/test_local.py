@@ -13,14 +13,17 @@ from threading import Event, Thread
 
 import psutil
 import pytest
+from rich.console import Console
 
+from console.tables import WHAT
+from contracts import topics
 from contracts.kafka import SettingsError, security_config
 from local import jars, state, supervisor
 from local.launcher import show_status
 from local.parts import Node
 from local.settings import AWS_GROUP, MONGODB_GROUP, Folders, MongoTarget, Ports, S3Target, Settings, cloud_group, load
 from local.supervisor import Phase, StartFailed, Supervisor, stop_processes
-from local.view import addresses
+from local.view import addresses, live
 
 
 def test_cloud_group_is_all_or_nothing() -> None:
@@ -244,3 +247,11 @@ def test_the_state_tells_whether_its_launcher_lives(tmp_path: Path) -> None:
     assert state.alive(current["launcher"])
     assert not state.alive(current["parts"]["one"])
     assert "hidden" not in json.dumps(current)
+
+
+def test_the_live_table_says_of_a_topic_what_the_console_says(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = {"records": dict.fromkeys(topics.ALL, 1)}
+    Console(width=130).print(live({"counts": counts, "parts": {}, "rss_mib": 0, "ready_seconds": None}))
+    lines = capsys.readouterr().out.splitlines()
+    for name, what in WHAT.items():
+        assert any(name in line and what in line for line in lines), name

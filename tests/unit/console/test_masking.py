@@ -14,6 +14,7 @@ from contracts.dead_letters import dead_letter_headers
 from contracts.models import User
 from tests.support import samples
 
+TRANSACTION_ID = "0b2c9a5e-7d0f-4a51-9a0e-3f1c2d4b5a69"
 PERSONAL = [value for person in (samples.user(1), samples.user(2)) for value in person.values()]
 
 
@@ -22,10 +23,12 @@ def shows_nothing(text: str) -> bool:
 
 
 def test_a_transactions_personal_data_is_masked_and_the_rest_is_readable() -> None:
-    shown = masked(json.dumps(samples.raw()).encode())
+    shown = masked(json.dumps(samples.raw(transaction_id=TRANSACTION_ID)).encode())
     assert shows_nothing(shown)
     read = json.loads(shown)
-    assert (read["transaction_id"], read["amount"], read["evaluation"]) == ("t1", 100.5, "fraudulent")
+    for field, value in samples.raw(transaction_id=TRANSACTION_ID).items():
+        harmless = field in ("transaction_id", "amount", "status", "evaluation", "transfer_date")
+        assert harmless == (read[field] == value), field
     assert set(read["sender_details"]) == set(User.model_fields)
     assert set(read["sender_details"].values()) == {MASK}
 
@@ -57,6 +60,45 @@ def test_rows_are_masked_in_upper_case_too() -> None:
 )
 def test_what_broke_the_contract_shows_no_person(broken: bytes) -> None:
     assert shows_nothing(masked(broken).replace("\0", ""))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("transaction_id", "123-45-6789"),
+        ("transaction_id", "Alice-Miller"),
+        ("transaction_id", "t1"),
+        ("status", "alice"),
+        ("evaluation", "bob_smith"),
+        ("evaluation", "fraudulent_bob"),
+        ("source_process", "alice-miller"),
+        ("amount", "123456789"),
+        ("amount", 4915550101),
+        ("amount", "٤٢"),
+        ("transfer_date", "1980-01-02 123456789"),
+        ("transfer_date", "1980-01-02"),
+    ],
+)
+def test_what_belongs_into_another_field_is_masked(field: str, value: object) -> None:
+    for name in (field, field.upper()):
+        assert list(json.loads(masked(json.dumps({name: value}).encode())).values()) == [MASK]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("transaction_id", TRANSACTION_ID.upper()),
+        ("evaluation", "unidentified"),
+        ("source_process", "kafka-streams"),
+        ("amount", "100.50"),
+        ("amount", 0),
+        ("transfer_date", "2026-11-24T05:00:00.123+00:00"),
+        ("transfer_date", "2026-11-24 05:00:00Z"),
+    ],
+)
+def test_what_is_as_it_should_be_is_shown(field: str, value: object) -> None:
+    for name in (field, field.upper()):
+        assert list(json.loads(masked(json.dumps({name: value}).encode())).values()) == [value]
 
 
 def test_broken_json_keeps_the_contracts_names_for_orientation() -> None:

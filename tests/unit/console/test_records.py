@@ -60,6 +60,17 @@ def test_every_record_counts_once() -> None:
     assert (records.first[topics.USERS, 2], records.last[topics.USERS, 2]) == (7, 9)
 
 
+def test_what_comes_next_is_behind_records_and_transactions() -> None:
+    records, place = Records(), (topics.USERS, 2)
+    records.pass_ends({place: 5})
+    assert records.next[place] == 5
+    records.apply([Message(topics.USERS, place=(2, 7))], NOTHING, NOW)
+    records.pass_ends({place: 7})
+    assert records.next[place] == 8
+    records.pass_ends({place: 9})
+    assert records.next[place] == 9
+
+
 def test_delays_are_those_of_rows_that_come_live() -> None:
     records = Records()
     records.apply(

@@ -19,7 +19,7 @@ UP = {
     for name in (parts.KAFKA, parts.KAFKA_CONNECT, parts.KSQLDB, parts.VALIDATOR, parts.INGESTOR, parts.PROCESSOR)
 }
 RUNS = Connector("RUNNING", (Task(0, "RUNNING"), Task(1, "RUNNING")), (topics.USERS,))
-TOPICS = dict.fromkeys(topics.ALL, Topic(1_234, 5.0)) | dict.fromkeys(topics.DEAD_LETTERS, Topic())
+TOPICS = dict.fromkeys(topics.ALL, Topic(1_234, 5.0, 1_300)) | dict.fromkeys(topics.DEAD_LETTERS, Topic())
 
 
 def state(**changes: Any) -> State:
@@ -143,6 +143,7 @@ def test_metrics() -> None:
     text = exposed(state(connectors={"c": Connector("PAUSED", (Task(1, "FAILED"),), ())}))
     for line in (
         'kafka_topic_records_total{topic="users"} 1234.0',
+        'kafka_topic_offsets_total{topic="users"} 1300.0',
         'kafka_consumergroup_lag{group="transactions-ingestor",topic="bank-transactions"} 7.0',
         'kafka_consumergroup_members{group="transactions-ingestor"} 1.0',
         'kafka_connect_connector_state{connector="c",state="paused"} 1.0',
@@ -158,6 +159,7 @@ def test_metrics() -> None:
 def test_a_console_that_still_counts_exposes_no_total_that_would_look_like_a_flood() -> None:
     text = exposed(state(counting=True))
     assert "kafka_topic_records_total{" not in text
+    assert "kafka_topic_offsets_total{" not in text
     assert "kafka_consumergroup_lag{" not in text
     assert 'part_up{part="kafka"} 1.0' in text
 

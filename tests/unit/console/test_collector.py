@@ -1,0 +1,95 @@
+"""What the console says of itself."""
+
+from collections.abc import Callable
+from threading import Event
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
+
+from console import api, groups
+from console.collector import SILENT_SECONDS, Collector
+from console.groups import Groups
+from console.settings import Settings
+
+NOWHERE = "http://127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def kafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVER", "127.0.0.1:1")
+
+
+def settings() -> Settings:
+    return Settings(
+        kconnect_url=NOWHERE,
+        ksqldb_url=NOWHERE,
+        fraud_validator_url=NOWHERE,
+        ingestor_metrics_url=NOWHERE,
+        processor_metrics_url=NOWHERE,
+    )
+
+
+def own_faults(collector: Collector) -> list[str]:
+    return [fault for fault in collector.state().faults if fault.startswith("console")]
+
+
+def test_a_thread_that_does_not_work_is_a_fault() -> None:
+    collector = Collector(settings())
+    assert own_faults(collector) == []
+    collector._reader.worked_at -= SILENT_SECONDS
+    assert own_faults(collector) == ["console is down: its reader has not worked for 30 s"]
+    collector._groups.worked_at -= SILENT_SECONDS
+    assert own_faults(collector) == [
+        "console is down: its reader has not worked for 30 s, its look at the groups has not worked for 30 s"
+    ]
+
+
+def test_health_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Collector(settings())
+    monkeypatch.setattr(api, "Collector", lambda _: made)
+    monkeypatch.setattr(api, "REGISTRY", CollectorRegistry())
+    monkeypatch.setattr(api.page, "add_to", lambda *_: None)
+    http = TestClient(api.application(settings()), base_url="http://localhost")
+
+    def health() -> tuple[int, str]:
+        answer: httpx.Response = http.get("/healthz")
+        return answer.status_code, answer.text
+
+    assert health() == (200, "ok")
+    made._reader.worked_at -= SILENT_SECONDS
+    assert health() == (503, "its reader has not worked for 30 s")
+
+
+class Admin:
+    """An admin client that answers as it is told to."""
+
+    def __init__(self, answers: list[Callable[[], None]]) -> None:
+        self._answers = answers
+
+    def list_topics(self, timeout: float) -> None:
+        self._answers.pop(0)()
+
+
+def test_an_odd_answer_does_not_end_the_look_at_the_groups(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopping = Event()
+    looked_at: list[float] = []
+
+    def odd() -> None:
+        looked_at.append(found.worked_at)
+        raise SystemError("the client cannot make sense of it")
+
+    def last() -> None:
+        looked_at.append(found.worked_at)
+        stopping.set()
+        raise SystemError("again")
+
+    monkeypatch.setattr(groups, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(groups, "AdminClient", lambda _: Admin([odd, last]))
+    found = Groups(dict, stopping)
+    found.run()
+    assert looked_at == [found.worked_at] * 2
+    assert caplog.text.count("Traceback") == 2
