@@ -66,10 +66,13 @@ def _stages(counts: Mapping[str, Any] | None) -> Table:
     return table
 
 
-def _lags(counts: Mapping[str, Any] | None) -> Text:
-    lags = (counts or {}).get("lags", {})
-    behind = ", ".join(f"{group} {lag:,}" for group, lag in sorted(lags.items()) if lag) or "none"
-    return Text(f"lag (records not yet processed): {behind}")
+def _lags(counts: Mapping[str, Any] | None) -> Table:
+    table = Table(title="not yet processed", title_justify="left")
+    table.add_column("consumer group", overflow="fold")
+    table.add_column("lag", justify="right")
+    for group, lag in sorted((counts or {}).get("lags", {}).items()):
+        table.add_row(group, f"{lag:,}")
+    return table
 
 
 def _summary(state: Mapping[str, Any]) -> Text:

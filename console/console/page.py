@@ -89,7 +89,7 @@ class Page:
         self._searching = False
         with ui.element("header"):
             _text("h1", TITLE)
-            self._verdict = ui.label("Looking…").classes("verdict").props("role=status")
+            self._verdict = ui.label().classes("verdict").props("role=status")
             theme = Theme()
         with ui.element("main"):
             self._build_tiles()
@@ -112,6 +112,7 @@ class Page:
                 self._updates.append(lambda _: letters.show(tables.letters(collector.letters())))
             with _section("The parts"), ui.element("div").classes("columns"):
                 self._build_parts()
+        self._refresh()  # the page comes with what is known, not with "None"
         ui.timer(REFRESH_SECONDS, self._refresh)
 
     def _refresh(self) -> None:

@@ -82,7 +82,7 @@ def _queries(queries: Mapping[str, Any]) -> Table:
 
 def _table(title: str, first: str, *columns: str) -> Table:
     made = Table(title=title, title_justify="left")
-    made.add_column(first, no_wrap=True)
+    made.add_column(first, overflow="fold")
     for column in columns:
         made.add_column(column, justify="right" if column in ("records", "a second", "memory") else "left")
     return made

@@ -2,10 +2,13 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaError
 from fastapi.testclient import TestClient
 
+from bank import health
 from bank.generator import messages
 from contracts.models import Transaction
 from tests.support.samples import raw
@@ -68,3 +71,14 @@ def test_validator_can_be_made_to_fail() -> None:
     assert client.post("/validate", json=REQUEST).status_code == 422
     client.put("/simulation", json={"fraudulent_share": 1})
     assert client.post("/validate", json=REQUEST).json() == {"is_fraudulent_transaction": True}
+
+
+def test_a_busy_bank_is_healthy_while_something_is_delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beat = tmp_path / "beat"
+    monkeypatch.setattr(health, "HEARTBEAT", beat)
+    heartbeat = health.Heartbeat()
+    heartbeat.on_pause(["a message that waits"])  # pyright: ignore[reportArgumentType]
+    heartbeat.on_delivery(KafkaError(KafkaError._MSG_TIMED_OUT), None)  # pyright: ignore[reportArgumentType]
+    assert not beat.exists()
+    heartbeat.on_delivery(None, None)  # pyright: ignore[reportArgumentType]
+    assert beat.exists()

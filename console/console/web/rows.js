@@ -46,7 +46,8 @@ export default {
     time(milliseconds) {
       const at = new Date(milliseconds);
       const today = at.toDateString() == new Date().toDateString();
-      return today ? at.toLocaleTimeString() : at.toLocaleString();
+      const hours = { hourCycle: "h23" }; // as the charts have them
+      return today ? at.toLocaleTimeString([], hours) : at.toLocaleString([], hours);
     },
   },
 };

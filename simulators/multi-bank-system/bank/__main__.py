@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from bank.generator import messages
-from bank.health import beat
+from bank.health import Heartbeat
 from contracts import topics
 from contracts.kafka import security_config
 from contracts.service import Environment, Totals, load_settings, run_service
@@ -62,6 +62,7 @@ def main(stopping: Event) -> None:
     stream = messages(seed, bank.customers, bank.fraudulent_share, bank.poison_share)
     if bank.count:
         stream = itertools.islice(stream, bank.count)
+    heartbeat = Heartbeat()
     totals, started, sent = Totals(logger), time.monotonic(), 0
     while not stopping.is_set():
         due = 1_000 if not bank.rate else int((time.monotonic() - started) * bank.rate) + 1 - sent
@@ -69,24 +70,24 @@ def main(stopping: Event) -> None:
         if due > 0 and not group:
             break
         for message in group:
-            _produce(producer, kafka.kafka_topic, message.key, message.value)
+            _produce(producer, kafka.kafka_topic, message.key, message.value, heartbeat)
         sent += len(group)
         totals.add({"sent": len(group)} if group else {})
         producer.poll(0)
-        beat(producer)
+        heartbeat.on_pause(producer)
         if bank.rate:
             stopping.wait(TICK_SECONDS)
     producer.flush()
     logger.info("done: %d messages sent", sent)
     if bank.count:  # a supervisor would take an exit for a crash and send everything again
         while not stopping.wait(1):
-            beat(producer)
+            heartbeat.on_pause(producer)
 
 
-def _produce(producer: Producer, topic: str, key: str, value: bytes) -> None:
+def _produce(producer: Producer, topic: str, key: str, value: bytes, heartbeat: Heartbeat) -> None:
     while True:
         try:
-            producer.produce(topic, value, key)
+            producer.produce(topic, value, key, on_delivery=heartbeat.on_delivery)
             return
         except BufferError:  # the queue is full: the broker is slower than the rate, or away
             producer.poll(0.1)
