@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from contracts.records import headers_of
+
 
 def after_commit(producer: Any, then: Callable[[], None]) -> None:
     """Call `then` whenever a checkpoint is committed. `producer` is the application's own: `processing_context.producer`.
@@ -18,3 +20,33 @@ def after_commit(producer: Any, then: Callable[[], None]) -> None:
         then()
 
     producer.commit_transaction = commit_then
+
+
+class _Message:
+    """A message of confluent_kafka whose headers can be asked for: they are what `headers_of` makes of them."""
+
+    def __init__(self, message: Any) -> None:
+        self._message = message
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._message, name)
+
+    def __len__(self) -> int:
+        return len(self._message)
+
+    def headers(self) -> Any:
+        return headers_of(self._message)
+
+
+def read_headers(topic: Any) -> None:
+    """Give the sink of this topic the headers as `headers_of` does: None when they cannot be read, or else a list.
+
+    Quix itself fails at such a record, and at the same one again after each restart.
+    """
+    deserialize = topic.row_deserialize
+
+    @wraps(deserialize)
+    def with_headers(message: Any) -> Any:
+        return deserialize(_Message(message))
+
+    topic.row_deserialize = with_headers

@@ -8,8 +8,9 @@ from threading import Event
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from contracts import topics
-from contracts.dead_letters import dead_letter_headers
+from contracts.dead_letters import dead_letter
 from contracts.metrics import LAST_COMMIT
+from contracts.records import headers_of
 from contracts.service import Totals
 from ingestor import metrics
 from ingestor.routing import Refused, route
@@ -58,21 +59,16 @@ def _route_batch(consumer: Consumer, producer: Producer, batch: list[Message]) -
     producer.begin_transaction()
     produce = producer.produce
     for message in batch:
-        outcome = route(message.value())
+        headers = headers_of(message)
+        outcome = route(message.value(), headers)
         if isinstance(outcome, Refused):
             topic = topics.BANK_TRANSACTIONS_DLQ
-            produce(
-                topic,
-                message.value(),
-                message.key(),
-                timestamp=message.timestamp()[1],
-                headers=dead_letter_headers(
-                    message.headers(), outcome.reason, message.topic(), message.partition(), message.offset(), SERVICE
-                ),
-            )
+            place = message.topic(), message.partition(), message.offset()
+            letter = dead_letter(message.value(), message.key(), headers, outcome.reason, *place, SERVICE)
+            produce(topic, letter.value, letter.key, timestamp=message.timestamp()[1], headers=letter.headers)
         else:
             topic = outcome.topic
-            produce(topic, outcome.value, outcome.key, timestamp=message.timestamp()[1], headers=message.headers())
+            produce(topic, outcome.value, outcome.key, timestamp=message.timestamp()[1], headers=headers)
         counts[topic] += 1
         next_offsets[message.partition()] = message.offset() + 1
     positions = [TopicPartition(topics.BANK_TRANSACTIONS, *position) for position in next_offsets.items()]
