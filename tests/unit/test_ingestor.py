@@ -6,7 +6,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from bank.poison import KINDS
 from contracts import topics
 from contracts.dead_letters import MAX_LETTER_BYTES, REASON, SOURCE_OFFSET
 from contracts.records import MAX_TRANSACTION_BYTES, Headers
-from ingestor.loop import ingest
+from ingestor.loop import Stopped, ingest
 from ingestor.routing import Refused, Routed, route
 from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
@@ -129,7 +129,7 @@ class FakeConsumer:
 
     def __init__(self, batches: Sequence[list[FakeMessage]], stopping: Event) -> None:
         self._batches, self._stopping = list(batches), stopping
-        self.rewound_to: list[int] = []
+        self.sought: list[tuple[int, int]] = []
 
     def subscribe(self, _: list[str]) -> None: ...
     def consume(self, _count: int, _seconds: float) -> list[FakeMessage]:
@@ -140,12 +140,16 @@ class FakeConsumer:
     def consumer_group_metadata(self) -> str:
         return "group"
 
-    def assignment(self) -> list[Any]:
-        return []
+    def assignment(self) -> list[TopicPartition]:
+        return [TopicPartition(topics.BANK_TRANSACTIONS, partition) for partition in (0, 1)]
 
-    def committed(self, partitions: list[Any], timeout: float) -> list[Any]:
-        self.rewound_to.append(len(partitions))
-        return []
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        """Nothing of partition 1."""
+        offsets = {0: 5, 1: OFFSET_INVALID}
+        return [TopicPartition(one.topic, one.partition, offsets[one.partition]) for one in partitions]
+
+    def seek(self, position: TopicPartition) -> None:
+        self.sought.append((position.partition, position.offset))
 
 
 class FakeProducer:
@@ -159,7 +163,7 @@ class FakeProducer:
         self._positions: list[int] = []
         self._error = error
 
-    def init_transactions(self) -> None: ...
+    def init_transactions(self, _seconds: float) -> None: ...
     def begin_transaction(self) -> None:
         self._open, self._positions = [], []
 
@@ -235,11 +239,25 @@ def test_a_retriable_failure_is_tried_again() -> None:
     assert (len(producer.committed), producer.aborted) == (1, 0)
 
 
+@pytest.mark.parametrize("operation", ["init_transactions", "commit_transaction"])
+def test_a_retriable_failure_is_not_tried_again_once_it_is_to_stop(operation: str) -> None:
+    producer, stopping = FakeProducer(), Event()
+
+    def fail(_seconds: float) -> None:
+        stopping.set()
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "away", retriable=True))
+
+    setattr(producer, operation, fail)
+    with pytest.raises(Stopped):
+        ingest(FakeConsumer([[GOOD], []], stopping), producer, stopping)  # type: ignore[arg-type]
+    assert producer.committed == []
+
+
 def test_an_abortable_failure_aborts_and_reads_again() -> None:
     producer = FakeProducer(KafkaError(KafkaError.ILLEGAL_GENERATION, "moved", txn_requires_abort=True))
     consumer = run(producer, [GOOD], [])
     assert (producer.committed, producer.offsets, producer.aborted) == ([], [], 1)
-    assert consumer.rewound_to == [0]
+    assert consumer.sought == [(0, 5), (1, OFFSET_BEGINNING)]
 
 
 def test_a_fatal_failure_ends_the_service() -> None:
