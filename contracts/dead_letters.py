@@ -6,6 +6,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from contracts import topics
+from contracts.records import Headers, headers_size
 
 REASON = "dlq.reason"
 SOURCE_TOPIC = "dlq.source.topic"
@@ -23,7 +24,8 @@ _CONNECT_REASON = f"{_CONNECT}exception.class.name"  # the message beside it may
 _LETTER = {REASON, SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, SERVICE}
 _SOURCES = set(topics.ALL) - set(topics.DEAD_LETTERS)
 
-Headers = list[tuple[str, bytes | None]]
+# What a bank's topic takes uncompressed, with room for the headers of a letter and of its way back.
+MAX_LETTER_BYTES = 8 * 1024 * 1024 - 16 * 1024
 
 
 class Replay(NamedTuple):
@@ -33,6 +35,34 @@ class Replay(NamedTuple):
     reason: str
     tries: int
     headers: Headers
+
+
+class Letter(NamedTuple):
+    """A dead letter to produce."""
+
+    value: bytes | None
+    key: bytes | None
+    headers: Headers
+
+
+def dead_letter(
+    value: bytes | None,
+    key: bytes | None,
+    headers: Headers | None,
+    reason: str,
+    topic: str,
+    partition: int,
+    offset: int,
+    service: str,
+) -> Letter:
+    """The letter of a record. One that is too large for any (a broker's limit is that of what came compressed) keeps
+    only its reason and its place, where the record still is.
+    """
+    size = len(value or b"") + len(key or b"") + headers_size(headers or [])
+    if size > MAX_LETTER_BYTES:
+        value = key = headers = None
+        reason = f"{reason}; its {size} bytes are too many for a dead letter: it is in its place only"
+    return Letter(value, key, dead_letter_headers(headers, reason, topic, partition, offset, service))
 
 
 def dead_letter_headers(

@@ -1,8 +1,41 @@
 """What Quix Streams has no callback for."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
+from threading import Event
 from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from quixstreams import Application
+
+from contracts.kafka import client_config
+from contracts.records import headers_of
+
+logger = logging.getLogger(__name__)
+
+# One try to reach the broker: a signal is only heard in between.
+TRY_SECONDS = 2.0
+
+
+def run_application(build: Callable[[], Application], stopping: Event) -> None:
+    """Build the application once the broker answers, and run it until SIGTERM or SIGINT, which it then handles itself: the
+    open checkpoint is committed first.
+
+    Quix alone would ask for the topics for half a minute, in which no signal is heard, and then fail.
+    """
+    admin = AdminClient(client_config(), logger=logging.getLogger("kafka"))
+    while not stopping.is_set():
+        try:
+            admin.list_topics(timeout=TRY_SECONDS)
+        except KafkaException as error:
+            logger.warning("the broker does not answer, trying again: %s", error.args[0].str())
+            continue
+        application = build()
+        if not stopping.is_set():
+            application.run()
+        return
 
 
 def after_commit(producer: Any, then: Callable[[], None]) -> None:
@@ -18,3 +51,33 @@ def after_commit(producer: Any, then: Callable[[], None]) -> None:
         then()
 
     producer.commit_transaction = commit_then
+
+
+class _Message:
+    """A message of confluent_kafka whose headers can be asked for: they are what `headers_of` makes of them."""
+
+    def __init__(self, message: Any) -> None:
+        self._message = message
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._message, name)
+
+    def __len__(self) -> int:
+        return len(self._message)
+
+    def headers(self) -> Any:
+        return headers_of(self._message)
+
+
+def read_headers(topic: Any) -> None:
+    """Give the sink of this topic the headers as `headers_of` does: None when they cannot be read, or else a list.
+
+    Quix itself fails at such a record, and at the same one again after each restart.
+    """
+    deserialize = topic.row_deserialize
+
+    @wraps(deserialize)
+    def with_headers(message: Any) -> Any:
+        return deserialize(_Message(message))
+
+    topic.row_deserialize = with_headers

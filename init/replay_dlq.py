@@ -23,6 +23,7 @@ from contracts import topics
 from contracts.dead_letters import Replay, replay
 from contracts.kafka import SettingsError, bootstrap_server, client_config, transactional
 from contracts.reading import end_of, records_between
+from contracts.records import headers_of
 
 logger = logging.getLogger("replay_dlq")
 
@@ -52,7 +53,7 @@ def main(topic: str, dry_run: bool) -> None:
             producer.init_transactions(SECONDS)
         told: Counter[str] = Counter()
         for batch in _unread(consumer, topic):
-            letters = [(message, replay(message.headers())) for message in batch]
+            letters = [(message, replay(headers_of(message))) for message in batch]
             if producer is not None:
                 _send(consumer, producer, letters)
             told.update(_line(letter) for _, letter in letters)

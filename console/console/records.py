@@ -12,6 +12,7 @@ import orjson
 
 from console.state import Quantiles
 from contracts import topics
+from contracts.records import Headers, headers_of
 
 NEWEST = 50
 RATE_SECONDS = 5.0
@@ -33,7 +34,7 @@ class Message(Protocol):
     def timestamp(self) -> tuple[int, int]: ...
     def key(self) -> bytes | None: ...
     def value(self) -> bytes | None: ...
-    def headers(self) -> Sequence[tuple[str, bytes | None]] | None: ...
+    def headers(self) -> Headers | None: ...
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def _letter(message: Message) -> Letter:
         message.topic() or "",
         message.partition() or 0,
         message.offset() or 0,
-        dict(message.headers() or ()),
+        dict(headers_of(message) or ()),
         value[:KEPT_BYTES],
         len(value),
     )

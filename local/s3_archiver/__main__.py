@@ -12,7 +12,7 @@ from contracts import topics
 from contracts.health import ConsumerHealth
 from contracts.kafka import client_config, static_member, transactional
 from contracts.metrics import serve
-from contracts.quix import after_commit
+from contracts.quix import after_commit, run_application
 from contracts.service import load_settings, run_service
 from local.s3_archiver.settings import SERVICE, Settings
 from local.s3_archiver.sink import ArchiveSink
@@ -56,11 +56,11 @@ def build(settings: Settings, health: ConsumerHealth) -> Application:
     return application
 
 
-def main(_stopping: Event) -> None:
-    """Run until SIGTERM or SIGINT, which Quix handles itself: the open checkpoint is written and committed first."""
-    health = ConsumerHealth()
+def main(stopping: Event) -> None:
+    """Run until stopped; the open checkpoint is written and committed first."""
+    settings, health = load_settings(Settings), ConsumerHealth()
     serve(health.problem)
-    build(load_settings(Settings), health).run()
+    run_application(lambda: build(settings, health), stopping)
 
 
 if __name__ == "__main__":

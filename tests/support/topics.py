@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, IsolationLevel, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from contracts.reading import end_of, records_between
+from contracts.records import headers_of
 
 
 class Record(NamedTuple):
@@ -57,7 +58,7 @@ def _record(message: Message) -> Record:
     return Record(
         message.key(),
         message.value(),
-        dict(message.headers() or []),
+        dict(headers_of(message) or []),
         message.partition(),
         message.offset(),
         message.timestamp()[1],

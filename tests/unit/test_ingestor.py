@@ -6,15 +6,16 @@ from threading import Event
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bank.poison import KINDS
 from contracts import topics
-from contracts.dead_letters import REASON, SOURCE_OFFSET
-from ingestor.loop import ingest
-from ingestor.routing import MAX_TRANSACTION_BYTES, Refused, Routed, route
+from contracts.dead_letters import MAX_LETTER_BYTES, REASON, SOURCE_OFFSET
+from contracts.records import MAX_TRANSACTION_BYTES, Headers
+from ingestor.loop import Stopped, ingest
+from ingestor.routing import Refused, Routed, route
 from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
 
@@ -24,14 +25,14 @@ from tests.support.samples import raw, transaction
     [("fraudulent", topics.FRAUDULENT_TRANSACTIONS), ("unidentified", topics.UNIDENTIFIED_TRANSACTIONS)],
 )
 def test_the_evaluation_decides_the_topic(evaluation: str, topic: str) -> None:
-    routed = route(json.dumps(raw(evaluation=evaluation)).encode())
+    routed = route(json.dumps(raw(evaluation=evaluation)).encode(), [])
     assert isinstance(routed, Routed)
     assert (routed.topic, routed.key) == (topic, "t1")
     assert json.loads(routed.value) == raw(evaluation=evaluation)
 
 
 def test_the_value_has_one_form() -> None:
-    routed = route(json.dumps(raw(amount="12.50", extra={"a": 1}, status="naïve")).encode())
+    routed = route(json.dumps(raw(amount="12.50", extra={"a": 1}, status="naïve")).encode(), [])
     assert isinstance(routed, Routed)
     assert json.loads(routed.value) == raw(amount=12.5, status="naïve")
     assert "naïve".encode() in routed.value
@@ -39,19 +40,31 @@ def test_the_value_has_one_form() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_poison_is_refused(kind: str) -> None:
-    assert isinstance(route(KINDS[kind](raw())), Refused)
+    assert isinstance(route(KINDS[kind](raw()), []), Refused)
 
 
 def test_unknown_evaluation_is_refused_with_the_known_ones() -> None:
-    refused = route(json.dumps(raw(evaluation="honest")).encode())
+    refused = route(json.dumps(raw(evaluation="honest")).encode(), [])
     assert refused == Refused("evaluation: is none of fraudulent, unidentified")
 
 
-def test_a_tombstone_and_a_huge_value_are_refused() -> None:
-    assert route(None) == Refused("value: is empty")
-    refused = route(json.dumps(raw(status="x" * MAX_TRANSACTION_BYTES)).encode())
-    assert isinstance(refused, Refused)
-    assert "bytes" in refused.reason
+def test_a_tombstone_is_refused() -> None:
+    assert route(None, []) == Refused("value: is empty")
+
+
+def test_value_and_headers_have_one_limit() -> None:
+    value = json.dumps(raw()).encode()
+    rest = MAX_TRANSACTION_BYTES - len(value) - len("trace") - 2
+    assert isinstance(route(value, [("trace", b"x" * rest)]), Routed)
+    assert route(value, [("trace", b"x" * (rest + 1))]) == Refused(
+        f"value and headers: have {len(value)} and {MAX_TRANSACTION_BYTES + 1 - len(value)} bytes, "
+        "more than the 131072 that a transaction may have together"
+    )
+    assert isinstance(route(b" " * MAX_TRANSACTION_BYTES + value, []), Refused)
+
+
+def test_a_header_s_name_that_is_not_utf_8_is_refused() -> None:
+    assert route(json.dumps(raw()).encode(), None) == Refused("headers: a header's name is not UTF-8")
 
 
 @given(st.binary() | st.text().map(str.encode) | st.recursive(
@@ -59,7 +72,7 @@ def test_a_tombstone_and_a_huge_value_are_refused() -> None:
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*raw()]) | st.text(), inner),
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_bytes_are_routed_or_refused(value: bytes) -> None:
-    outcome = route(value)
+    outcome = route(value, [])
     assert isinstance(outcome, Refused | Routed)
     if isinstance(outcome, Refused):
         assert outcome.reason
@@ -67,16 +80,22 @@ def test_any_bytes_are_routed_or_refused(value: bytes) -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53))
 def test_every_finite_amount_passes(amount: float) -> None:
-    routed = route(json.dumps(raw(amount=amount)).encode())
+    routed = route(json.dumps(raw(amount=amount)).encode(), [])
     assert isinstance(routed, Routed)
     assert json.loads(routed.value)["amount"] == amount
 
 
 class FakeMessage:
-    """A record of partition 0, or an error in its place."""
+    """A record of partition 0, or an error in its place; with None as headers they cannot be read."""
 
-    def __init__(self, offset: int, value: bytes | None, error: KafkaError | None = None) -> None:
-        self._offset, self._value, self._error = offset, value, error
+    def __init__(
+        self,
+        offset: int,
+        value: bytes | None,
+        error: KafkaError | None = None,
+        headers: Headers | None = [("trace", b"1")],  # noqa: B006 - nothing changes it
+    ) -> None:
+        self._offset, self._value, self._error, self._headers = offset, value, error, headers
 
     def error(self) -> KafkaError | None:
         return self._error
@@ -87,8 +106,10 @@ class FakeMessage:
     def key(self) -> bytes:
         return b"key"
 
-    def headers(self) -> list[tuple[str, bytes]]:
-        return [("trace", b"1")]
+    def headers(self) -> Headers:
+        if self._headers is None:
+            raise SystemError("<method 'headers' of 'cimpl.Message' objects> returned a result with an exception set")
+        return self._headers
 
     def timestamp(self) -> tuple[int, int]:
         return 1, 1700000000000
@@ -108,7 +129,7 @@ class FakeConsumer:
 
     def __init__(self, batches: Sequence[list[FakeMessage]], stopping: Event) -> None:
         self._batches, self._stopping = list(batches), stopping
-        self.rewound_to: list[int] = []
+        self.sought: list[tuple[int, int]] = []
 
     def subscribe(self, _: list[str]) -> None: ...
     def consume(self, _count: int, _seconds: float) -> list[FakeMessage]:
@@ -119,12 +140,16 @@ class FakeConsumer:
     def consumer_group_metadata(self) -> str:
         return "group"
 
-    def assignment(self) -> list[Any]:
-        return []
+    def assignment(self) -> list[TopicPartition]:
+        return [TopicPartition(topics.BANK_TRANSACTIONS, partition) for partition in (0, 1)]
 
-    def committed(self, partitions: list[Any], timeout: float) -> list[Any]:
-        self.rewound_to.append(len(partitions))
-        return []
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        """Nothing of partition 1."""
+        offsets = {0: 5, 1: OFFSET_INVALID}
+        return [TopicPartition(one.topic, one.partition, offsets[one.partition]) for one in partitions]
+
+    def seek(self, position: TopicPartition) -> None:
+        self.sought.append((position.partition, position.offset))
 
 
 class FakeProducer:
@@ -138,7 +163,7 @@ class FakeProducer:
         self._positions: list[int] = []
         self._error = error
 
-    def init_transactions(self) -> None: ...
+    def init_transactions(self, _seconds: float) -> None: ...
     def begin_transaction(self) -> None:
         self._open, self._positions = [], []
 
@@ -186,17 +211,53 @@ def test_a_batch_and_its_offsets_are_one_transaction() -> None:
     assert producer.offsets == [7]
 
 
+def test_a_record_with_headers_that_cannot_be_read_is_a_letter_without_them() -> None:
+    producer = FakeProducer()
+    run(producer, [FakeMessage(5, json.dumps(raw()).encode(), headers=None), GOOD], [])
+    letter, good = producer.committed
+    assert (letter[:3], good[0]) == (
+        (topics.BANK_TRANSACTIONS_DLQ, b"key", json.dumps(raw()).encode()),
+        topics.FRAUDULENT_TRANSACTIONS,
+    )
+    assert dict(letter[4])[REASON] == b"headers: a header's name is not UTF-8"
+    assert "trace" not in dict(letter[4])
+
+
+def test_a_record_too_large_for_a_letter_leaves_its_reason_and_place() -> None:
+    producer = FakeProducer()
+    run(producer, [FakeMessage(6, b"x" * MAX_LETTER_BYTES)], [])
+    ((topic, key, value, _, headers),) = producer.committed
+    assert (topic, key, value) == (topics.BANK_TRANSACTIONS_DLQ, None, None)
+    assert [name for name, _ in headers if not name.startswith("dlq.")] == []
+    assert dict(headers)[SOURCE_OFFSET] == b"6"
+    assert b"in its place only" in dict(headers)[REASON]
+
+
 def test_a_retriable_failure_is_tried_again() -> None:
     producer = FakeProducer(KafkaError(KafkaError._TIMED_OUT, "slow", retriable=True))
     run(producer, [GOOD], [])
     assert (len(producer.committed), producer.aborted) == (1, 0)
 
 
+@pytest.mark.parametrize("operation", ["init_transactions", "commit_transaction"])
+def test_a_retriable_failure_is_not_tried_again_once_it_is_to_stop(operation: str) -> None:
+    producer, stopping = FakeProducer(), Event()
+
+    def fail(_seconds: float) -> None:
+        stopping.set()
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "away", retriable=True))
+
+    setattr(producer, operation, fail)
+    with pytest.raises(Stopped):
+        ingest(FakeConsumer([[GOOD], []], stopping), producer, stopping)  # type: ignore[arg-type]
+    assert producer.committed == []
+
+
 def test_an_abortable_failure_aborts_and_reads_again() -> None:
     producer = FakeProducer(KafkaError(KafkaError.ILLEGAL_GENERATION, "moved", txn_requires_abort=True))
     consumer = run(producer, [GOOD], [])
     assert (producer.committed, producer.offsets, producer.aborted) == ([], [], 1)
-    assert consumer.rewound_to == [0]
+    assert consumer.sought == [(0, 5), (1, OFFSET_BEGINNING)]
 
 
 def test_a_fatal_failure_ends_the_service() -> None:

@@ -1,8 +1,17 @@
 """What init_kafka.py asks of the topics."""
 
+import pytest
+from pydantic import ValidationError
+
 from contracts import topics
-from ingestor.routing import MAX_TRANSACTION_BYTES
+from contracts.dead_letters import MAX_LETTER_BYTES, dead_letter, reason_of, replay
+from contracts.kafka import transactional
+from contracts.models import Transaction
+from contracts.records import headers_size
 from init.init_kafka import Settings, differences, topic_config
+
+# Of a batch and of the record in it.
+OVERHEAD = 1_000
 
 
 def test_a_topic_as_it_should_be_has_no_differences() -> None:
@@ -18,7 +27,17 @@ def test_differences_are_named() -> None:
     ]
 
 
-def test_what_comes_in_fits_into_the_dead_letters_and_what_goes_on_fits_a_default_producer() -> None:
-    incoming = int(topic_config(topics.BANK_TRANSACTIONS)["max.message.bytes"])
-    assert all(int(topic_config(name)["max.message.bytes"]) > incoming for name in topics.DEAD_LETTERS)
-    assert MAX_TRANSACTION_BYTES < 1_000_000
+def test_a_letter_fits_its_topic_and_on_its_way_back_the_bank_s() -> None:
+    """With the headers that it gets, a reason for every field among them, and if nothing of it can be compressed."""
+    with pytest.raises(ValidationError) as caught:
+        Transaction.model_validate({"sender_details": {}, "receiver_details": {}})
+    body = b"x" * (MAX_LETTER_BYTES - 3)
+    letter = dead_letter(body, b"key", [], reason_of(caught.value), topics.BANK_TRANSACTIONS, 5, 2**63, "service" * 10)
+    assert letter.value == body
+    assert dead_letter(body + b"x", b"key", [], "", topics.BANK_TRANSACTIONS, 5, 2**63, "service").value is None
+    back = len(body) + 3 + headers_size(replay(letter.headers).headers)
+    assert back + OVERHEAD < int(topic_config(topics.BANK_TRANSACTIONS)["max.message.bytes"])
+    size = len(body) + 3 + headers_size(letter.headers)
+    for name in topics.DEAD_LETTERS:
+        assert size + OVERHEAD < int(topic_config(name)["max.message.bytes"])
+    assert size < int(transactional("replica")["message.max.bytes"])

@@ -8,11 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from quixstreams.models import Row, Topic, TopicType
 from quixstreams.sinks import SinkBackpressureError
 
 from contracts import topics
-from contracts.dead_letters import REASON, SOURCE_OFFSET
+from contracts.dead_letters import MAX_LETTER_BYTES, REASON, SOURCE_OFFSET
 from contracts.mapping import to_validation_request
+from contracts.quix import read_headers
+from contracts.records import MAX_TRANSACTION_BYTES, Headers
 from processor.rules import Unreadable, outputs, parse
 from processor.sink import ValidatingSink
 from processor.validator import Outage, Outcome, Refusal, ValidatorClient, Verdict, judge
@@ -38,7 +41,7 @@ def test_fraudulent_transactions_yield_a_row_and_two_users() -> None:
 
 @pytest.mark.parametrize("value", [None, b"", b"[]", b"{", b'{"transaction_id": "t1"}'])
 def test_what_is_no_transaction_is_unreadable(value: bytes | None) -> None:
-    assert isinstance(parse(value), Unreadable)
+    assert isinstance(parse(value, []), Unreadable)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +82,31 @@ class FakeValidator:
 
     def answer(self, transaction_id: str, outcome: Outcome) -> None:
         self._open.pop(transaction_id).set_result(outcome)
+
+
+class FakeMessage:
+    """What Quix reads of a message; this one has no headers."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def key(self) -> None: ...
+    def headers(self) -> Any: ...
+    def leader_epoch(self) -> None: ...
+    def value(self) -> bytes:
+        return b"v"
+
+    def topic(self) -> str:
+        return "t"
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return 7
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 1700000000000
 
 
 class FakeProducer:
@@ -129,6 +157,38 @@ def test_a_refusal_and_an_unreadable_value_are_dead_letters(parts: Parts) -> Non
     assert headers[0][REASON] == b"HTTP 422"
     assert headers[1][SOURCE_OFFSET] == b"2"
     assert producer.produced[1][1]["value"] == b"not json"
+
+
+def test_what_no_stage_could_carry_is_a_dead_letter_and_not_asked_about(parts: Parts) -> None:
+    """More than the ingestor may write to its topic."""
+    sink, validator, producer = parts
+    value = json.dumps(raw()).encode()
+    records: list[tuple[bytes, Headers | None]] = [
+        (value, None),
+        (json.dumps(raw(status="x" * MAX_TRANSACTION_BYTES)).encode(), []),
+        (value, [("trace", b"x" * MAX_TRANSACTION_BYTES)]),
+        (b"x" * MAX_LETTER_BYTES, []),
+    ]
+    for offset, (body, headers) in enumerate(records):
+        sink.add(body, b"key", 1700000000000, headers, topics.UNIDENTIFIED_TRANSACTIONS, 0, offset)
+    assert validator.asked == []
+    sink.flush()
+    assert {topic for topic, _ in producer.produced} == {topics.UNIDENTIFIED_TRANSACTIONS_DLQ}
+    assert [record["value"] for _, record in producer.produced] == [*(body for body, _ in records[:3]), None]
+    reasons = [dict(record["headers"])[REASON] for _, record in producer.produced]
+    assert b"not UTF-8" in reasons[0]
+    assert all(b"bytes" in reason for reason in reasons[1:])
+
+
+def test_headers_that_quix_fails_at_are_none() -> None:
+    class Unreadable(FakeMessage):
+        def headers(self) -> Any:
+            raise SystemError("a header's name is not UTF-8")
+
+    topic = Topic("t", TopicType.REGULAR, value_deserializer="bytes")
+    read_headers(topic)
+    read = [topic.row_deserialize(kind()) for kind in (FakeMessage, Unreadable)]  # pyright: ignore[reportArgumentType]
+    assert [(row.value, row.headers) for row in read if isinstance(row, Row)] == [(b"v", []), (b"v", None)]
 
 
 def test_an_outage_writes_nothing_and_asks_for_the_records_again(parts: Parts) -> None:

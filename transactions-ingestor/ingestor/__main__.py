@@ -8,8 +8,10 @@ from confluent_kafka import Consumer, Producer
 from contracts.health import ConsumerHealth
 from contracts.metrics import serve
 from contracts.service import replica_name, run_service
-from ingestor.loop import ingest
+from ingestor.loop import Stopped, ingest
 from ingestor.settings import SERVICE, consumer_config, producer_config
+
+logger = logging.getLogger(__name__)
 
 
 def main(stopping: Event) -> None:
@@ -21,6 +23,8 @@ def main(stopping: Event) -> None:
     serve(health.problem)
     try:
         ingest(consumer, producer, stopping)
+    except Stopped:
+        logger.warning("stopped while the broker did not answer: an open batch is read again at the next start")
     finally:
         consumer.close()
 

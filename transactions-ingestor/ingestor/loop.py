@@ -8,8 +8,9 @@ from threading import Event
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from contracts import topics
-from contracts.dead_letters import dead_letter_headers
+from contracts.dead_letters import dead_letter
 from contracts.metrics import LAST_COMMIT
+from contracts.records import headers_of
 from contracts.service import Totals
 from ingestor import metrics
 from ingestor.routing import Refused, route
@@ -20,16 +21,24 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 2_000
 # A batch is what has arrived in this time, or BATCH_SIZE: the time is most of the delay that a transaction sees here.
 BATCH_SECONDS = 0.05
-TRANSACTION_SECONDS = 10.0
+# One try of a transaction's operation: a signal is only heard in between. Called again it goes on, it does not begin anew.
+TRY_SECONDS = 2.0
+COMMITTED_SECONDS = 10.0
+
+
+class Stopped(Exception):
+    """The service was told to stop while the broker did not answer."""
 
 
 def ingest(consumer: Consumer, producer: Producer, stopping: Event) -> None:
-    """Route batches until `stopping` is set; the batch in hand is finished first.
+    """Route batches until `stopping` is set; the batch in hand is finished first, unless the broker does not answer: what is
+    left of its transaction is aborted by the next process with this replica's id, and the batch is read again.
 
-    Raises KafkaException for what a restart has to mend (fenced by another process with the same replica id, for one).
+    Raises Stopped in that case, and KafkaException for what a restart has to mend (fenced by another process with the same
+    replica id, for one).
     """
     totals, last_commit = Totals(logger, metrics.RECORDS), LAST_COMMIT.labels(SERVICE)
-    producer.init_transactions()
+    _retried(producer.init_transactions, stopping)
     consumer.subscribe([topics.BANK_TRANSACTIONS])
     while not stopping.is_set():
         batch = _without_errors(consumer.consume(BATCH_SIZE, BATCH_SECONDS))
@@ -38,12 +47,12 @@ def ingest(consumer: Consumer, producer: Producer, stopping: Event) -> None:
             continue
         try:
             with metrics.TRANSACTION_SECONDS.time():
-                counts = _route_batch(consumer, producer, batch)
+                counts = _route_batch(consumer, producer, batch, stopping)
         except KafkaException as error:
             if not error.args[0].txn_requires_abort():
                 raise
             logger.warning("transaction aborted, its batch is read again: %s", error.args[0].str())
-            _retried(producer.abort_transaction)
+            _retried(producer.abort_transaction, stopping)
             _rewind(consumer)
             metrics.ABORTED.inc()
         else:
@@ -52,51 +61,51 @@ def ingest(consumer: Consumer, producer: Producer, stopping: Event) -> None:
             totals.add(counts)
 
 
-def _route_batch(consumer: Consumer, producer: Producer, batch: list[Message]) -> Counter[str]:
+def _route_batch(consumer: Consumer, producer: Producer, batch: list[Message], stopping: Event) -> Counter[str]:
     counts: Counter[str] = Counter()
     next_offsets: dict[int, int] = {}
     producer.begin_transaction()
     produce = producer.produce
     for message in batch:
-        outcome = route(message.value())
+        headers = headers_of(message)
+        outcome = route(message.value(), headers)
         if isinstance(outcome, Refused):
             topic = topics.BANK_TRANSACTIONS_DLQ
-            produce(
-                topic,
-                message.value(),
-                message.key(),
-                timestamp=message.timestamp()[1],
-                headers=dead_letter_headers(
-                    message.headers(), outcome.reason, message.topic(), message.partition(), message.offset(), SERVICE
-                ),
-            )
+            place = message.topic(), message.partition(), message.offset()
+            letter = dead_letter(message.value(), message.key(), headers, outcome.reason, *place, SERVICE)
+            produce(topic, letter.value, letter.key, timestamp=message.timestamp()[1], headers=letter.headers)
         else:
             topic = outcome.topic
-            produce(topic, outcome.value, outcome.key, timestamp=message.timestamp()[1], headers=message.headers())
+            produce(topic, outcome.value, outcome.key, timestamp=message.timestamp()[1], headers=headers)
         counts[topic] += 1
         next_offsets[message.partition()] = message.offset() + 1
     positions = [TopicPartition(topics.BANK_TRANSACTIONS, *position) for position in next_offsets.items()]
     group = consumer.consumer_group_metadata()
-    _retried(lambda seconds: producer.send_offsets_to_transaction(positions, group, seconds))
-    _retried(producer.commit_transaction)
+    _retried(lambda seconds: producer.send_offsets_to_transaction(positions, group, seconds), stopping)
+    _retried(producer.commit_transaction, stopping)
     return counts
 
 
-def _retried(operation: Callable[[float], object]) -> None:
-    """Call a transaction's operation until it succeeds or fails for good: by contract a retriable one is called again."""
+def _retried(operation: Callable[[float], object], stopping: Event) -> None:
+    """Call a transaction's operation until it succeeds or fails for good: by contract a retriable one is called again.
+
+    Raises Stopped instead of calling it again once `stopping` is set.
+    """
     while True:
         try:
-            operation(TRANSACTION_SECONDS)
+            operation(TRY_SECONDS)
             return
         except KafkaException as error:
             if not error.args[0].retriable():
                 raise
+            if stopping.is_set():
+                raise Stopped from error
             logger.warning("the broker does not answer, trying again: %s", error.args[0].str())
 
 
 def _rewind(consumer: Consumer) -> None:
     """Put every assigned partition back to its committed offset."""
-    for position in consumer.committed(consumer.assignment(), timeout=TRANSACTION_SECONDS):
+    for position in consumer.committed(consumer.assignment(), timeout=COMMITTED_SECONDS):
         if position.offset < 0:
             position.offset = OFFSET_BEGINNING
         consumer.seek(position)

@@ -1,4 +1,4 @@
-"""The routing rule: a value of `bank-transactions` goes to one topic, or is refused with a reason. No I/O."""
+"""The routing rule: a record of `bank-transactions` goes to one topic, or is refused with a reason. No I/O."""
 
 from typing import Any, NamedTuple
 
@@ -9,9 +9,7 @@ from typing_extensions import TypedDict
 from contracts import topics
 from contracts.dead_letters import reason_of
 from contracts.models import FRAUDULENT, UNIDENTIFIED, Transaction
-
-# Every producer further on has Kafka's default limit of 1 MB a record; a transaction is about 1.2 KB.
-MAX_TRANSACTION_BYTES = 512 * 1024
+from contracts.records import Headers, not_a_transaction
 
 _TOPIC_BY_EVALUATION = {
     FRAUDULENT: topics.FRAUDULENT_TRANSACTIONS,
@@ -44,25 +42,21 @@ class Routed(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """Why a value cannot be routed, without personal data."""
+    """Why a record cannot be routed, without personal data."""
 
     reason: str
 
 
-def route(value: bytes | None) -> Routed | Refused:
-    """Validate one value and choose its topic.
+def route(value: bytes | None, headers: Headers | None) -> Routed | Refused:
+    """Validate one record and choose its topic; `headers` are None when they cannot be read.
 
     The value is written anew from what was read, so that every later stage sees one form: numbers as numbers, one field a
     name, nothing that the contract does not know.
     """
-    if not value:
-        return Refused("value: is empty")
-    if len(value) > MAX_TRANSACTION_BYTES:
-        return Refused(
-            f"value: has {len(value)} bytes, more than the {MAX_TRANSACTION_BYTES} that a transaction may have"
-        )
+    if (reason := not_a_transaction(value, headers)) is not None:
+        return Refused(reason)
     try:
-        transaction: dict[str, Any] = _parse(value)
+        transaction: dict[str, Any] = _parse(value or b"")
     except ValidationError as error:
         return Refused(reason_of(error))
     topic = _TOPIC_BY_EVALUATION.get(transaction["evaluation"])

@@ -4,6 +4,7 @@ from threading import Event
 
 from contracts.health import ConsumerHealth
 from contracts.metrics import serve
+from contracts.quix import run_application
 from contracts.service import load_settings, run_service
 from processor import metrics
 from processor.app import build
@@ -11,8 +12,8 @@ from processor.settings import Settings
 from processor.validator import ValidatorClient
 
 
-def main(_stopping: Event) -> None:
-    """Run until SIGTERM or SIGINT, which Quix handles itself: the open checkpoint is committed first."""
+def main(stopping: Event) -> None:
+    """Run until stopped."""
     settings = load_settings(Settings)
     validator = ValidatorClient(
         str(settings.fraud_validator_url), settings.fraud_validator_max_in_flight, settings.fraud_validator_timeout
@@ -21,7 +22,7 @@ def main(_stopping: Event) -> None:
     health = ConsumerHealth()
     serve(health.problem)
     try:
-        build(validator, health).run()
+        run_application(lambda: build(validator, health), stopping)
     finally:
         validator.close()
 

@@ -8,6 +8,7 @@ from contracts import topics
 from contracts.dead_letters import reason_of
 from contracts.mapping import to_result, to_user_rows
 from contracts.models import FRAUDULENT, Transaction
+from contracts.records import Headers, not_a_transaction
 from processor.validator import Verdict
 
 SOURCE_PROCESS = "kafka-streams"
@@ -22,13 +23,15 @@ class Output(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """Why a value is no transaction, without personal data."""
+    """Why a record is no transaction, without personal data."""
 
     reason: str
 
 
-def parse(value: bytes | None) -> Transaction | Unreadable:
-    """A value of `unidentified-transactions`."""
+def parse(value: bytes | None, headers: Headers | None) -> Transaction | Unreadable:
+    """A record of `unidentified-transactions`, which more than the ingestor may write to: its limits hold here too."""
+    if (reason := not_a_transaction(value, headers)) is not None:
+        return Unreadable(reason)
     try:
         return Transaction.model_validate_json(value or b"")
     except ValidationError as error:

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, Protocol
 from quixstreams.sinks import BaseSink, SinkBackpressureError
 
 from contracts import topics
-from contracts.dead_letters import Headers, dead_letter_headers
+from contracts.dead_letters import dead_letter
 from contracts.mapping import to_validation_request
 from contracts.metrics import LAST_COMMIT
 from contracts.models import Transaction
+from contracts.records import Headers
 from contracts.service import Totals
 from processor import metrics
 from processor.rules import Unreadable, outputs, parse
@@ -42,7 +43,7 @@ class Pending(NamedTuple):
     value: bytes | None
     key: bytes | None
     timestamp: int
-    headers: Headers
+    headers: Headers | None
     topic: str
     partition: int
     offset: int
@@ -76,7 +77,7 @@ class ValidatingSink(BaseSink):
         """Start the record's call. Blocks while as many calls are open as may be, which bounds a checkpoint's size."""
         transaction: Transaction | None = None
         outcome: Future[Outcome] | Outage | Unreadable
-        parsed = parse(value)
+        parsed = parse(value, headers)
         if isinstance(parsed, Unreadable):
             outcome = parsed
         elif self._outage is not None:
@@ -121,14 +122,9 @@ class ValidatingSink(BaseSink):
             for topic, key, value in rows:
                 self._producer.produce(topic, value=value, key=key, headers=item.headers, timestamp=item.timestamp)
             return "fraudulent" if rows else "honest"
-        headers = dead_letter_headers(item.headers, outcome.reason, item.topic, item.partition, item.offset, SERVICE)
-        self._producer.produce(
-            topics.UNIDENTIFIED_TRANSACTIONS_DLQ,
-            value=item.value,
-            key=item.key,
-            headers=headers,
-            timestamp=item.timestamp,
-        )
+        place = item.topic, item.partition, item.offset
+        letter = dead_letter(item.value, item.key, item.headers, outcome.reason, *place, SERVICE)
+        self._producer.produce(topics.UNIDENTIFIED_TRANSACTIONS_DLQ, **letter._asdict(), timestamp=item.timestamp)
         return "dead_letters"
 
     def _note_outage(self, future: "Future[Outcome]") -> None:
