@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from quixstreams import Application
 
 from contracts.kafka import client_config
-from contracts.records import headers_of
+from contracts.records import Headers
 
 logger = logging.getLogger(__name__)
 
@@ -25,17 +25,21 @@ def run_application(build: Callable[[], Application], stopping: Event) -> None:
 
     Quix alone would ask for the topics for half a minute, in which no signal is heard, and then fail.
     """
+    _await_broker(stopping)
+    if not stopping.is_set():
+        application = build()
+        if not stopping.is_set():
+            application.run()
+
+
+def _await_broker(stopping: Event) -> None:
     admin = AdminClient(client_config(), logger=logging.getLogger("kafka"))
     while not stopping.is_set():
         try:
             admin.list_topics(timeout=TRY_SECONDS)
+            return
         except KafkaException as error:
             logger.warning("the broker does not answer, trying again: %s", error.args[0].str())
-            continue
-        application = build()
-        if not stopping.is_set():
-            application.run()
-        return
 
 
 def after_commit(producer: Any, then: Callable[[], None]) -> None:
@@ -53,8 +57,8 @@ def after_commit(producer: Any, then: Callable[[], None]) -> None:
     producer.commit_transaction = commit_then
 
 
-class _Message:
-    """A message of confluent_kafka whose headers can be asked for: they are what `headers_of` makes of them."""
+class _WithoutHeaders:
+    """A message of confluent_kafka whose headers are not asked for."""
 
     def __init__(self, message: Any) -> None:
         self._message = message
@@ -65,19 +69,27 @@ class _Message:
     def __len__(self) -> int:
         return len(self._message)
 
-    def headers(self) -> Any:
-        return headers_of(self._message)
+    def headers(self) -> Headers:
+        return []
 
 
-def read_headers(topic: Any) -> None:
-    """Give the sink of this topic the headers as `headers_of` does: None when they cannot be read, or else a list.
+def readable(topic: Any) -> Any:
+    """The topic, with rows whose headers are as `headers_of` gives them: None when they cannot be read, or else a list.
 
     Quix itself fails at such a record, and at the same one again after each restart.
     """
     deserialize = topic.row_deserialize
 
     @wraps(deserialize)
-    def with_headers(message: Any) -> Any:
-        return deserialize(_Message(message))
+    def row_of(message: Any) -> Any:
+        try:
+            row = deserialize(message)
+        except SystemError:
+            row = deserialize(_WithoutHeaders(message))
+            row.headers = None
+        else:
+            row.headers = row.headers or []
+        return row
 
-    topic.row_deserialize = with_headers
+    topic.row_deserialize = row_of
+    return topic

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
 
-from contracts.quix import after_commit
+from contracts.quix import after_commit, readable
 from local.ksqldb import metrics
 from local.ksqldb.pipeline import compile_pipeline
 from local.ksqldb.planner import QueryPlan
@@ -139,7 +139,7 @@ class _Query(threading.Thread):
             on_producer_error=_not_handled,
         )
         topic = application.topic(self._plan.source.topic, key_deserializer="bytes", value_deserializer="bytes")
-        stream = application.dataframe(topic)
+        stream = application.dataframe(readable(topic))
         producer, tally = stream.processing_context.producer, metrics.Tally(self._id, group)
         process = processor(settings, self._id, self._plan, self._sink_topic, producer.produce, tally)
         stream.update(process, metadata=True)

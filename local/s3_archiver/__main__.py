@@ -12,7 +12,7 @@ from contracts import topics
 from contracts.health import ConsumerHealth
 from contracts.kafka import client_config, static_member, transactional
 from contracts.metrics import serve
-from contracts.quix import after_commit, run_application
+from contracts.quix import after_commit, readable, run_application
 from contracts.service import load_settings, run_service
 from local.s3_archiver.settings import SERVICE, Settings
 from local.s3_archiver.sink import ArchiveSink
@@ -45,7 +45,7 @@ def build(settings: Settings, health: ConsumerHealth) -> Application:
     )
     logging.getLogger("quixstreams").setLevel(logging.WARNING)
     dataframes = [
-        application.dataframe(application.topic(name, key_deserializer="bytes", value_deserializer="bytes"))
+        application.dataframe(readable(application.topic(name, key_deserializer="bytes", value_deserializer="bytes")))
         for name in (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)
     ]
     producer = dataframes[0].processing_context.producer  # the application has one

@@ -14,7 +14,7 @@ from quixstreams.sinks import SinkBackpressureError
 from contracts import topics
 from contracts.dead_letters import MAX_LETTER_BYTES, REASON, SOURCE_OFFSET
 from contracts.mapping import to_validation_request
-from contracts.quix import read_headers
+from contracts.quix import readable
 from contracts.records import MAX_TRANSACTION_BYTES, Headers
 from processor.rules import Unreadable, outputs, parse
 from processor.sink import ValidatingSink
@@ -186,7 +186,7 @@ def test_headers_that_quix_fails_at_are_none() -> None:
             raise SystemError("a header's name is not UTF-8")
 
     topic = Topic("t", TopicType.REGULAR, value_deserializer="bytes")
-    read_headers(topic)
+    readable(topic)
     read = [topic.row_deserialize(kind()) for kind in (FakeMessage, Unreadable)]  # pyright: ignore[reportArgumentType]
     assert [(row.value, row.headers) for row in read if isinstance(row, Row)] == [(b"v", []), (b"v", None)]
 
