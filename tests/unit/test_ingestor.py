@@ -9,10 +9,12 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from bank.poison import KINDS
 from contracts import topics
-from contracts.dead_letters import MAX_LETTER_BYTES, REASON, SOURCE_OFFSET
+from contracts.dead_letters import MAX_LETTER_BYTES, REASON, SOURCE_OFFSET, reason_of
+from contracts.models import FRAUDULENT, UNIDENTIFIED, Transaction
 from contracts.records import MAX_TRANSACTION_BYTES, Headers
 from ingestor.loop import Stopped, ingest
 from ingestor.routing import Refused, Routed, route
@@ -76,6 +78,31 @@ def test_any_bytes_are_routed_or_refused(value: bytes) -> None:
     assert isinstance(outcome, Refused | Routed)
     if isinstance(outcome, Refused):
         assert outcome.reason
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.floats().map(str) | st.text()
+
+
+@given(
+    st.sampled_from([None, "sender_details", "receiver_details"]),
+    st.sampled_from([*raw(), *raw()["sender_details"], "unknown"]),
+    SCALARS | st.lists(SCALARS) | st.dictionaries(st.text(), SCALARS),
+)
+def test_the_contract_alone_decides(group: str | None, field: str, content: Any) -> None:
+    """Whichever way a value is read, what becomes of it is what the contract's model makes of it."""
+    changed = raw()
+    (changed if group is None else changed[group])[field] = content
+    value = json.dumps(changed).encode()
+    outcome = route(value, [])
+    try:
+        expected = Transaction.model_validate_json(value)
+    except ValidationError as error:
+        assert outcome == Refused(reason_of(error))
+    else:
+        if isinstance(outcome, Routed):
+            assert json.loads(outcome.value) == expected.model_dump()
+        else:
+            assert expected.evaluation not in (FRAUDULENT, UNIDENTIFIED)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53))

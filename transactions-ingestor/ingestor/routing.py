@@ -1,14 +1,13 @@
 """The routing rule: a record of `bank-transactions` goes to one topic, or is refused with a reason. No I/O."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
-import orjson
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+import msgspec
+from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from contracts import topics
 from contracts.dead_letters import reason_of
-from contracts.models import FRAUDULENT, UNIDENTIFIED, Transaction
+from contracts.models import FRAUDULENT, UNIDENTIFIED, Id, Transaction
 from contracts.records import Headers, not_a_transaction
 
 _TOPIC_BY_EVALUATION = {
@@ -17,20 +16,34 @@ _TOPIC_BY_EVALUATION = {
 }
 
 
-def as_dict(model: type[BaseModel]) -> Any:
-    """The model's contract, fields and types and no more, as a TypedDict: to check a dict costs a third less than to make
-    a model, and orjson writes one in half the time.
+# What the contract's types are when they are taken strictly: JSON has no number that is not finite.
+_STRICT = {str: str, Id: Annotated[str, msgspec.Meta(min_length=1)], FiniteFloat: float}
+
+
+def _strict(model: type[BaseModel]) -> type[msgspec.Struct]:
+    """The model's fields and types and no more, as msgspec has them. Raises KeyError for a type that is not in _STRICT."""
+    fields = [
+        (name, _strict(kind) if isinstance(kind, type) and issubclass(kind, BaseModel) else _STRICT[kind])
+        for name, kind in get_type_hints(model, include_extras=True).items()
+    ]
+    return msgspec.defstruct(model.__name__, fields, forbid_unknown_fields=True, gc=False)
+
+
+_Transaction = _strict(Transaction)
+_read_strictly = msgspec.json.Decoder(_Transaction).decode
+_write = msgspec.json.Encoder().encode
+
+
+def _read(value: bytes) -> Any:
+    """The transaction. Raises ValidationError when it breaks the contract.
+
+    Nearly all are of the contract's very form, and msgspec reads those in a quarter of the time. All others pydantic judges:
+    it lets a numeric string be a number, drops unknown fields, and says what is wrong.
     """
-    fields = {
-        name: as_dict(field.annotation)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        else field.rebuild_annotation()
-        for name, field in model.model_fields.items()
-    }
-    return TypedDict(model.__name__, fields)  # pyright: ignore[reportArgumentType] - its fields are not literals
-
-
-_parse = TypeAdapter(as_dict(Transaction)).validator.validate_json
+    try:
+        return _read_strictly(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return msgspec.convert(Transaction.model_validate_json(value), _Transaction, from_attributes=True)
 
 
 class Routed(NamedTuple):
@@ -56,10 +69,10 @@ def route(value: bytes | None, headers: Headers | None) -> Routed | Refused:
     if (reason := not_a_transaction(value, headers)) is not None:
         return Refused(reason)
     try:
-        transaction: dict[str, Any] = _parse(value or b"")
+        transaction = _read(value or b"")
     except ValidationError as error:
         return Refused(reason_of(error))
-    topic = _TOPIC_BY_EVALUATION.get(transaction["evaluation"])
+    topic = _TOPIC_BY_EVALUATION.get(transaction.evaluation)
     if topic is None:
         return Refused(f"evaluation: is none of {', '.join(_TOPIC_BY_EVALUATION)}")
-    return Routed(topic, transaction["transaction_id"], orjson.dumps(transaction))
+    return Routed(topic, transaction.transaction_id, _write(transaction))
