@@ -197,6 +197,28 @@ def test_replays_keep_one_document_and_the_newest_row(
     wait_until(written, SECONDS, "every row in S3 as often as it was sent")
 
 
+@both
+def test_rows_of_an_aborted_transaction_reach_no_store(
+    stack: Stack, database: Database, run: str, tmp_path: Path, topic: str, collection: str, model: Any
+) -> None:
+    producer = Producer({"bootstrap.servers": stack.kafka, "transactional.id": run})
+    producer.init_transactions(SECONDS)
+    rows = {name: row(model, f"{run}-{name}") for name in ("aborted", "committed")}
+    for name, end in (("aborted", producer.abort_transaction), ("committed", producer.commit_transaction)):
+        producer.begin_transaction()
+        producer.produce(topic, key=f"{run}-{name}", value=json.dumps(rows[name]), partition=0)
+        assert producer.flush(SECONDS) == 0  # an abort would take back what has not been sent yet
+        end(SECONDS)
+
+    wait_until(
+        lambda: database[collection].find_one({"_id": f"{run}-committed"}) is not None, SECONDS, "the committed row"
+    )
+    assert database[collection].find_one({"_id": f"{run}-aborted"}) is None
+    committed, aborted = json.dumps(rows["committed"]).encode(), json.dumps(rows["aborted"]).encode()
+    wait_until(lambda: lines(stack, topic, tmp_path / uuid.uuid4().hex)[committed] == 1, SECONDS, "the same in S3")
+    assert lines(stack, topic, tmp_path / "objects")[aborted] == 0
+
+
 def test_connect_shows_no_credential(stack: Stack) -> None:
     def get(path: str) -> Any:
         answer = requests.get(f"{stack.connect_url}{path}", timeout=10)
