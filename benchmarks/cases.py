@@ -40,6 +40,7 @@ class Plan:
     ksqldb_messages: int
     latencies_ms: tuple[int, ...]
     replicas: tuple[int, ...]
+    stack_rate: int  # transactions a second through the whole stack
     stack_warm_up: float  # fresh JVMs are slow, and what waits meanwhile has to be worked off
     stack_seconds: float
 
@@ -53,6 +54,7 @@ FULL = Plan(
     ksqldb_messages=50_000,
     latencies_ms=(0, 20, 100),
     replicas=(1, 2, 4),
+    stack_rate=500,
     stack_warm_up=45.0,
     stack_seconds=20.0,
 )
@@ -65,6 +67,7 @@ QUICK = Plan(
     ksqldb_messages=10_000,
     latencies_ms=(20,),
     replicas=(1, 2),
+    stack_rate=100,  # a stack that is still cold would have to work off what waits of 500
     stack_warm_up=1.0,
     stack_seconds=3.0,
 )

@@ -24,7 +24,7 @@ from tests.support.stack import Stack, running_stack, wait_until
 
 logger = logging.getLogger(__name__)
 
-RATE = 500
+SOAK_RATE = 500
 # Looking for every document would be a load of its own: one in so many is looked for, this often.
 MONGODB_SAMPLE = 5
 MONGODB_POLL_SECONDS = 0.05
@@ -42,9 +42,9 @@ SOAK_LAG_SECONDS = 10
 
 
 def end_to_end(plan: Plan) -> list[Row]:
-    """Each repetition starts the stack from nothing and sends 500 transactions a second through it."""
+    """Each repetition starts the stack from nothing and sends transactions through it at a steady rate."""
     delays = {
-        (where, share): Row(f"end to end at {RATE}/s, to {where}, {share}", "s", at_most=limit)
+        (where, share): Row(f"end to end at {plan.stack_rate}/s, to {where}, {share}", "s", at_most=limit)
         for where, share, limit in (
             ("the result topic", "p50", 0.5),
             ("the result topic", "p99", 1.5),
@@ -54,7 +54,7 @@ def end_to_end(plan: Plan) -> list[Row]:
     }
     started, memory = Row("start of the whole stack", "s"), Row("resident memory of the whole stack", "MiB")
     for _ in range(plan.repetitions):
-        with seeded_stack(RATE) as stack:
+        with seeded_stack(plan.stack_rate) as stack:
             state = state_of(stack)
             started.ours.append(state["ready_seconds"])
             time.sleep(plan.stack_warm_up)
@@ -71,7 +71,7 @@ def end_to_end(plan: Plan) -> list[Row]:
 def soak() -> list[Row]:
     """Ten minutes: memory of each part and the lags in the last minute, beside those of the first minute as the baseline."""
     samples: list[dict[str, Any]] = []
-    with seeded_stack(RATE) as stack:
+    with seeded_stack(SOAK_RATE) as stack:
         time.sleep(SOAK_WARM_UP_SECONDS)
         begun = time.monotonic()
         while time.monotonic() - begun < SOAK_SECONDS:
@@ -92,7 +92,7 @@ def soak() -> list[Row]:
         for group in sorted(samples[-1]["counts"]["lags"])
     ]
     for lag in lags:
-        lag.at_most = RATE * SOAK_LAG_SECONDS
+        lag.at_most = SOAK_RATE * SOAK_LAG_SECONDS
     parts = [
         row(part, "MiB", lambda sample, part=part: sample["parts"][part]["rss_mib"])
         for part in sorted(samples[0]["parts"])
