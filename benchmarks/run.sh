@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the benchmarks on a stack of their own: bash benchmarks/run.sh [--quick | --soak] [--cases NAME ...] [--json FILE]
-# --quick takes two minutes or less and checks that the cases work; --soak runs the whole stack for 13 minutes.
+# --quick takes about two minutes and checks that the cases work; --soak runs the whole stack for 13 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=local/bootstrap.sh
