@@ -30,7 +30,7 @@ def main() -> int:
     mode.add_argument(
         "--quick",
         action="store_true",
-        help="two minutes or less: every case but the console's once, no timing asserted",
+        help="about two minutes: every case but the console's once, no timing asserted",
     )
     mode.add_argument("--soak", action="store_true", help="the whole stack for ten minutes: memory and lag")
     parser.add_argument("--cases", nargs="+", choices=CASES, help="only these")
