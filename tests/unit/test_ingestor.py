@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from threading import Event
 from typing import Any
 
@@ -80,7 +81,14 @@ def test_any_bytes_are_routed_or_refused(value: bytes) -> None:
         assert outcome.reason
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.floats().map(str) | st.text()
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | (st.floats() | st.integers() | st.decimals()).map(str)
+    | st.text()
+)
 
 
 @given(
@@ -95,7 +103,7 @@ def test_the_contract_alone_decides(group: str | None, field: str, content: Any)
     value = json.dumps(changed).encode()
     outcome = route(value, [])
     try:
-        expected = Transaction.model_validate_json(value)
+        expected = Transaction.from_json(value)
     except ValidationError as error:
         assert outcome == Refused(reason_of(error))
     else:
@@ -105,11 +113,86 @@ def test_the_contract_alone_decides(group: str | None, field: str, content: Any)
             assert expected.evaluation not in (FRAUDULENT, UNIDENTIFIED)
 
 
+def with_amount(text: str) -> bytes:
+    """A transaction with this JSON as its amount."""
+    return json.dumps(raw(amount=0.125)).replace("0.125", text).encode()
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53))
 def test_every_finite_amount_passes(amount: float) -> None:
-    routed = route(json.dumps(raw(amount=amount)).encode(), [])
-    assert isinstance(routed, Routed)
-    assert json.loads(routed.value)["amount"] == amount
+    for text in (repr(amount), f"{amount:.17g}", f'"{amount}"'):
+        routed = route(with_amount(text), [])
+        assert isinstance(routed, Routed)
+        assert json.loads(routed.value)["amount"] == amount
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False).map(lambda number: f"{number:f}"[:2_000].strip(".")))
+def test_an_amount_is_routed_as_it_is_or_refused(text: str) -> None:
+    """A number as it is and in quotes are judged alike, and by its digits."""
+    for written in (text, f'"{text}"'):
+        outcome = route(with_amount(written), [])
+        if isinstance(outcome, Routed):
+            double = json.loads(outcome.value)["amount"]
+            digits = max(len(text.strip("-0").replace(".", "").strip("0")), 1)
+            assert Decimal(text) in (Decimal(repr(double)), Decimal(f"{double:.{digits - 1}e}"))
+        else:
+            assert outcome.reason.startswith("amount: ")
+            assert Decimal(text) != Decimal(repr(float(text)))
+
+
+@pytest.mark.parametrize("wrap", ["{}", '"{}"'])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("9007199254740992", 2.0**53),
+        ("9007199254740993", None),
+        ("-9007199254740993", None),
+        ("18446744073709551615", None),
+        ("18446744073709551616", 2.0**64),
+        ("123456789012345678901234567890", None),
+        ("100000000000000000000000000000", 1e29),
+        ("90071992547409.93", None),
+        ("0.1000000000000000000001", None),
+        ("0.10000000000000001", 0.1),
+        ("100.100000000000000000000000", 100.1),
+        ("1e-400", None),
+        ("1e400", None),
+        ("12.50", 12.5),
+        ("1E5", 1e5),
+    ],
+)
+def test_an_amount_that_a_double_cannot_hold_is_refused(wrap: str, text: str, expected: float | None) -> None:
+    outcome = route(with_amount(wrap.format(text)), [])
+    if expected is None:
+        assert isinstance(outcome, Refused)
+        assert outcome.reason.startswith("amount: Input should be a ")
+        assert text not in outcome.reason
+    else:
+        assert isinstance(outcome, Routed)
+        assert json.loads(outcome.value)["amount"] == expected
+
+
+@pytest.mark.parametrize("text", ["true", "false", '"1_000"', '"Infinity"', '"-inf"', '"NaN"', '"0x10"', "NaN", "[1]"])
+def test_what_is_no_number_is_no_amount(text: str) -> None:
+    outcome = route(with_amount(text), [])
+    assert isinstance(outcome, Refused)
+    assert outcome.reason.startswith("amount: ")
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\udc00", "\\ud800\\u0041", "\\ud800\\ud800", "x\\udfff"])
+@pytest.mark.parametrize("field", ["status", "transaction_id", "unknown"])
+def test_half_a_surrogate_pair_is_refused(field: str, half: str) -> None:
+    value = json.dumps(raw(**{field: "HALF"})).replace("HALF", half).encode()
+    assert isinstance(route(value, []), Refused)
+    assert isinstance(route(value.replace(half.encode(), b"\\ud83d\\udcb8"), []), Routed)
+
+
+@pytest.mark.parametrize("more", [b"{}", b" {}", b"\n", b",", b"0", b"x"])
+def test_a_value_is_one_json_text(more: bytes) -> None:
+    value = json.dumps(raw()).encode()
+    for first in (value, json.dumps(raw(more=1)).encode()):
+        assert isinstance(route(first + more, []), Refused if more.strip() else Routed)
+        assert isinstance(route(first + value, []), Refused)
 
 
 class FakeMessage:
