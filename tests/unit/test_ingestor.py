@@ -1,6 +1,7 @@
 """The routing rule and the loop around it."""
 
 import json
+import time
 from collections.abc import Sequence
 from decimal import Decimal
 from threading import Event
@@ -17,6 +18,7 @@ from contracts import topics
 from contracts.dead_letters import MAX_LETTER_BYTES, REASON, SOURCE_OFFSET, reason_of
 from contracts.models import FRAUDULENT, UNIDENTIFIED, Transaction
 from contracts.records import MAX_TRANSACTION_BYTES, Headers
+from contracts.timestamps import BANK_TIMESTAMP
 from ingestor.loop import Stopped, ingest
 from ingestor.routing import Refused, Routed, route
 from tests.support.metrics import Increase
@@ -204,8 +206,10 @@ class FakeMessage:
         value: bytes | None,
         error: KafkaError | None = None,
         headers: Headers | None = [("trace", b"1")],  # noqa: B006 - nothing changes it
+        timestamp: tuple[int, int] = (1, 1700000000000),
     ) -> None:
         self._offset, self._value, self._error, self._headers = offset, value, error, headers
+        self._timestamp = timestamp
 
     def error(self) -> KafkaError | None:
         return self._error
@@ -222,7 +226,7 @@ class FakeMessage:
         return self._headers
 
     def timestamp(self) -> tuple[int, int]:
-        return 1, 1700000000000
+        return self._timestamp
 
     def topic(self) -> str:
         return topics.BANK_TRANSACTIONS
@@ -277,8 +281,8 @@ class FakeProducer:
     def begin_transaction(self) -> None:
         self._open, self._positions = [], []
 
-    def produce(self, topic: str, value: Any, key: Any, timestamp: int, headers: Any) -> None:
-        self._open.append((topic, key, value, timestamp, headers))
+    def produce(self, topic: str, value: Any, key: Any, headers: Any) -> None:
+        self._open.append((topic, key, value, headers))
 
     def send_offsets_to_transaction(self, positions: list[Any], _group: Any, _seconds: float) -> None:
         self._positions = [position.offset for position in positions]
@@ -312,10 +316,10 @@ def test_a_batch_and_its_offsets_are_one_transaction() -> None:
         topics.BANK_TRANSACTIONS_DLQ,
     ]
     assert producer.committed[0][1:] == (
-        "t1", transaction().model_dump_json().encode(), 1700000000000, [("trace", b"1")],
+        "t1", transaction().model_dump_json().encode(), [("trace", b"1"), (BANK_TIMESTAMP, b"1700000000000")],
     )  # fmt: skip
-    letter = dict(producer.committed[1][4])
-    assert letter["trace"] == b"1"
+    letter = dict(producer.committed[1][3])
+    assert (letter["trace"], letter[BANK_TIMESTAMP]) == (b"1", b"1700000000000")
     assert letter[SOURCE_OFFSET] == b"6"
     assert b"JSON" in letter[REASON]
     assert producer.offsets == [7]
@@ -329,14 +333,65 @@ def test_a_record_with_headers_that_cannot_be_read_is_a_letter_without_them() ->
         (topics.BANK_TRANSACTIONS_DLQ, b"key", json.dumps(raw()).encode()),
         topics.FRAUDULENT_TRANSACTIONS,
     )
-    assert dict(letter[4])[REASON] == b"headers: a header's name is not UTF-8"
-    assert "trace" not in dict(letter[4])
+    assert dict(letter[3])[REASON] == b"headers: a header's name is not UTF-8"
+    assert "trace" not in dict(letter[3])
+
+
+NOW_MS = round(time.time() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "reason"),
+    [
+        ((1, -5000), b"timestamp: -5000 is before 1970"),
+        ((1, -62135596800000), b"timestamp: -62135596800000 is before 1970"),  # the zero time of the year 1
+        ((1, NOW_MS + 2 * 3_600_000), b"in the future"),
+        ((1, NOW_MS * 1000), b"in the future"),  # microseconds
+    ],
+)
+def test_an_impossible_timestamp_is_refused(timestamp: tuple[int, int], reason: bytes) -> None:
+    producer = FakeProducer()
+    run(producer, [FakeMessage(6, json.dumps(raw()).encode(), timestamp=timestamp), GOOD], [])
+    letter, good = producer.committed
+    assert (letter[0], good[0]) == (topics.BANK_TRANSACTIONS_DLQ, topics.FRAUDULENT_TRANSACTIONS)
+    assert reason in dict(letter[3])[REASON]
+    assert dict(letter[3])[BANK_TIMESTAMP] == str(timestamp[1]).encode()
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "header"),
+    [
+        ((0, 0), None),  # no timestamp, in an old format of records
+        ((1, -1), None),  # the same in today's
+        ((1, 0), b"0"),
+        ((1, 1_700_000_000), b"1700000000"),  # seconds for milliseconds: 1970
+        ((1, NOW_MS + 60_000), str(NOW_MS + 60_000).encode()),
+        ((2, NOW_MS), str(NOW_MS).encode()),
+    ],
+)
+def test_any_other_timestamp_goes_along_in_a_header(timestamp: tuple[int, int], header: bytes | None) -> None:
+    """In the place of one that was there, as with a dead letter that was put back."""
+    before: Headers = [(BANK_TIMESTAMP, b"17"), ("trace", b"1")]
+    producer = FakeProducer()
+    run(producer, [FakeMessage(6, json.dumps(raw()).encode(), headers=before, timestamp=timestamp)], [])
+    ((topic, *_, headers),) = producer.committed
+    assert topic == topics.FRAUDULENT_TRANSACTIONS
+    assert headers == [("trace", b"1")] if header is None else [("trace", b"1"), (BANK_TIMESTAMP, header)]
+
+
+def test_the_limit_of_a_transaction_counts_the_header() -> None:
+    """The processor counts it too, and would refuse what has just been let in."""
+    producer = FakeProducer()
+    value = json.dumps(raw()).encode()
+    rest = MAX_TRANSACTION_BYTES - len(value) - len("trace") - 2
+    run(producer, [FakeMessage(6, value, headers=[("trace", b"x" * rest)])], [])
+    assert producer.committed[0][0] == topics.BANK_TRANSACTIONS_DLQ
 
 
 def test_a_record_too_large_for_a_letter_leaves_its_reason_and_place() -> None:
     producer = FakeProducer()
     run(producer, [FakeMessage(6, b"x" * MAX_LETTER_BYTES)], [])
-    ((topic, key, value, _, headers),) = producer.committed
+    ((topic, key, value, headers),) = producer.committed
     assert (topic, key, value) == (topics.BANK_TRANSACTIONS_DLQ, None, None)
     assert [name for name, _ in headers if not name.startswith("dlq.")] == []
     assert dict(headers)[SOURCE_OFFSET] == b"6"

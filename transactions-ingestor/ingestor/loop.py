@@ -1,6 +1,7 @@
 """The loop around the rule: a batch is consumed, routed, produced and its offsets committed in one transaction."""
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from threading import Event
@@ -12,6 +13,7 @@ from contracts.dead_letters import dead_letter
 from contracts.metrics import LAST_COMMIT
 from contracts.records import headers_of
 from contracts.service import Totals
+from contracts.timestamps import impossible, with_bank_timestamp
 from ingestor import metrics
 from ingestor.routing import Refused, route
 from ingestor.settings import SERVICE
@@ -65,18 +67,20 @@ def _route_batch(consumer: Consumer, producer: Producer, batch: list[Message], s
     counts: Counter[str] = Counter()
     next_offsets: dict[int, int] = {}
     producer.begin_transaction()
-    produce = producer.produce
+    produce, now = producer.produce, time.time()
     for message in batch:
-        headers = headers_of(message)
-        outcome = route(message.value(), headers)
+        read, timestamp = headers_of(message), message.timestamp()
+        headers = with_bank_timestamp(read or [], timestamp)
+        reason = impossible(timestamp, now)
+        outcome = Refused(reason) if reason else route(message.value(), None if read is None else headers)
         if isinstance(outcome, Refused):
             topic = topics.BANK_TRANSACTIONS_DLQ
             place = message.topic(), message.partition(), message.offset()
             letter = dead_letter(message.value(), message.key(), headers, outcome.reason, *place, SERVICE)
-            produce(topic, letter.value, letter.key, timestamp=message.timestamp()[1], headers=letter.headers)
+            produce(topic, letter.value, letter.key, headers=letter.headers)
         else:
             topic = outcome.topic
-            produce(topic, outcome.value, outcome.key, timestamp=message.timestamp()[1], headers=headers)
+            produce(topic, outcome.value, outcome.key, headers=headers)
         counts[topic] += 1
         next_offsets[message.partition()] = message.offset() + 1
     positions = [TopicPartition(topics.BANK_TRANSACTIONS, *position) for position in next_offsets.items()]

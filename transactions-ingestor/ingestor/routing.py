@@ -1,5 +1,6 @@
 """The routing rule: a record of `bank-transactions` goes to one topic, or is refused with a reason. No I/O."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import msgspec
@@ -33,7 +34,7 @@ def _strict(model: type[BaseModel]) -> type[msgspec.Struct]:
 
 
 _Transaction = _strict(Transaction)
-_read_strictly = msgspec.json.Decoder(_Transaction).decode
+_read_strictly: Callable[[bytes], Any] = msgspec.json.Decoder(_Transaction).decode
 _write = msgspec.json.Encoder().encode
 
 
