@@ -52,7 +52,9 @@ def validator(lab: Lab) -> Iterator[Validator]:
     port = free_ports()["VALIDATOR_PORT"]
     with lab.module("validator", VALIDATOR_PORT=port):
         wait_until(port_open(HOST, int(port)), START_SECONDS, "the validator listens")
-        yield Validator(port)
+        made = Validator(port)
+        yield made
+        made.behave()  # it does not end while it has a call that it does not answer
 
 
 @contextmanager

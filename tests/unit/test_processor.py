@@ -20,7 +20,7 @@ from contracts.mapping import to_validation_request
 from contracts.quix import Place, hold, readable
 from contracts.records import MAX_TRANSACTION_BYTES, Headers
 from processor.rules import Unreadable, outputs, parse
-from processor.sink import RETRY_AFTER_SECONDS, ValidatingSink
+from processor.sink import CHECKPOINT_BYTES, RETRY_AFTER_SECONDS, ValidatingSink
 from processor.validator import INSIST_CALLS, Outage, Outcome, Refusal, ValidatorClient, Verdict, judge
 from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
@@ -256,6 +256,18 @@ def test_one_that_gets_no_answer_waits_alone(parts: Parts) -> None:
     assert validator.asked == ["t1", "t2", "t3"]
     add(sink, 1)  # answers are forgotten with the commit
     assert validator.asked == ["t1", "t2", "t3", "t1"]
+
+
+def test_a_full_checkpoint_takes_no_more(parts: Parts) -> None:
+    sink, _, producer = parts
+    large = b"x" * (CHECKPOINT_BYTES // 2)
+    add(sink, 1, large)
+    assert not sink.waits(place(2))
+    sink.add(b"", b"key", 1700000000000, [("large", large)], topics.UNIDENTIFIED_TRANSACTIONS, 0, 2)
+    assert sink.waits(place(3))
+    sink.flush()
+    assert not sink.waits(place(3))
+    assert len(producer.produced) == 2
 
 
 class FakeConsumer:

@@ -13,7 +13,7 @@ from contracts.mapping import to_validation_request
 from contracts.metrics import LAST_COMMIT
 from contracts.models import Transaction
 from contracts.quix import Place
-from contracts.records import Headers
+from contracts.records import Headers, headers_size
 from contracts.service import Totals
 from processor import metrics
 from processor.rules import Unreadable, outputs, parse
@@ -22,6 +22,8 @@ from processor.validator import Outage, Outcome, Refusal, Verdict
 
 logger = logging.getLogger(__name__)
 
+# Bounds the memory of a checkpoint, whatever others than the ingestor write to the topic.
+CHECKPOINT_BYTES = 8 * 1024 * 1024
 # Seconds to leave the validator alone after a checkpoint that could not be judged.
 RETRY_AFTER_SECONDS = 1.0
 
@@ -58,6 +60,7 @@ class ValidatingSink(BaseSink):
         self._validator = validator
         self._producer = producer
         self._pending: list[Pending] = []
+        self._size = 0
         self._outage: Outage | None = None
         # Of records that will be read again: what the validator has answered, or will answer in the end.
         self._answers: dict[Place, Future[Outcome]] = {}
@@ -93,9 +96,14 @@ class ValidatingSink(BaseSink):
             outcome = self._validator.submit(_question(parsed))
             outcome.add_done_callback(self._note_outage)
         self._pending.append(Pending(value, key, headers, place, transaction, outcome))
+        self._size += len(value or b"") + headers_size(headers or [])
 
     def waits(self, place: Place) -> bool:
-        """Whether the record is one that the validator is still asked about in the background: it would hold up all others."""
+        """Whether a record has to wait: for the next checkpoint, since this one is full, or because the validator is still
+        asked about it in the background, where its own checkpoint would hold up all others.
+        """
+        if self._size >= CHECKPOINT_BYTES:
+            return True
         answer = self._answers.get(place)
         return answer is not None and not answer.done()
 
@@ -107,7 +115,7 @@ class ValidatingSink(BaseSink):
         it pauses first. If others were answered, their answers are kept, and the validator is asked on about those that
         were not: a record that `waits` may not come here before that is done.
         """
-        pending, self._pending = self._pending, []
+        pending, self._pending, self._size = self._pending, [], 0
         outcomes = [item.outcome.result() if isinstance(item.outcome, Future) else item.outcome for item in pending]
         self._outage = None
         unanswered = [outcome for outcome in outcomes if isinstance(outcome, Outage)]
@@ -139,6 +147,7 @@ class ValidatingSink(BaseSink):
     def on_paused(self) -> None:
         """Forget the open checkpoint: its records come again."""
         self._pending.clear()
+        self._size = 0
 
     def _write(self, item: Pending, outcome: Outcome | Unreadable) -> str:
         if isinstance(outcome, Verdict):
