@@ -153,12 +153,17 @@ def processor(
     """What a query does with each record.
 
     A result keeps the record's timestamp and headers. A record that cannot be read goes to the processing log and no
-    further. `produce` is the checkpoint's own producer, so all of it is in one transaction with the record's offset.
+    further; one whose timestamp is negative goes nowhere, as Kafka Streams has it. `produce` is the checkpoint's own
+    producer, so all of it is in one transaction with the record's offset.
     """
     pipeline = compile_pipeline(plan)
 
     def process(value: bytes | None, key: bytes | None, timestamp: int, headers: Any) -> None:
         tally.records += 1
+        if timestamp < 0:
+            tally.skipped += 1
+            log.warning("query %s skipped a record with the timestamp %d", query_id, timestamp)
+            return
         try:
             result = pipeline(key, value)
         except SerdeError as error:

@@ -1,29 +1,41 @@
 """The loop around the rule: a batch is consumed, routed, produced and its offsets committed in one transaction."""
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from threading import Event
+from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from contracts import topics
 from contracts.dead_letters import dead_letter
 from contracts.metrics import LAST_COMMIT
-from contracts.records import headers_of
+from contracts.records import Headers, headers_of, headers_size
 from contracts.service import Totals
+from contracts.timestamps import impossible, with_bank_timestamp
 from ingestor import metrics
 from ingestor.routing import Refused, route
 from ingestor.settings import SERVICE
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 2_000
-# A batch is what has arrived in this time, or BATCH_SIZE: the time is most of the delay that a transaction sees here.
+# A batch is what has arrived in this time, which is most of the delay that a transaction sees here, or so many records, or so
+# many bytes: the bank's topic takes records of 8 MiB, and a batch is in memory two times, as it came and as it is written.
 BATCH_SECONDS = 0.05
+BATCH_SIZE = 2_000
+BATCH_BYTES = 8 * 1024 * 1024
 # One try of a transaction's operation: a signal is only heard in between. Called again it goes on, it does not begin anew.
 TRY_SECONDS = 2.0
 COMMITTED_SECONDS = 10.0
+
+
+class Record(NamedTuple):
+    """A message and its headers, which can be read only once; they are None when they cannot be read."""
+
+    message: Message
+    headers: Headers | None
 
 
 class Stopped(Exception):
@@ -41,7 +53,7 @@ def ingest(consumer: Consumer, producer: Producer, stopping: Event) -> None:
     _retried(producer.init_transactions, stopping)
     consumer.subscribe([topics.BANK_TRANSACTIONS])
     while not stopping.is_set():
-        batch = _without_errors(consumer.consume(BATCH_SIZE, BATCH_SECONDS))
+        batch = _read_batch(consumer)
         if not batch:
             totals.add({})
             continue
@@ -61,22 +73,38 @@ def ingest(consumer: Consumer, producer: Producer, stopping: Event) -> None:
             totals.add(counts)
 
 
-def _route_batch(consumer: Consumer, producer: Producer, batch: list[Message], stopping: Event) -> Counter[str]:
+def _read_batch(consumer: Consumer) -> list[Record]:
+    batch: list[Record] = []
+    size, deadline = 0, time.monotonic() + BATCH_SECONDS
+    while len(batch) < BATCH_SIZE and size < BATCH_BYTES and (seconds := deadline - time.monotonic()) > 0:
+        # Waits for one, then takes what is there: waiting for more of them would set no limit to their bytes.
+        messages = consumer.consume(1, seconds) + consumer.consume(BATCH_SIZE - len(batch) - 1, 0)
+        for message in _without_errors(messages):
+            headers = headers_of(message)
+            # How large headers are that cannot be read is not known.
+            size += BATCH_BYTES if headers is None else len(message) + len(message.key() or b"") + headers_size(headers)
+            batch.append(Record(message, headers))
+    return batch
+
+
+def _route_batch(consumer: Consumer, producer: Producer, batch: list[Record], stopping: Event) -> Counter[str]:
     counts: Counter[str] = Counter()
     next_offsets: dict[int, int] = {}
     producer.begin_transaction()
-    produce = producer.produce
-    for message in batch:
-        headers = headers_of(message)
-        outcome = route(message.value(), headers)
+    produce, now = producer.produce, time.time()
+    for message, read in batch:
+        timestamp = message.timestamp()
+        headers = with_bank_timestamp(read or [], timestamp)
+        reason = impossible(timestamp, now)
+        outcome = Refused(reason) if reason else route(message.value(), None if read is None else headers)
         if isinstance(outcome, Refused):
             topic = topics.BANK_TRANSACTIONS_DLQ
             place = message.topic(), message.partition(), message.offset()
             letter = dead_letter(message.value(), message.key(), headers, outcome.reason, *place, SERVICE)
-            produce(topic, letter.value, letter.key, timestamp=message.timestamp()[1], headers=letter.headers)
+            produce(topic, letter.value, letter.key, headers=letter.headers)
         else:
             topic = outcome.topic
-            produce(topic, outcome.value, outcome.key, timestamp=message.timestamp()[1], headers=headers)
+            produce(topic, outcome.value, outcome.key, headers=headers)
         counts[topic] += 1
         next_offsets[message.partition()] = message.offset() + 1
     positions = [TopicPartition(topics.BANK_TRANSACTIONS, *position) for position in next_offsets.items()]
