@@ -9,6 +9,20 @@ from contracts.kafka import SettingsError
 from local.jvm import class_path, java
 from local.settings import HOST, Settings
 
+# The settings of the broker that matter in both modes: docker-compose.yml has the same ones, and a unit test compares them.
+BOTH_MODES: dict[str, str | int] = {
+    "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": 0,
+    # A restarted broker is taken back after this time, not after the default 9 s.
+    "broker.session.timeout.ms": 3000,
+    "broker.heartbeat.interval.ms": 500,
+    # Transactions of processes that never come back must not hold readers up for the default 15 minutes at most.
+    "transaction.max.timeout.ms": 60000,
+    # 30 days: a group that was away must find its position for as long as there are records that it has read. Topics keep
+    # theirs for 7 days, and up to 7 more until a segment is full or old enough; offsets by default for 7 days and no longer.
+    "offsets.retention.minutes": 30 * 24 * 60,
+}
+
 
 def command(settings: Settings) -> list[str]:
     """Writes the settings, formats the storage at the first start, and returns the command that runs the broker."""
@@ -43,7 +57,6 @@ def properties(settings: Settings, data: Path) -> str:
         "advertised.listeners": f"PLAINTEXT://{settings.bootstrap}",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": data,
-        "auto.create.topics.enable": "false",
         "offsets.topic.replication.factor": 1,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
@@ -54,12 +67,7 @@ def properties(settings: Settings, data: Path) -> str:
         # One node needs no spread, and few internal partitions make every start faster.
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.num.partitions": 4,
-        "group.initial.rebalance.delay.ms": 0,
-        # A restarted broker is taken back after this time, not after the default 9 s.
-        "broker.session.timeout.ms": 3000,
-        "broker.heartbeat.interval.ms": 500,
         "controlled.shutdown.enable": "true",
-        # Transactions of processes that never come back must not hold readers up for the default 15 minutes at most.
-        "transaction.max.timeout.ms": 60000,
+        **BOTH_MODES,
     }
     return "".join(f"{key}={value}\n" for key, value in values.items())
