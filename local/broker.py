@@ -9,6 +9,8 @@ from contracts.kafka import SettingsError
 from local.jvm import class_path, java
 from local.settings import HOST, Settings
 
+MIB = 1024 * 1024
+
 # The settings of the broker that matter in both modes: docker-compose.yml has the same ones, and a unit test compares them.
 BOTH_MODES: dict[str, str | int] = {
     "auto.create.topics.enable": "false",
@@ -21,7 +23,18 @@ BOTH_MODES: dict[str, str | int] = {
     # 30 days: a group that was away must find its position for as long as there are records that it has read. Topics keep
     # theirs for 7 days, and up to 7 more until a segment is full or old enough; offsets by default for 7 days and no longer.
     "offsets.retention.minutes": 30 * 24 * 60,
+    # A request is held in memory from the moment that its size is announced; by default it may have 100 MiB. Our producers
+    # send 16 MiB at most (message.max.bytes) and the rest of a request is small; a topic takes 8 or 9 MiB in one batch.
+    "socket.request.max.bytes": 17 * MIB,
+    # When the requests that are received or handled have so much, the next ones wait in their sockets. The last that is let
+    # in may go beyond it: 97 MiB at most. Four of the largest can be stuck and all others are still served. What a reader
+    # fetches goes from the disk to the socket and needs no memory here.
+    "queued.max.request.bytes": 80 * MIB,
 }
+
+# For the requests (97 MiB), what a broker with the stack's topics needs (45 MiB), and room for new objects. A thread that has
+# read or written a large request would keep a buffer of its size outside of the heap.
+MEMORY = ("-Xmx192m", f"-Djdk.nio.maxCachedBufferSize={MIB}")
 
 
 def command(settings: Settings) -> list[str]:
@@ -30,7 +43,7 @@ def command(settings: Settings) -> list[str]:
     file = settings.folders.run / "kafka.properties"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(properties(settings, data))
-    run = java(settings, "-Xmx128m", "-cp", class_path(settings, "kafka"))
+    run = java(settings, *MEMORY, "-cp", class_path(settings, "kafka"))
     if not (data / "meta.properties").exists():
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         formatted = subprocess.run(
