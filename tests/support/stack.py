@@ -141,7 +141,7 @@ def running_broker(folder: Path, *overrides: str) -> Iterator[str]:
         process.wait(30)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
     """Ask until it holds; fails with what was waited for."""
     deadline = time.monotonic() + seconds
     while not condition():
