@@ -200,7 +200,7 @@ topic() {
     local arguments=(--bootstrap-server kafka:29092 --isolation-level read_committed --topic "$1")
     need_kafka
     [ "${2:-}" != --from-beginning ] || arguments+=(--from-beginning)
-    exec docker exec kafka /opt/kafka/bin/kafka-console-consumer.sh "${arguments[@]}"
+    exec docker exec kafka kafka-console-consumer "${arguments[@]}"
 }
 
 case $1 in

@@ -239,6 +239,7 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     assert no_stack.returncode == 1
     assert "no stack runs" in no_stack.stderr
     assert run(here, "--from-beginning", "--topic", "users", FAKE_KAFKA="true").returncode == 0
+    assert "docker exec kafka kafka-console-consumer --bootstrap-server kafka:29092 --isolation-level" in calls(here)
     assert "--isolation-level read_committed --topic users --from-beginning\n" in calls(here)
 
 
