@@ -78,5 +78,5 @@ def test_an_answer_ends_the_wait(statuses: tuple[int, ...]) -> None:
 def test_a_validator_that_does_not_answer_ends_the_start() -> None:
     with server(500) as url, pytest.raises(SettingsError, match=rf"{url} has not answered within 0 s \(HTTP 500\)"):
         wait_for_validator.wait(url, 0)
-    with pytest.raises(SettingsError, match="Connection refused.*docker compose logs fraud-validator-api"):
+    with pytest.raises(SettingsError, match=r"Connection refused.*docker compose logs fraud-validator-api"):
         wait_for_validator.wait(url, 0)
