@@ -29,7 +29,7 @@ NOT_OURS_TO_PIN = ("sgg10/multi-bank-system:latest", "sgg10/fraud-validator-api:
 THIRD_PARTY = ("fraud-validator-api", "multi-bank-system")
 # The programs of images that are not built here which a health check may use.
 PROGRAMS = {
-    "apache/kafka:": {"nc"},
+    "apache/kafka:": {"bash"},
     "confluentinc/cp-ksqldb-server:": {"bash"},
     "mongo:": {"mongosh"},
     "prom/prometheus:": {"wget"},

@@ -251,6 +251,20 @@ def test_kafka_s_tools_have_options_of_their_own(running: Running) -> None:
     assert topics.USERS in listed.stdout.split(), listed.stdout + listed.stderr
 
 
+def test_a_broker_that_hangs_is_not_healthy(running: Running) -> None:
+    """Its port takes connections all the same."""
+    (kafka,) = json.loads(docker("inspect", "kafka"))
+    check = ["docker", "exec", "kafka", *kafka["Config"]["Healthcheck"]["Test"][1:]]
+    assert running.run(*check).returncode == 0
+    signal = "for p in /proc/[0-9]*; do case $(readlink $p/exe) in */java) kill -$0 ${p#/proc/} ;; esac; done"
+    running.run("docker", "exec", "kafka", "bash", "-c", signal, "STOP")
+    try:
+        assert running.run(*check).returncode != 0
+    finally:
+        running.run("docker", "exec", "kafka", "bash", "-c", signal, "CONT")
+    wait_until(lambda: running.run(*check).returncode == 0, 30, "the broker answers again")
+
+
 def test_the_readme_s_commands(running: Running) -> None:
     status = running.run(
         "curl", "-s", f"http://localhost:{running.environment['CONNECT_PORT']}/connectors/mongodb-transactions/status"
