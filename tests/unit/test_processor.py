@@ -408,7 +408,7 @@ YES = (200, b'{"is_fraudulent_transaction": true}')
 
 
 def client(server: Server, max_in_flight: int = 8, timeout: float = 2.0) -> ValidatorClient:
-    return ValidatorClient(f"http://127.0.0.1:{server.server_port}/", max_in_flight, timeout)
+    return ValidatorClient(f"http://127.0.0.1:{server.server_port}", max_in_flight, timeout)
 
 
 def test_client_gets_a_verdict(server: Server) -> None:

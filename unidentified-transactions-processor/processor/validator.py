@@ -60,10 +60,13 @@ _SECONDS = {Verdict: metrics.VERDICT_SECONDS, Refusal: metrics.REFUSAL_SECONDS, 
 
 
 class ValidatorClient:
-    """Posts validation requests, at most `max_in_flight` at once; `submit` blocks while that many are open."""
+    """Posts validation requests to the validator at `url` (a ValidatorUrl), at most `max_in_flight` at once.
+
+    `submit` blocks while that many are open.
+    """
 
     def __init__(self, url: str, max_in_flight: int, timeout: float) -> None:
-        self._url = url.rstrip("/") + "/validate"
+        self._url = f"{url}/validate"
         self._max_in_flight = max_in_flight
         # Free places as tokens: a semaphore of `threading` does the same in Python code, which costs more than it guards.
         self._places: SimpleQueue[None] = SimpleQueue()
