@@ -189,7 +189,9 @@ def test_ksqldb_logs_with_our_file(services: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("status", "word", "healthy"), [(200, "RUNNING", True), (503, "STARTING", False)])
-def test_ksqldb_s_health_check_needs_bash_alone(services: dict[str, Any], status: int, word: str, healthy: bool) -> None:
+def test_ksqldb_s_health_check_needs_bash_alone(
+    services: dict[str, Any], status: int, word: str, healthy: bool
+) -> None:
     class Info(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
