@@ -228,4 +228,5 @@ replay-dlq)
     need_kafka
     compose run --rm --no-deps init-kafka python init/replay_dlq.py "${@:2}"
     ;;
+clean-ksqldb) compose run --rm --no-deps init-ksqldb bash init/clean_ksqldb.sh ;;
 esac

@@ -7,6 +7,7 @@ and everything that changes something goes through the command topic, from which
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,11 @@ from local.ksqldb.topics import DEFAULT_RETENTION_MS, Topic, Topics
 
 log = logging.getLogger(__name__)
 
+# The default of the real server's ksql.hidden.topics.
+_HIDDEN_TOPICS = re.compile(
+    r"_confluent.*|__confluent.*|_schemas|__consumer_offsets|__transaction_state|"
+    r"connect-configs|connect-offsets|connect-status|connect-statuses"
+)
 _OFFSET_RESET = ("auto.offset.reset", "ksql.streams.auto.offset.reset")
 
 
@@ -96,8 +102,8 @@ class Engine:
                     raise
             return done
 
-    def push_query(self, text: str) -> tuple[t.Query, planner.QueryPlan]:
-        """The plan of a push query. Raises StatementError."""
+    def streamed(self, text: str) -> tuple[t.Query, planner.QueryPlan] | t.PrintTopic:
+        """What a statement asks for that is answered as it comes: a push query with its plan, or a topic. Raises KsqlError."""
         try:
             parsed = parse(text)
         except ParseError as error:
@@ -105,6 +111,9 @@ class Engine:
         if len(parsed) != 1:
             raise StatementError(f"Expected exactly one KSQL statement; found {len(parsed)} instead", text)
         query = parsed[0].statement
+        if isinstance(query, t.PrintTopic):
+            self._check_printed(query.topic)
+            return query
         if not isinstance(query, t.Query):
             raise StatementError("Statement type is not a query: use /ksql for it", parsed[0].text)
         try:
@@ -114,6 +123,20 @@ class Engine:
             return query, planner.plan_query(query, self._world.metastore, sink=None)
         except PlanError as error:
             raise StatementError(str(error), parsed[0].text) from None
+
+    def _check_printed(self, topic: str) -> None:
+        names = self._topics.replicas()
+        if topic in names:
+            return
+        similar = [f"\tprint {name};" for name in sorted(names) if name.lower() == topic.lower()]
+        raise KsqlError(
+            f"Could not find topic '{topic}', or the KSQL user does not have permissions to list the topic. "
+            "Topic names are case-sensitive." + "\n".join(["\nDid you mean:", *similar] if similar else [])
+        )
+
+    def _topics_shown(self, hidden: bool) -> dict[str, list[int]]:
+        names = self._topics.replicas()
+        return {name: replicas for name, replicas in names.items() if hidden or not _HIDDEN_TOPICS.fullmatch(name)}
 
     # start
 
@@ -168,13 +191,15 @@ class Engine:
                     return entities.streams_list(parsed.text, world.metastore.streams.values())
                 case t.ListQueries():
                     return entities.queries_list(parsed.text, self._with_states(world, lambda _: True))
+                case t.ListTopics(hidden):
+                    return entities.topics_list(parsed.text, self._topics_shown(hidden))
                 case t.Describe(name):
                     return self._describe(name, parsed.text, world)
                 case t.Terminate(query_id):
                     return self._terminate(query_id, parsed.text, world)
                 case t.DropStream() as drop:
                     return self._drop(drop, parsed.text, world)
-                case t.Query():
+                case t.Query() | t.PrintTopic():
                     raise StatementError(
                         "The following statement types should be issued to the websocket endpoint '/query':\n"
                         "\t* PRINT\n\t* SELECT",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,16 @@ def streams_list(text: str, streams: Iterable[Stream]) -> Entity:
             }
             for stream in ordered
         ],
+        "warnings": [],
+    }
+
+
+def topics_list(text: str, topics: Mapping[str, list[int]]) -> Entity:
+    """SHOW TOPICS: the number of replicas of each partition, by topic."""
+    return {
+        "@type": "kafka_topics",
+        "statementText": text,
+        "topics": [{"name": name, "replicaInfo": replicas} for name, replicas in sorted(topics.items())],
         "warnings": [],
     }
 

@@ -279,6 +279,19 @@ class _Builder(Transformer):
     def list_queries(self, _: list[Any]) -> t.ListQueries:
         return t.ListQueries()
 
+    def list_topics(self, children: list[Any]) -> t.ListTopics:
+        return t.ListTopics(hidden=children[1] is not None)
+
+    def topic_name(self, children: list[Token]) -> str:
+        text = children[0].value  # as it is written: topics are told apart by case
+        return text if children[0].type.endswith("IDENTIFIER") and text[0] not in '`"' else text[1:-1]
+
+    def from_beginning(self, _: list[Any]) -> bool:
+        return True
+
+    def print_topic(self, children: list[Any]) -> t.PrintTopic:
+        return t.PrintTopic(children[1], bool(children[2]), children[3])
+
     def describe(self, children: list[Any]) -> t.Describe:
         return t.Describe(str(children[1]))
 

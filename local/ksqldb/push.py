@@ -1,14 +1,14 @@
-"""Push queries: rows of a stream as they come, until enough of them came or the client went away."""
+"""What is answered as it comes: rows of a stream, records of a topic, until enough came or the client went away."""
 
 from __future__ import annotations
 
 import logging
 import random
 from collections.abc import Generator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
 
 from local.ksqldb import tree as t
 from local.ksqldb.expressions import Scope, compile_expression
@@ -34,6 +34,26 @@ def rows(settings: Settings, plan: QueryPlan, from_beginning: bool, limit: int |
     read, keep = row_reader(plan), row_filter(plan)
     scope = Scope(plan.source.schema, "SELECT")
     selected = [compile_expression(projection.expression, scope) for projection in plan.values]
+    left = limit
+    with closing(messages(settings, plan.source.topic, from_beginning)) as batches:
+        while left is None or left > 0:
+            batch: list[list[Any]] = []
+            for message in next(batches):
+                with suppress(SerdeError):
+                    row = read(message.key(), message.value())
+                    if row is not None and (keep is None or keep(row)):
+                        batch.append([evaluate(row) for evaluate in selected])
+            batch = batch[:left]
+            if left is not None:
+                left -= len(batch)
+            yield batch
+
+
+def messages(settings: Settings, topic: str, from_beginning: bool) -> Generator[list[Message]]:
+    """A topic's committed records as they come, without end; an empty batch after a quarter of a second without any.
+
+    Closing the iterator ends the reading. Raises KafkaException.
+    """
     consumer = Consumer(
         {
             **settings.kafka(),
@@ -45,24 +65,15 @@ def rows(settings: Settings, plan: QueryPlan, from_beginning: bool, limit: int |
         },
         logger=logging.getLogger("librdkafka"),
     )
-    left = limit
     try:
-        topic = plan.source.topic
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         start = OFFSET_BEGINNING if from_beginning else OFFSET_END
         consumer.assign([TopicPartition(topic, partition, start) for partition in partitions])
-        while left is None or left > 0:
-            batch: list[list[Any]] = []
-            for message in consumer.consume(_BATCH, _POLL):
+        while True:
+            batch = consumer.consume(_BATCH, _POLL)
+            for message in batch:
                 if message.error() is not None:
                     raise KafkaException(message.error())
-                with suppress(SerdeError):
-                    row = read(message.key(), message.value())
-                    if row is not None and (keep is None or keep(row)):
-                        batch.append([evaluate(row) for evaluate in selected])
-            batch = batch[:left]
-            if left is not None:
-                left -= len(batch)
             yield batch
     finally:
         consumer.close()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Generator, Mapping
+from typing import Any, TypeVar
 
 import anyio.to_thread
 from confluent_kafka import KafkaException
@@ -16,17 +16,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from local.ksqldb import push
+from local.ksqldb import printing, push
 from local.ksqldb import tree as t
 from local.ksqldb.engine import Engine
 from local.ksqldb.errors import SERVER_ERROR, KsqlError
 from local.ksqldb.formatter import format_quoted_type, format_schema
 from local.ksqldb.planner import QueryPlan
+from local.ksqldb.printing import Printer
 from local.ksqldb.serde import json_value, string_text
 from local.ksqldb.settings import Settings
 from local.ksqldb.topics import Topics
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 VERSION = "8.3.1"
 _JSON = "application/json"
@@ -108,11 +111,14 @@ class Server:
             return _starting(request)
         try:
             text, properties = _statement(await _body(request), "sql", "properties")
-            query, plan = self._engine.push_query(text)
+            asked = await anyio.to_thread.run_sync(self._engine.streamed, text)
         except KsqlError as error:
             # The real server gives no content type and no length here.
             text = json.dumps(error.answer(), separators=(",", ":"), ensure_ascii=False)
             return StreamingResponse(iter((text,)), error.status)
+        if isinstance(asked, t.PrintTopic):
+            return StreamingResponse(self._printed(asked), media_type=_DELIMITED)
+        query, plan = asked
         columns = [projection.column for projection in plan.values]
         header = {
             "queryId": push.query_id(query),
@@ -133,9 +139,14 @@ class Server:
             return _starting(request)
         try:
             text, properties = _statement(await _body(request), "ksql", "streamsProperties")
-            query, plan = self._engine.push_query(text)
+            asked = await anyio.to_thread.run_sync(self._engine.streamed, text)
         except KsqlError as error:
             return _answer(request, error.answer(), error.status)
+        if isinstance(asked, t.PrintTopic):
+            return StreamingResponse(
+                self._printed(asked), media_type=_JSON
+            )  # it is text, whatever the real server says
+        query, plan = asked
 
         async def body() -> AsyncIterator[str]:
             schema = string_text(format_schema(plan.schema))
@@ -151,7 +162,16 @@ class Server:
     ) -> AsyncIterator[list[list[Any]]]:
         reset = properties.get("auto.offset.reset") or properties.get("ksql.streams.auto.offset.reset")
         beginning = (reset or self._settings.auto_offset_reset) == "earliest"
-        batches = push.rows(self._settings, plan, beginning, query.limit)
+        async for batch in self._batches(push.rows(self._settings, plan, beginning, query.limit)):
+            yield batch
+
+    async def _printed(self, statement: t.PrintTopic) -> AsyncIterator[str]:
+        printer = Printer()
+        async for batch in self._batches(printing.records(self._settings, statement)):
+            yield "".join(f"{line}\n" for line in printer.lines(batch))
+
+    async def _batches(self, batches: Generator[list[T]]) -> AsyncIterator[list[T]]:
+        """What a generator yields that waits for Kafka, until the server stops or the client goes away."""
         try:
             while not self.stopping:
                 batch = await anyio.to_thread.run_sync(next, batches, None)

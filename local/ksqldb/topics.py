@@ -36,6 +36,10 @@ class Topics(Protocol):
         """The topic, or None when there is none of that name."""
         ...
 
+    def replicas(self) -> dict[str, list[int]]:
+        """All topics, with the number of replicas of each partition."""
+        ...
+
     def create(self, topic: Topic) -> None:
         """Make a topic that is cleaned up by deletion. It is no error when it is there already."""
         ...
@@ -72,6 +76,14 @@ class KafkaTopics:
         resource = ConfigResource(ResourceType.TOPIC, name)
         config = self._admin.describe_configs([resource])[resource].result(_TIMEOUT)
         return Topic(name, len(found.partitions), len(found.partitions[0].replicas), int(config["retention.ms"].value))
+
+    def replicas(self) -> dict[str, list[int]]:
+        """All topics, with the number of replicas of each partition."""
+        found = self._admin.list_topics(timeout=_TIMEOUT).topics
+        return {
+            name: [len(partition.replicas) for _, partition in sorted(topic.partitions.items())]
+            for name, topic in found.items()
+        }
 
     def create(self, topic: Topic) -> None:
         """Make a topic that is cleaned up by deletion. It is no error when it is there already."""

@@ -170,6 +170,22 @@ class ListQueries:
 
 
 @dataclass(frozen=True)
+class ListTopics:
+    """SHOW TOPICS, or SHOW ALL TOPICS, which lists the hidden ones too."""
+
+    hidden: bool
+
+
+@dataclass(frozen=True)
+class PrintTopic:
+    """PRINT topic [FROM BEGINNING] [LIMIT n]."""
+
+    topic: str
+    from_beginning: bool
+    limit: int | None
+
+
+@dataclass(frozen=True)
 class Describe:
     """DESCRIBE name."""
 
@@ -193,7 +209,17 @@ class DropStream:
 
 
 Statement = (
-    CreateStream | CreateStreamAs | InsertInto | ListStreams | ListQueries | Describe | Terminate | DropStream | Query
+    CreateStream
+    | CreateStreamAs
+    | InsertInto
+    | ListStreams
+    | ListQueries
+    | ListTopics
+    | PrintTopic
+    | Describe
+    | Terminate
+    | DropStream
+    | Query
 )
 
 

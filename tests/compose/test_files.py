@@ -4,8 +4,11 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
+import threading
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +251,50 @@ def test_the_readme_shows_commands_as_they_are_typed() -> None:
         assert f"    {command}\n" in readme, command
     for other in ("/opt/kafka/bin", "docker compose logs transactions-ingestor", "ksql http://localhost"):
         assert other not in readme, other
+
+
+def test_ksqldb_logs_with_our_file(services: dict[str, Any]) -> None:
+    """Which keeps records out of the container's output: tests/integration/test_ksqldb_log4j.py."""
+    server = services["ksqldb-server"]
+    (mount,) = server["volumes"]
+    assert Path(mount["source"]) == ROOT / "ksqldb" / "log4j2.yaml"
+    assert server["environment"]["KSQL_LOG4J_OPTS"] == f"-Dlog4j2.configurationFile=file:{mount['target']}"
+    text = (ROOT / "ksqldb" / "log4j2.yaml").read_text()
+    assert set(re.findall(r"\$\{env:(\w+)}", text)) <= server["environment"].keys()
+    settings = yaml.safe_load(text)["Configuration"]
+    (processing,) = (one for one in settings["Loggers"]["Logger"] if one["name"] == "processing")
+    assert processing["additivity"] is False
+    assert [one["ref"] for one in processing["AppenderRef"]] == [settings["Appenders"]["Kafka"]["name"]]
+    topic = server["environment"]["KSQL_LOG4J_PROCESSING_LOG_TOPIC"]
+    assert topic == f"{server['environment']['KSQL_KSQL_SERVICE_ID']}ksql_processing_log"
+
+
+@pytest.mark.parametrize(("status", "word", "healthy"), [(200, "RUNNING", True), (503, "STARTING", False)])
+def test_ksqldb_s_health_check_needs_bash_alone(
+    services: dict[str, Any], status: int, word: str, healthy: bool
+) -> None:
+    class Info(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(f'{{"KsqlServerInfo":{{"path":"{self.path}","serverStatus":"{word}"}}}}'.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    kind, bash, *arguments = services["ksqldb-server"]["healthcheck"]["test"]
+    assert (kind, bash) == ("CMD", "bash")
+    arguments = [argument.replace("$$", "$") for argument in arguments]
+
+    def check(port: int) -> int:
+        command = [shutil.which("bash") or "", *(argument.replace("8088", str(port)) for argument in arguments)]
+        return subprocess.run(command, check=False, env={"PATH": "/nonexistent"}, timeout=5).returncode
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Info) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert (check(server.server_port) == 0) == healthy
+        server.shutdown()
+    assert check(server.server_port) != 0
 
 
 def test_prometheus_finds_every_replica(services: dict[str, Any]) -> None:

@@ -343,7 +343,7 @@ def test_partition_by_null(world: Any) -> None:
 
 
 def test_push_query_plans(world: Any) -> None:
-    query, plan = world.engine.push_query("SELECT *, n FROM s AS x WHERE n > 1 EMIT CHANGES LIMIT 3;")
+    query, plan = world.engine.streamed("SELECT *, n FROM s AS x WHERE n > 1 EMIT CHANGES LIMIT 3;")
     assert query.limit == 3
     assert [p.column.name for p in plan.values] == ["K", "A", "N", "D", "N"]
     assert plan.key is None
@@ -354,4 +354,4 @@ def test_push_query_plans(world: Any) -> None:
 )
 def test_what_is_no_push_query(world: Any, text: str) -> None:
     with pytest.raises(StatementError):
-        world.engine.push_query(text)
+        world.engine.streamed(text)

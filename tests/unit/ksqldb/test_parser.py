@@ -150,7 +150,8 @@ def test_errors_name_their_place(text: str, message: str) -> None:
         ("SELECT CASE WHEN a = 1 THEN 2 END FROM s;", "line 1:8"),
         ("SELECT a + 1 FROM s;", "line 1:10"),
         ("SELECT a[1] FROM s;", "line 1:9"),
-        ("PRINT 'topic';", "line 1:1"),
+        ("PRINT 'topic' INTERVAL 2;", "line 1:15"),
+        ("SHOW TOPICS EXTENDED;", "line 1:13"),
         ("INSERT INTO s VALUES (1);", "line 1:15"),
         ("SHOW TABLES;", "line 1:6"),
     ],
@@ -166,7 +167,8 @@ def test_what_only_the_real_server_runs_is_refused_as_that(text: str, place: str
 
 VOCABULARY = """
 CREATE STREAM IF NOT EXISTS WITH AS SELECT FROM WHERE PARTITION BY EMIT CHANGES LIMIT INSERT INTO SHOW LIST STREAMS
-QUERIES DESCRIBE TERMINATE ALL DROP DELETE TOPIC AND OR IS NULL TRUE STRUCT ARRAY KEY VARCHAR DOUBLE a b1 `c` "e"
+QUERIES TOPICS PRINT BEGINNING DESCRIBE TERMINATE ALL DROP DELETE TOPIC AND OR IS NULL TRUE STRUCT ARRAY KEY
+VARCHAR DOUBLE a b1 `c` "e"
 'text' '' 1 -2 3.5 4e5 99999999999999999999 ( ) < > <> <= = , . -> ; * - -- /* */ ' ` # é GROUP LIKE KAFKA_TOPIC
 """
 WORDS = st.sampled_from(VOCABULARY.split())
