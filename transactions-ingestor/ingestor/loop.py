@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from threading import Event
-from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -30,12 +29,8 @@ BATCH_BYTES = 8 * 1024 * 1024
 TRY_SECONDS = 2.0
 COMMITTED_SECONDS = 10.0
 
-
-class Record(NamedTuple):
-    """A message and its headers, which can be read only once; they are None when they cannot be read."""
-
-    message: Message
-    headers: Headers | None
+# A message and its headers, which can be read only once; they are None when they cannot be read.
+Record = tuple[Message, Headers | None]
 
 
 class Stopped(Exception):
@@ -81,9 +76,12 @@ def _read_batch(consumer: Consumer) -> list[Record]:
         messages = consumer.consume(1, seconds) + consumer.consume(BATCH_SIZE - len(batch) - 1, 0)
         for message in _without_errors(messages):
             headers = headers_of(message)
-            # How large headers are that cannot be read is not known.
-            size += BATCH_BYTES if headers is None else len(message) + len(message.key() or b"") + headers_size(headers)
-            batch.append(Record(message, headers))
+            size += len(message) + len(message.key() or b"")
+            if headers is None:
+                size += BATCH_BYTES  # how large they are is not known
+            elif headers:
+                size += headers_size(headers)
+            batch.append((message, headers))
     return batch
 
 
