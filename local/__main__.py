@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from contracts.kafka import SettingsError
-from local import launcher
+from local import disk, launcher
 from local.console_consumer import consume
 from local.settings import ROOT, Settings, load
 
@@ -29,6 +29,7 @@ def main() -> int:  # noqa: PLR0911 - one a command
     replay.add_argument("--dry-run", action="store_true")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    settings: Settings | None = None
     try:
         settings = load()
         match arguments.command:
@@ -49,6 +50,9 @@ def main() -> int:  # noqa: PLR0911 - one a command
                 return 0
     except SettingsError as error:
         sys.stderr.write(f"error: {error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"error: {disk.refused(error, settings.folders.base if settings else ROOT)}\n")
         return 1
 
 

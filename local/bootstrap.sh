@@ -51,13 +51,19 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     cd "$root"
     mkdir -p "$LOCAL_DIR"
     # For people: a Python that has what the queries need, and knows where the stores are.
-    cat >"$LOCAL_DIR/python" <<SCRIPT
+    script=$(
+        cat <<SCRIPT
 #!/bin/sh
 set -a
 [ ! -e "$LOCAL_DIR/run/stores.env" ] || . "$LOCAL_DIR/run/stores.env"
 exec "$python" "\$@"
 SCRIPT
-    chmod +x "$LOCAL_DIR/python"
+    )
+    # Only when it is new: on a full disk the commands go on.
+    if [ "$(cat "$LOCAL_DIR/python" 2>/dev/null)" != "$script" ]; then
+        { printf '%s\n' "$script" >"$LOCAL_DIR/python"; } 2>/dev/null || fail "$LOCAL_DIR/python cannot be written: is there space on its disk?"
+        chmod +x "$LOCAL_DIR/python"
+    fi
     # The launcher shows what the console says in the console's own words.
     export PYTHONPATH=$root/console
     exec "$python" -m local "$@"
