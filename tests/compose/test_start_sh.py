@@ -268,10 +268,41 @@ def test_replay(here: Path) -> None:
     assert "init-kafka python init/replay_dlq.py bank-transactions-dlq --dry-run\n" in calls(here)
 
 
+@pytest.mark.parametrize(("name", "mode"), [("ksqldb/log4j2.yaml", 0o600), ("ksqldb", 0o700)])
+def test_mounted_files_must_be_readable_for_the_containers(here: Path, name: str, mode: int) -> None:
+    (here / "clone" / name).chmod(mode)
+    answer = run(here, **FREE)
+    assert answer.returncode == 1
+    assert f"error: {name} cannot be read" in answer.stderr
+    assert "chmod" in answer.stderr
+    assert "compose up" not in calls(here)
+
+
+def test_ksql(here: Path) -> None:
+    no_stack = run(here, "--ksql")
+    assert no_stack.returncode == 1
+    assert "the stack does not run" in no_stack.stderr
+    assert run(here, "--ksql", FAKE_RUNNING="abc").returncode == 0
+    assert calls(here).endswith("docker compose exec -T console python -m console.ksql\n")
+    assert run(here, "--ksql", "SHOW TOPICS;", FAKE_RUNNING="abc").returncode == 0
+    assert calls(here).endswith("docker compose exec -T console python -m console.ksql SHOW TOPICS;\n")
+
+
+def test_clean_ksqldb(here: Path) -> None:
+    no_stack = run(here, shell="bash init/clean_ksqldb.sh")
+    assert no_stack.returncode == 1
+    assert "no stack of this clone" in no_stack.stderr
+    assert run(here, shell="bash init/clean_ksqldb.sh", FAKE_KAFKA="true").returncode == 0
+    assert calls(here).endswith("docker compose run --rm --no-deps init-ksqldb bash init/clean_ksqldb.sh\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["--nosuch"],
+        ["--ksql", "SHOW TOPICS;", "SHOW STREAMS;"],
+        ["--ksql", "--json"],
+        ["--stop", "--ksql"],
         ["--topic"],
         ["--replay-dlq"],
         ["--stop", "--clean"],
