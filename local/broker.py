@@ -7,6 +7,7 @@ from pathlib import Path
 
 from contracts.kafka import SettingsError
 from local.jvm import class_path, java
+from local.services import basics
 from local.settings import HOST, Settings
 
 MIB = 1024 * 1024
@@ -49,6 +50,7 @@ def command(settings: Settings) -> list[str]:
         formatted = subprocess.run(
             [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(file)],
             check=False,
+            env=basics(),
             capture_output=True,
             text=True,
         )

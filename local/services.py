@@ -1,0 +1,62 @@
+"""What a process of the local stack gets from the launcher's environment: harmless basics, and its own settings.
+
+Everything else stays with the launcher: a MONGODB_HOST, AWS_PROFILE or JAVA_TOOL_OPTIONS of the user's shell is meant for
+other programs.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from bank.settings import BankSettings
+from contracts.service import Environment, variable
+from init.init_kafka import Settings as TopicSettings
+from local.checked import Checked
+from local.s3_archiver.settings import Settings as ArchiverSettings
+from processor.settings import Settings as ProcessorSettings
+from validator.settings import Simulation
+
+# Who and where the user is, the language, the clock. The library paths are for a Python that cannot start without them.
+BASICS = (
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LOCAL_DIR"),
+    *("LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+)
+
+
+def _one(copies: int) -> int:
+    if copies != 1:
+        raise ValueError("must be 1: the local stack has one broker")
+    return copies
+
+
+class LocalTopics(TopicSettings):
+    """What one broker can keep. With 1,000 partitions a topic, one of 128 MiB no longer stops; with 200 it is well."""
+
+    partitions: Annotated[int, Field(ge=1, le=100)] = 6
+    replication_factor: Annotated[int, AfterValidator(_one)] = 1
+
+
+def basics(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The part of the environment that every process gets."""
+    return {name: value for name, value in environ.items() if name in BASICS or name.startswith("LC_")}
+
+
+def user_settings(checked: Checked, environ: Mapping[str, str] = os.environ) -> dict[str, dict[str, str]]:
+    """By service: the variables that the user has set of it, checked by the class that the service reads them with."""
+
+    def own(settings: type[Environment], **launchers: object) -> dict[str, str]:
+        """All but those that the launcher gives the service itself."""
+        checked.read(settings, **launchers)
+        names = [variable(settings, name) for name in settings.model_fields if name not in launchers]
+        return {name: environ[name] for name in names if environ.get(name)}
+
+    s3 = ("s3_endpoint", "s3_bucket", "s3_prefix", "aws_access_key_id", "aws_secret_access_key", "aws_region")
+    return {
+        "init_kafka": own(LocalTopics),
+        "multi-bank-system": own(BankSettings),
+        "fraud-validator-api": own(Simulation),
+        "unidentified-transactions-processor": own(ProcessorSettings, fraud_validator_url="http://localhost"),
+        "s3-archiver": own(ArchiverSettings, **dict.fromkeys(s3, "")),
+    }
