@@ -319,7 +319,9 @@ def with_variables(here: Path, *names: str) -> None:
 
 
 def test_every_wrong_setting_is_said_at_once_and_nothing_is_started(here: Path) -> None:
-    (here / "clone" / ".env").write_text("BANK_RATE=fast # per second\nFRAUD_VALIDATOR_TIMEOUT='0'\nKAFKA_MEMORY=lots\n")
+    (here / "clone" / ".env").write_text(
+        "BANK_RATE=fast # per second\nFRAUD_VALIDATOR_TIMEOUT='0'\nKAFKA_MEMORY=lots\n"
+    )
     answer = run(
         here, KAFKA_PORT="high", CONNECT_PORT="8088", TOPIC_REPLICATION_FACTOR="3", S3_BUCKET="My_Bucket",
         MY_AWS_ACCESS_KEY_ID="k", MY_MONGODB_USER="me", MY_MONGODB_PASS="secret", MY_MONGODB_CLUSTER="a_b",
