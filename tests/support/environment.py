@@ -41,5 +41,5 @@ POISON = {
     **dict.fromkeys(("REPLICA_ID", "REPLICA_NAMES"), "another"),
     "KSQLDB_SQL_DIR": "/no/such/folder",
     "BASH_ENV": "/no/such/file",
-    "LD_PRELOAD": "",
+    "LD_PRELOAD": "/no/such/library.so",
 }
