@@ -9,7 +9,7 @@ import sys
 from contracts.kafka import SettingsError
 from local import launcher
 from local.console_consumer import consume
-from local.services import basics
+from local.environment import basics
 from local.settings import ROOT, Settings, load
 
 

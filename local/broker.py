@@ -6,8 +6,8 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from contracts.kafka import SettingsError
+from local.environment import basics
 from local.jvm import class_path, java
-from local.services import basics
 from local.settings import HOST, Settings
 
 MIB = 1024 * 1024

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from local import broker, connect, s3proxy
 from local.checks import Check, broker_ready, fresh, http_answers, http_ok, mongodb_answers
+from local.environment import basics
 from local.jars import Jar, path_of, read_list
 from local.jvm import JAVA, class_path
-from local.services import basics
 from local.settings import HOST, ROOT, Settings
 
 PYTHON_SOURCES = (

@@ -1,8 +1,4 @@
-"""What a process of the local stack gets from the launcher's environment: harmless basics, and its own settings.
-
-Everything else stays with the launcher: a MONGODB_HOST, AWS_PROFILE or JAVA_TOOL_OPTIONS of the user's shell is meant for
-other programs.
-"""
+"""What the user can set of the local stack's services, checked by the classes that the services read it with."""
 
 import os
 from collections.abc import Mapping
@@ -18,12 +14,6 @@ from local.s3_archiver.settings import Settings as ArchiverSettings
 from processor.settings import Settings as ProcessorSettings
 from validator.settings import Simulation
 
-# Who and where the user is, the language, the clock. The library paths are for a Python that cannot start without them.
-BASICS = (
-    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LOCAL_DIR"),
-    *("LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
-)
-
 
 def _one(copies: int) -> int:
     if copies != 1:
@@ -38,13 +28,8 @@ class LocalTopics(TopicSettings):
     replication_factor: Annotated[int, AfterValidator(_one)] = 1
 
 
-def basics(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The part of the environment that every process gets."""
-    return {name: value for name, value in environ.items() if name in BASICS or name.startswith("LC_")}
-
-
 def user_settings(checked: Checked, environ: Mapping[str, str] = os.environ) -> dict[str, dict[str, str]]:
-    """By service: the variables that the user has set of it, checked by the class that the service reads them with."""
+    """By service: the variables that the user has set of it."""
 
     def own(settings: type[Environment], **launchers: object) -> dict[str, str]:
         """All but those that the launcher gives the service itself."""

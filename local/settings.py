@@ -15,8 +15,8 @@ from pydantic import AfterValidator, Field
 
 from contracts.kafka import SECURITY, SettingsError
 from contracts.service import Environment
-from local import services
 from local.checked import Checked
+from local.environment import basics
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -205,7 +205,9 @@ def load() -> Settings:
     ports, stores = checked.read(Ports), checked.read(Stores)
     mongodb = checked.attempt(lambda: _mongodb(ports, environ))
     aws = checked.attempt(lambda: cloud_group(AWS_GROUP, environ))
-    of_services = services.user_settings(checked)
+    from local.services import user_settings  # needs the services' own folders, which not all who use this module have
+
+    of_services = user_settings(checked)
     checked.problems += shared_ports(ports, checked.wrong)
     checked.end()
     assert mongodb
@@ -219,7 +221,7 @@ def atlas_uri(user: str, password: str, cluster: str) -> str:
     answer = subprocess.run(
         ["bash", str(ROOT / "init" / "mongodb_uri.sh")],
         check=False,
-        env={**services.basics(), **variables},
+        env={**basics(), **variables},
         capture_output=True,
         text=True,
     )

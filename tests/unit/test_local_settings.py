@@ -6,7 +6,7 @@ import pytest
 
 from contracts.kafka import SettingsError
 from local import parts
-from local.services import BASICS, basics
+from local.environment import BASICS, basics
 from local.settings import HOST, ROOT, load
 from tests.support.environment import POISON
 
