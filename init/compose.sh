@@ -7,6 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Those that the user asks for. Compose itself has to see all that .env has, and the environment would hide them.
 own_profiles=${COMPOSE_PROFILES:-}
 unset COMPOSE_PROFILES
+# shellcheck source=init/settings.sh
+. init/settings.sh
 
 # A proxy knows nothing of this machine's own ports.
 export no_proxy="${no_proxy:-${NO_PROXY:-}},localhost,127.0.0.1"
@@ -32,38 +34,6 @@ check_docker() {
         fail "the Docker engine does not answer: start it (or ask to be let in to it), or use ./start.sh --local, which needs none"
 }
 
-# setting NAME: its value from the environment, else from .env, else nothing.
-setting() {
-    if [ -n "${!1:-}" ]; then
-        printf '%s' "${!1}"
-    elif [ -f .env ]; then
-        sed -n "s/^$1=//p" .env | tail -n 1 | sed -e "s/^'\(.*\)'\$/\1/" -e 's/^"\(.*\)"$/\1/'
-    fi
-}
-
-# whole_group NAME ...: true when all are set, false when none is, and an error that names the missing ones otherwise.
-whole_group() {
-    local name missing=() there=()
-    for name in "$@"; do
-        if [ -n "$(setting "$name")" ]; then there+=("$name"); else missing+=("$name"); fi
-    done
-    [ ${#there[@]} -gt 0 ] || return 1
-    [ ${#missing[@]} -eq 0 ] ||
-        fail "${missing[*]} not set, while ${there[*]} is: set all of them to use the cloud, or none to use the local store"
-}
-
-percent_encode() {
-    local text=$1 character index
-    local LC_ALL=C
-    for ((index = 0; index < ${#text}; index++)); do
-        character=${text:index:1}
-        case $character in
-        [a-zA-Z0-9.~_-]) printf '%s' "$character" ;;
-        *) printf '%%%02X' "'$character" ;;
-        esac
-    done
-}
-
 random_secret() { LC_ALL=C tr -dc 'a-f0-9' </dev/urandom | head -c 40; }
 
 # Writes what this start decides into .env, where each later `docker compose` command finds it too: the secrets of the local
@@ -74,7 +44,7 @@ write_env() {
     s3_password=$(setting S3_PASSWORD)
     grafana_password=$(setting GRAFANA_PASSWORD)
     if whole_group MY_MONGODB_USER MY_MONGODB_PASS MY_MONGODB_CLUSTER; then
-        uri="mongodb+srv://$(percent_encode "$(setting MY_MONGODB_USER)"):$(percent_encode "$(setting MY_MONGODB_PASS)")@$(setting MY_MONGODB_CLUSTER)/?retryWrites=true&w=majority"
+        uri=$(mongodb_uri)
     else
         profiles+=(mongodb)
     fi
@@ -174,6 +144,7 @@ up() {
         esac
     done
     check_docker
+    check_settings
     write_env "$simulators"
     check_ports
     check_mounts

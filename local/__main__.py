@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import sys
 from contracts.kafka import SettingsError
 from local import disk, launcher
 from local.console_consumer import consume
+from local.environment import basics
 from local.settings import ROOT, Settings, load
 
 
@@ -72,7 +72,7 @@ def _clean(settings: Settings) -> int:
 
 def _replay(settings: Settings, arguments: list[str]) -> int:
     script = str(ROOT / "init" / "replay_dlq.py")
-    environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVER": settings.bootstrap}
+    environment = {**basics(), "KAFKA_BOOTSTRAP_SERVER": settings.bootstrap}
     return subprocess.run([sys.executable, script, *arguments], env=environment, check=False).returncode
 
 

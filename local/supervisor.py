@@ -4,7 +4,6 @@ Every service is checked for as long as it runs. One that fails its check is unh
 longer than a service that is only busy would: SILENT_SECONDS and UNHEALTHY_SECONDS say how long.
 """
 
-import os
 import signal
 import subprocess
 import time
@@ -185,7 +184,7 @@ class Supervisor:
             run.process = subprocess.Popen(
                 run.node.command,
                 cwd=ROOT,
-                env={**os.environ, **run.node.environment},
+                env=run.node.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
