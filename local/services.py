@@ -22,7 +22,7 @@ def _one(copies: int) -> int:
 
 
 class LocalTopics(TopicSettings):
-    """What one broker with a heap of 128 MiB can keep: it could not be stopped with 1,000 partitions per topic, with 200 it could."""
+    """What one broker with its small heap can keep: with 1,000 partitions a topic it could not be stopped, with 200 it could."""
 
     partitions: Annotated[int, Field(ge=1, le=100)] = 6
     replication_factor: Annotated[int, AfterValidator(_one)] = 1
