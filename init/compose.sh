@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The Docker Compose mode behind start.sh: compose.sh up [--build] [--simulators] | status [--json] | stop | clean
-# | topic NAME [--from-beginning] | replay-dlq NAME [--dry-run]
+# | topic NAME [--from-beginning] | ksql [STATEMENT] | replay-dlq NAME [--dry-run] | clean-ksqldb
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -148,7 +148,7 @@ addresses() {
   console        http://localhost:${console:-8080}    open it in a browser, or ./start.sh --status
   Kafka          localhost:${kafka:-9092}           ./start.sh --topic fraudulent-transactions-result --from-beginning
   Kafka Connect  http://localhost:${connect:-8083}    curl -s http://localhost:${connect:-8083}/connectors/mongodb-transactions/status
-  ksqlDB         http://localhost:${ksqldb:-8088}    curl -s http://localhost:${ksqldb:-8088}/info
+  ksqlDB         http://localhost:${ksqldb:-8088}    ./start.sh --ksql
   validator      http://localhost:${validator:-8000}    open http://localhost:${validator:-8000}/docs
   MongoDB        $(case ,$(setting COMPOSE_PROFILES), in *,mongodb,*) printf 'localhost:%s (user local, MONGODB_PASSWORD in .env)' "${mongodb:-27017}" ;; *) printf 'MongoDB Atlas (MY_MONGODB_CLUSTER)' ;; esac)
   S3             $(case ,$(setting COMPOSE_PROFILES), in *,s3,*) printf 'http://localhost:%s (key local, S3_PASSWORD in .env)' "${s3:-9000}" ;; *) printf 'AWS' ;; esac)$monitoring
@@ -180,17 +180,25 @@ up() {
 
 # The containers and what the console sees, the latter alone with --json.
 status() {
-    local not_well terminal=(-T) code=0
-    [ -n "$(compose ps --quiet)" ] || fail "the stack does not run: source start.sh --build starts it"
+    local not_well code=0
+    need_stack
     [ $# -gt 0 ] || compose ps --all
     not_well=$(compose ps --all --format '{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}' |
         awk '$2 == "running" && ($3 == "healthy" || $3 == 0) {next}
              $1 ~ /^(init|wait-for)-/ && $2 == "exited" && $NF == 0 {next} # these run once
              {print $1}')
-    if [ -t 0 ] && [ -t 1 ]; then terminal=(); fi
-    compose exec ${terminal[@]+"${terminal[@]}"} console python -m console.status "$@" || code=$?
+    in_console python -m console.status "$@" || code=$?
     [ -z "$not_well" ] || fail "not well: ${not_well//$'\n'/ }"
     return "$code"
+}
+
+need_stack() { [ -n "$(compose ps --quiet)" ] || fail "the stack does not run: source start.sh --build starts it"; }
+
+# in_console ARG ...: a program of the console's image beside the console, with a terminal where there is one.
+in_console() {
+    local terminal=(-T)
+    if [ -t 0 ] && [ -t 1 ]; then terminal=(); fi
+    compose exec ${terminal[@]+"${terminal[@]}"} console "$@"
 }
 
 need_kafka() {
@@ -222,6 +230,11 @@ clean)
 topic)
     check_docker
     topic "${@:2}"
+    ;;
+ksql)
+    check_docker
+    need_stack
+    in_console python -m console.ksql "${@:2}"
     ;;
 replay-dlq)
     check_docker

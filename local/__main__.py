@@ -1,4 +1,4 @@
-"""The commands of the local mode: `python -m local up|status|stop|clean|topic|replay-dlq`. start.sh calls this."""
+"""The commands of the local mode, which start.sh and init/clean_ksqldb.sh call: `python -m local COMMAND`."""
 
 import argparse
 import logging
@@ -27,6 +27,7 @@ def main() -> int:  # noqa: PLR0911 - one a command
     replay = commands.add_parser("replay-dlq")
     replay.add_argument("name")
     replay.add_argument("--dry-run", action="store_true")
+    commands.add_parser("ksql").add_argument("statement", nargs="?")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
@@ -42,6 +43,11 @@ def main() -> int:  # noqa: PLR0911 - one a command
                 return _clean(settings)
             case "clean-ksqldb":
                 return launcher.run_with_ksqldb(settings, ["init/clean_ksqldb.py"])
+            case "ksql":
+                from console.ksql import prompt  # its library takes a quarter of a second to import
+
+                history = settings.folders.base / "ksql-history"
+                return prompt.main(settings.ksqldb_url, history, arguments.statement)
             case "replay-dlq":
                 return _replay(settings, [arguments.name, *(["--dry-run"] if arguments.dry_run else [])])
             case _:

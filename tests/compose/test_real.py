@@ -273,6 +273,10 @@ def test_the_readme_s_commands(running: Running) -> None:
     info = running.run("curl", "-s", f"http://localhost:{running.environment['KSQLDB_PORT']}/info")
     assert json.loads(info.stdout)["KsqlServerInfo"]["serverStatus"] == "RUNNING"
     assert "sent=" in running.run("docker-compose", "logs", "multi-bank-system").stdout
+    asked = running.run("bash", "start.sh", "--ksql", "SHOW TOPICS;")
+    assert "fraudulent-transactions-result" in asked.stdout, asked.stderr
+    printed = running.run("bash", "start.sh", "--ksql", "PRINT 'users' FROM BEGINNING LIMIT 3;")
+    assert printed.stdout.count("rowtime: ") == 3, printed.stderr
     letters = running.run("bash", "start.sh", "--replay-dlq", topics.BANK_TRANSACTIONS_DLQ, "--dry-run")
     assert f"{expectation().poisoned} letters would be replayed" in letters.stdout, letters.stderr
 

@@ -268,10 +268,31 @@ def test_replay(here: Path) -> None:
     assert "init-kafka python init/replay_dlq.py bank-transactions-dlq --dry-run\n" in calls(here)
 
 
+def test_ksql(here: Path) -> None:
+    no_stack = run(here, "--ksql")
+    assert no_stack.returncode == 1
+    assert "the stack does not run" in no_stack.stderr
+    assert run(here, "--ksql", FAKE_RUNNING="abc").returncode == 0
+    assert calls(here).endswith("docker compose exec -T console python -m console.ksql\n")
+    assert run(here, "--ksql", "SHOW TOPICS;", FAKE_RUNNING="abc").returncode == 0
+    assert calls(here).endswith("docker compose exec -T console python -m console.ksql SHOW TOPICS;\n")
+
+
+def test_clean_ksqldb(here: Path) -> None:
+    no_stack = run(here, shell="bash init/clean_ksqldb.sh")
+    assert no_stack.returncode == 1
+    assert "no stack of this clone" in no_stack.stderr
+    assert run(here, shell="bash init/clean_ksqldb.sh", FAKE_KAFKA="true").returncode == 0
+    assert calls(here).endswith("docker compose run --rm --no-deps init-ksqldb bash init/clean_ksqldb.sh\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["--nosuch"],
+        ["--ksql", "SHOW TOPICS;", "SHOW STREAMS;"],
+        ["--ksql", "--json"],
+        ["--stop", "--ksql"],
         ["--topic"],
         ["--replay-dlq"],
         ["--stop", "--clean"],
