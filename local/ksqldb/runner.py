@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 _TRANSACTION_TIMEOUT_MS = 10000
 # librdkafka's defaults may hold 64 MiB a consumer; a small process with several queries cannot.
 _SMALL_FETCHES = {"queued.max.messages.kbytes": 2048, "fetch.message.max.bytes": 262144, "fetch.max.bytes": 1048576}
+# An entry of the processing log that is larger goes without its record: neither librdkafka (1,000,000 bytes) nor the topic
+# would take it, and the query would fail for ever on that record.
+_MAX_ENTRY_BYTES = 900_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 _STOP_SECONDS = 30.0
 
@@ -169,6 +172,8 @@ def processor(
         except SerdeError as error:
             now = time.time_ns() // 1_000_000
             entry = deserialization_error(query_id, plan.source.topic, error, now, settings.log_records)
+            if len(entry) > _MAX_ENTRY_BYTES:
+                entry = deserialization_error(query_id, plan.source.topic, error, now, with_record=False)
             produce(settings.log_topic, value=entry)
             tally.skipped += 1
             return
