@@ -117,6 +117,13 @@ check_ports() {
         fail "port $(IFS=,; printf '%s' "${taken[*]}") is taken by another program: stop that program, or give the variable another value in .env"
 }
 
+# What is mounted is read by the containers' own users: a clone made with umask 077 would be closed to them.
+check_mounts() {
+    local closed=''
+    read -r closed < <(find ksqldb monitoring \( -type d ! -perm -005 -o -type f ! -perm -004 \) -print) || true
+    [ -z "$closed" ] || fail "$closed cannot be read by the containers' users: chmod -R o+rX ksqldb monitoring"
+}
+
 # Images that are not built here must be had before anything starts.
 check_images() {
     local image
@@ -169,6 +176,7 @@ up() {
     check_docker
     write_env "$simulators"
     check_ports
+    check_mounts
     check_images
     # Each started by what it depends on being healthy; --wait ends when all are, or when one of them failed.
     compose up --detach --wait --wait-timeout "${START_TIMEOUT:-600}" ${build:+"$build"} || {

@@ -111,7 +111,7 @@ class Server:
             return _starting(request)
         try:
             text, properties = _statement(await _body(request), "sql", "properties")
-            asked = await anyio.to_thread.run_sync(self._engine.streamed, text)
+            asked = await self._asked(text)
         except KsqlError as error:
             # The real server gives no content type and no length here.
             text = json.dumps(error.answer(), separators=(",", ":"), ensure_ascii=False)
@@ -139,7 +139,7 @@ class Server:
             return _starting(request)
         try:
             text, properties = _statement(await _body(request), "ksql", "streamsProperties")
-            asked = await anyio.to_thread.run_sync(self._engine.streamed, text)
+            asked = await self._asked(text)
         except KsqlError as error:
             return _answer(request, error.answer(), error.status)
         if isinstance(asked, t.PrintTopic):
@@ -156,6 +156,12 @@ class Server:
             yield '{"finalMessage":"Limit Reached"}]\n'
 
         return StreamingResponse(body(), media_type=_JSON)
+
+    async def _asked(self, text: str) -> tuple[t.Query, QueryPlan] | t.PrintTopic:
+        try:
+            return await anyio.to_thread.run_sync(self._engine.streamed, text)
+        except KafkaException as error:
+            raise KsqlError(f"Kafka: {error.args[0]}", SERVER_ERROR) from None
 
     async def _rows(
         self, query: t.Query, plan: QueryPlan, properties: Mapping[str, Any]

@@ -268,6 +268,16 @@ def test_replay(here: Path) -> None:
     assert "init-kafka python init/replay_dlq.py bank-transactions-dlq --dry-run\n" in calls(here)
 
 
+@pytest.mark.parametrize(("name", "mode"), [("ksqldb/log4j2.yaml", 0o600), ("ksqldb", 0o700)])
+def test_mounted_files_must_be_readable_for_the_containers(here: Path, name: str, mode: int) -> None:
+    (here / "clone" / name).chmod(mode)
+    answer = run(here, **FREE)
+    assert answer.returncode == 1
+    assert f"error: {name} cannot be read" in answer.stderr
+    assert "chmod" in answer.stderr
+    assert "compose up" not in calls(here)
+
+
 def test_ksql(here: Path) -> None:
     no_stack = run(here, "--ksql")
     assert no_stack.returncode == 1

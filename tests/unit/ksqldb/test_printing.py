@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from starlette.testclient import TestClient
 
 from local.ksqldb import printing
@@ -149,6 +150,16 @@ def test_print_of_an_unknown_topic(client: TestClient) -> None:
         "message": "Could not find topic 'Users', or the KSQL user does not have permissions to list the topic. "
         "Topic names are case-sensitive.\nDid you mean:\n\tprint users;",
     }
+
+
+def test_print_without_a_broker(client: TestClient, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_broker() -> dict[str, list[int]]:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT, "no broker"))
+
+    monkeypatch.setattr(world.topics, "replicas", no_broker)
+    answer = client.post("/query", json={"ksql": "PRINT 'users';"})
+    assert answer.status_code == 500
+    assert "no broker" in answer.json()["message"]
 
 
 def test_print_is_no_statement_of_the_ksql_path(client: TestClient) -> None:
