@@ -149,6 +149,8 @@ def run_with_ksqldb(settings: Settings, script: list[str]) -> int:
             return run()
         except StartFailed as error:
             raise SettingsError(f"ksqlDB did not start: {error}") from None
+        except KeyboardInterrupt:
+            return 130
         finally:
             supervisor.stop()
 
