@@ -121,7 +121,7 @@ problems_of_settings() {
     if [ -n "$problem" ]; then
         printf '%s\n' "$problem"
     elif [[ $profiles != *' mongodb '* ]]; then
-        mongodb_uri 2>&1 >/dev/null || true
+        { mongodb_uri >/dev/null || true; } 2>&1
     fi
     problem=$(whole_group MY_AWS_ACCESS_KEY_ID MY_AWS_SECRET_ACCESS_KEY MY_AWS_REGION) || profiles+='s3 '
     [ -z "$problem" ] || printf '%s\n' "$problem"
@@ -129,9 +129,9 @@ problems_of_settings() {
         value=$(setting "$name")
         must=
         [ -z "$value" ] || must=$(must_be "$value" "$kind" "$low" "$high")
-        case $name in *SECRET*) value= ;; esac
         if [ -n "$must" ]; then
-            printf '%s\n' "$name${value:+='$value'} must be $must"
+            case $name in *SECRET*) printf '%s' "$name" ;; *) printf "%s='%s'" "$name" "$value" ;; esac
+            printf ' must be %s\n' "$must"
         elif [ "$kind" = port ] && [[ -z $high || $profiles == *" $high "* ]]; then
             ports+="${value:-$low} $name"$'\n'
         elif [ "$name" = TOPIC_REPLICATION_FACTOR ] && [ "${value:-1}" != 1 ] && [ -z "$(setting KAFKA_BOOTSTRAP_SERVER)" ]; then

@@ -355,7 +355,8 @@ def test_every_wrong_setting_is_said_at_once_and_nothing_is_started(here: Path) 
     )
     answer = run(
         here, KAFKA_PORT="high", CONNECT_PORT="8088", TOPIC_REPLICATION_FACTOR="3", S3_BUCKET="My_Bucket",
-        MY_AWS_ACCESS_KEY_ID="k", MY_MONGODB_USER="me", MY_MONGODB_PASS="secret", MY_MONGODB_CLUSTER="a_b",
+        MY_AWS_ACCESS_KEY_ID="k", MY_AWS_SECRET_ACCESS_KEY="not for logs",
+        MY_MONGODB_USER="me", MY_MONGODB_PASS="secret", MY_MONGODB_CLUSTER="a_b",
     )  # fmt: skip
     assert answer.returncode == 1
     first, *lines = answer.stderr.splitlines()
@@ -367,14 +368,16 @@ def test_every_wrong_setting_is_said_at_once_and_nothing_is_started(here: Path) 
         "TOPIC_REPLICATION_FACTOR='3' must be 1: the stack has one broker (unless KAFKA_BOOTSTRAP_SERVER names another cluster)",
         "KAFKA_MEMORY='lots' must be a size, such as 512m or 1g",
         "CONNECT_PORT and KSQLDB_PORT are both 8088: give each its own port",
-        "MY_AWS_SECRET_ACCESS_KEY, MY_AWS_REGION not set, while MY_AWS_ACCESS_KEY_ID is: "
+        "MY_AWS_SECRET_ACCESS_KEY must be without spaces",
+        "MY_AWS_REGION not set, while MY_AWS_ACCESS_KEY_ID, MY_AWS_SECRET_ACCESS_KEY is: "
         "set all of them to use the cloud, or none to use the local store",
     ):
         assert f"  {said}" in lines, (said, lines)
     assert any(line.startswith("  S3_BUCKET='My_Bucket' must be a bucket's name") for line in lines)
     assert any(line.startswith("  MY_MONGODB_CLUSTER='a_b' must be the cluster's name") for line in lines)
-    assert len(lines) == 9
+    assert len(lines) == 10
     assert "secret" not in answer.stderr
+    assert "not for logs" not in answer.stderr
     assert {*calls(here).splitlines()} == {"docker compose version", "docker info"}
     assert "written by start.sh" not in env_file(here)
 
