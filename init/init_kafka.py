@@ -48,8 +48,10 @@ def topic_config(name: str) -> dict[str, str]:
     """A topic's own settings: not compacted, 7 days (a compacted `users` topic would stop a ksqlDB query at a null key).
 
     The 7 days count from when a record was written: by the bank's clock, which stages would hand on, an old transaction could
-    be gone before the next stage has read it.
+    be gone before the next stage has read it. What was replayed is known for good: dead letters may live longer than planned.
     """
+    if name == topics.DLQ_REPLAYS:
+        return {"cleanup.policy": "compact"}
     config = {
         "cleanup.policy": "delete",
         "retention.ms": str(7 * 24 * 3600 * 1000),
@@ -72,7 +74,7 @@ def main() -> None:
     _await_broker(admin)
     wanted = [
         NewTopic(name, settings.partitions, settings.replication_factor, config=topic_config(name))
-        for name in topics.ALL
+        for name in topics.CREATED
     ]
     existing = []
     for name, future in admin.create_topics(wanted).items():
@@ -86,7 +88,7 @@ def main() -> None:
     if existing:
         _check_partitions(admin, existing, settings)
         _configure(admin, existing)
-    logger.info("%d topics are there, %d of them new", len(topics.ALL), len(topics.ALL) - len(existing))
+    logger.info("%d topics are there, %d of them new", len(topics.CREATED), len(topics.CREATED) - len(existing))
 
 
 def _await_broker(admin: AdminClient) -> None:
