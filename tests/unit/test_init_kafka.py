@@ -27,7 +27,7 @@ def test_differences_are_what_it_should_have() -> None:
 
 
 def test_partitions_that_were_added_are_used_with_a_word() -> None:
-    even = dict.fromkeys(topics.CREATED, 6)
+    even: dict[str, int] = dict.fromkeys(topics.CREATED, 6)
     assert partition_warnings(Settings(), even) == []
     assert len(partition_warnings(Settings(), dict.fromkeys(topics.CREATED, 12))) == len(topics.CREATED)
     used, uneven = partition_warnings(Settings(), even | {topics.USERS: 12})
