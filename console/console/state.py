@@ -204,8 +204,12 @@ class State:
                 if name not in self.connectors:
                     yield Problem("missing", name, f"connector {name} is missing: init/init_kconnect.sh creates it")
         if self._up(parts.KSQLDB):
-            for name in set(parts.STREAMS).difference(query.stream for query in self.queries.values()):
-                yield Problem("missing", name, f"the query of stream {name} is missing: init/init_ksqldb.sh creates it")
+            for name in sorted(set(parts.STREAMS).difference(query.stream for query in self.queries.values())):
+                yield Problem(
+                    "missing",
+                    name,
+                    f"the query of stream {name} is missing: init/clean_ksqldb.sh and then init/init_ksqldb.sh create it",
+                )
         if self._up(parts.KAFKA):
             for name in topics.CREATED:
                 if not self.partitions.get(name):

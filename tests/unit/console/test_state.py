@@ -81,7 +81,7 @@ def test_a_stack_that_is_well() -> None:
         ),
         (
             {"queries": {name: query for name, query in QUERIES.items() if name != "Q2"}},
-            "the query of stream SENDER_USERS is missing: init/init_ksqldb.sh creates it",
+            "the query of stream SENDER_USERS is missing: init/clean_ksqldb.sh and then init/init_ksqldb.sh create it",
         ),
         (
             {"partitions": dict.fromkeys(topics.ALL, 6)},
