@@ -35,7 +35,7 @@ OTHER_REGION = "the bucket is in another region: see MY_AWS_REGION"
 # By S3's error code, what to do.
 REMEDIES = {
     "NoSuchBucket": "create it (aws s3 mb s3://{bucket} --region {region}), or set S3_BUCKET to one that there is",
-    "AccessDenied": "allow this key s3:PutObject on {bucket}/{prefix}/*; a name that is not yours is refused alike: see S3_BUCKET",
+    "AccessDenied": "allow this key s3:PutObject on {bucket}/{prefix}/*, or set S3_BUCKET to one of your own",
     "InvalidAccessKeyId": WRONG_KEY,
     "SignatureDoesNotMatch": WRONG_KEY,
     "PermanentRedirect": OTHER_REGION,
@@ -81,7 +81,7 @@ def main() -> None:
             return
         except ClientError as error:
             code = code_of(error)
-            if code not in REMEDIES and error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+            if code not in REMEDIES and status_of(error) >= 500:
                 _wait(deadline, settings, code)
                 continue
             raise SettingsError(refusal(settings, code)) from None
@@ -99,8 +99,12 @@ def refusal(settings: Settings, code: str) -> str:
 
 def code_of(error: ClientError) -> str:
     """S3's own code, or the status of an answer that has none."""
-    about = error.response
-    return about.get("Error", {}).get("Code") or f"HTTP {about['ResponseMetadata']['HTTPStatusCode']}"
+    return error.response.get("Error", {}).get("Code") or f"HTTP {status_of(error)}"
+
+
+def status_of(error: ClientError) -> int:
+    """The HTTP status of S3's answer."""
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
 def _create(client: Any, bucket: str) -> None:
