@@ -144,6 +144,7 @@ def nodes(settings: Settings) -> list[Node]:
             "console",
             "console",
             kafka_clients
+            | settings.services.get("s3-archiver", {})  # how long the archiver may go without a commit
             | {
                 "KCONNECT_URL": settings.connect_url,
                 "KSQLDB_URL": settings.ksqldb_url,
