@@ -42,6 +42,11 @@ def client_config(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {"bootstrap.servers": bootstrap_server(environ), **security_config(environ)}
 
 
+# A topic may be given more partitions while it is read: by default clients see them after up to 5 minutes. The Java clients'
+# settings are in kafka-connect/connect-distributed.properties and ksqldb/ksqldb-server.env.
+METADATA_MS = 30_000
+
+
 def static_member(replica: str) -> dict[str, str | int]:
     """A consumer that is a static member of its group: a restarted replica takes its partitions back without a rebalance."""
     return {
@@ -55,6 +60,7 @@ def static_member(replica: str) -> dict[str, str | int]:
         "queued.max.messages.kbytes": 8 * 1024,
         "fetch.max.bytes": FETCH_BYTES,
         "fetch.queue.backoff.ms": 10,  # the default leaves a full queue alone for a second
+        "topic.metadata.refresh.interval.ms": METADATA_MS,
     }
 
 
@@ -67,6 +73,7 @@ def transactional(replica: str) -> dict[str, str | int]:
         "transaction.timeout.ms": 15_000,
         "compression.type": "lz4",
         "linger.ms": 5,
+        "topic.metadata.refresh.interval.ms": METADATA_MS,
         "partitioner": "murmur2_random",  # the Java clients' choice, so that a key has one partition whoever writes it
         # A dead letter is as large as what came, plus headers: the topics' limit is the one that counts.
         "message.max.bytes": 16 * 1024 * 1024,

@@ -12,6 +12,7 @@ MONGODB_SINK_DLQ = "mongodb-sink-dlq"
 S3_SINK_DLQ = "s3-sink-dlq"
 
 DEAD_LETTERS = (BANK_TRANSACTIONS_DLQ, UNIDENTIFIED_TRANSACTIONS_DLQ, MONGODB_SINK_DLQ, S3_SINK_DLQ)
+# Through these the records of the stack go.
 ALL = (
     BANK_TRANSACTIONS,
     FRAUDULENT_TRANSACTIONS,
@@ -20,3 +21,9 @@ ALL = (
     USERS,
     *DEAD_LETTERS,
 )
+
+# What was replayed from the dead letters, and how far: compacted, so that it lives as long as they do.
+DLQ_REPLAYS = "dlq-replays"
+
+# Every topic that init_kafka.py creates, and that has to be there.
+CREATED = (*ALL, DLQ_REPLAYS)

@@ -48,8 +48,10 @@ def topic_config(name: str) -> dict[str, str]:
     """A topic's own settings: not compacted, 7 days (a compacted `users` topic would stop a ksqlDB query at a null key).
 
     The 7 days count from when a record was written: by the bank's clock, which stages would hand on, an old transaction could
-    be gone before the next stage has read it.
+    be gone before the next stage has read it. What was replayed is known for good: dead letters may live longer than planned.
     """
+    if name == topics.DLQ_REPLAYS:
+        return {"cleanup.policy": "compact"}
     config = {
         "cleanup.policy": "delete",
         "retention.ms": str(7 * 24 * 3600 * 1000),
@@ -65,6 +67,32 @@ def differences(name: str, config: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in topic_config(name).items() if config.get(key) != value}
 
 
+def partition_problems(settings: Settings, partitions: Mapping[str, int]) -> list[str]:
+    """The topics that have fewer partitions than they should."""
+    return [
+        f"topic {name} has {count} partitions, not {settings.partitions}"
+        for name, count in partitions.items()
+        if count < settings.partitions
+    ]
+
+
+def partition_warnings(settings: Settings, partitions: Mapping[str, int]) -> list[str]:
+    """What is to be said of partitions that somebody has added, by topic."""
+    more = [name for name, count in partitions.items() if count > settings.partitions]
+    found = [
+        f"topic {name} has {partitions[name]} partitions, more than TOPIC_PARTITIONS={settings.partitions}: they are used"
+        for name in more
+    ]
+    most = max(partitions.values(), default=0)
+    fewer = [name for name, count in partitions.items() if count < most and name in topics.ALL]
+    if more and fewer:
+        found.append(
+            f"ksqlDB creates its streams only where all topics have as many partitions: give {', '.join(fewer)} {most} too "
+            f"(kafka-topics --alter --topic NAME --partitions {most})"
+        )
+    return found
+
+
 def main() -> None:
     """Create what is missing, change what is there."""
     settings = load_settings(Settings)
@@ -72,7 +100,7 @@ def main() -> None:
     _await_broker(admin)
     wanted = [
         NewTopic(name, settings.partitions, settings.replication_factor, config=topic_config(name))
-        for name in topics.ALL
+        for name in topics.CREATED
     ]
     existing = []
     for name, future in admin.create_topics(wanted).items():
@@ -84,9 +112,9 @@ def main() -> None:
                 raise SettingsError(f"topic {name} could not be created: {error.args[0].str()}") from None
             existing.append(name)
     if existing:
-        _check_partitions(admin, existing, settings)
+        _check_partitions(admin, settings)
         _configure(admin, existing)
-    logger.info("%d topics are there, %d of them new", len(topics.ALL), len(topics.ALL) - len(existing))
+    logger.info("%d topics are there, %d of them new", len(topics.CREATED), len(topics.CREATED) - len(existing))
 
 
 def _await_broker(admin: AdminClient) -> None:
@@ -104,14 +132,12 @@ def _await_broker(admin: AdminClient) -> None:
             logger.info("waiting for the broker")
 
 
-def _check_partitions(admin: AdminClient, names: list[str], settings: Settings) -> None:
-    metadata = admin.list_topics(timeout=10).topics
-    counts = {name: len(metadata[name].partitions) for name in names}
-    problems = [
-        f"topic {name} has {count} partitions, not {settings.partitions}"
-        for name, count in counts.items()
-        if count != settings.partitions
-    ]
+def _check_partitions(admin: AdminClient, settings: Settings) -> None:
+    known = admin.list_topics(timeout=10).topics
+    counts = {name: len(known[name].partitions) for name in topics.CREATED if name in known}
+    for warning in partition_warnings(settings, counts):
+        logger.warning("%s", warning)
+    problems = partition_problems(settings, counts)
     if problems:
         raise SettingsError("; ".join(problems) + ": delete the topic, or change TOPIC_PARTITIONS to agree")
 

@@ -127,6 +127,7 @@ def nodes(settings: Settings) -> list[Node]:
         _python_step(
             "init_mongodb", "init/init_mongodb.py", mongodb, after=("mongodb",) if settings.mongodb.embedded else ()
         ),
+        _python_step("init_s3", "init/init_s3.py", s3, after=("s3",) if settings.s3.endpoint else ()),
         Node(
             "init_kconnect",
             ["bash", str(ROOT / "init" / "init_kconnect.sh")],
@@ -137,12 +138,13 @@ def nodes(settings: Settings) -> list[Node]:
                 "S3_PREFIX": settings.s3.prefix,
                 "S3_ENDPOINT": settings.s3.endpoint or "",
             },
-            after=("kafka-connect", "init_kafka", "init_mongodb", *(["s3"] if settings.s3.endpoint else [])),
+            after=("kafka-connect", "init_kafka", "init_mongodb", "init_s3"),
         ),
         _module(
             "console",
             "console",
             kafka_clients
+            | settings.services.get("s3-archiver", {})  # how long the archiver may go without a commit
             | {
                 "KCONNECT_URL": settings.connect_url,
                 "KSQLDB_URL": settings.ksqldb_url,
@@ -206,7 +208,7 @@ def nodes(settings: Settings) -> list[Node]:
                 "local.s3_archiver",
                 kafka_clients | s3,
                 ports.archiver_metrics_port,
-                after=("init_kafka", *(["s3"] if settings.s3.endpoint else [])),
+                after=("init_kafka", "init_s3"),
                 stop_order=2,
             )
         )

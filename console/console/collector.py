@@ -4,20 +4,21 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from threading import Event, Thread
 
 import httpx
 
 from console import parts, polls
-from console.groups import Groups, lag
+from console.groups import Groups, Stalls, behind, lag
 from console.metrics import END_TO_END
 from console.reader import Reader
 from console.records import Fraud, Letter, Place, quantiles
 from console.series import RECENT_TICKS, TICK_SECONDS, Tick, histogram_quantiles, series
 from console.settings import Settings
-from console.state import UNKNOWN, Connector, Group, Part, Quantiles, Query, State, Task, Topic
+from console.state import FAILING_SHARE, UNKNOWN, Connector, Group, Part, Quantiles, Query, State, Task, Topic
 from contracts import topics
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ POLL_SECONDS = 2.0
 # What has not worked for so long does not come back by itself: a busy machine or a broker that starts is back before.
 SILENT_SECONDS = 30.0
 NOT_ASKED = Part(False, "not asked yet")
+# These commit when an object is written.
+S3_GROUPS = (parts.ARCHIVER, parts.connector_group(parts.S3_CONNECTOR))
 
 
 class Collector:
@@ -45,10 +48,13 @@ class Collector:
         self._parts = dict.fromkeys(
             (parts.KAFKA_CONNECT, parts.KSQLDB, parts.VALIDATOR, parts.INGESTOR, parts.PROCESSOR), NOT_ASKED
         )
+        self._stalls = Stalls()
+        self._stalls_looked_at = 0.0
         self._connectors: dict[str, Connector] = {}
+        self._expected_connectors = parts.CONNECTORS
         self._queries: dict[str, Query] = {}
         self._service_id = ""
-        self._buckets: deque[dict[float, float]] = deque(maxlen=RECENT_TICKS + 1)
+        self._calls: deque[polls.Calls] = deque(maxlen=RECENT_TICKS + 1)
         self._delays: deque[list[float]] = deque(maxlen=RECENT_TICKS)
         self._recent_end_to_end: Quantiles | None = None
         self.series = series()
@@ -75,30 +81,50 @@ class Collector:
         """What is known now."""
         with self._reader.lock:
             records = self._reader.records
-            totals, rates = dict(records.totals), records.rates()
-            first, last, following = dict(records.first), dict(records.last), dict(records.next)
+            totals, rates, recent = dict(records.totals), records.rates(), records.came()
+            following, last_letter = dict(records.next), dict(records.last_letter)
         members = self._groups.members
+        committed = self._groups.committed
         groups = {
-            name: Group(lag(committed, first, last), None if members is None else members.get(name, 0))
-            for name, committed in self._groups.committed.items()
-            if name != parts.ARCHIVER or self._has_archiver(committed)
+            name: Group(
+                lag(places),
+                None if members is None else members.get(name, 0),
+                self._owner(name),
+                self._stalls.seconds(name),
+                self._settings.archive_interval_seconds if name in S3_GROUPS else 0.0,
+            )
+            for name, places in self._behind(committed).items()
+            if name != parts.ARCHIVER or self._has_archiver(committed[name])
         }
         offsets = Counter[str]()
         for (topic, _), offset in following.items():
             offsets[topic] += offset
         looked_at = {parts.KAFKA: self._groups.broker, **self._parts, parts.CONSOLE: self.health()}
+        failed = _failed_share(self._calls)
+        if failed is not None and failed > FAILING_SHARE and looked_at[parts.VALIDATOR].up:
+            looked_at[parts.VALIDATOR] = Part(False, f"{failed:.0%} of the processor's calls get no usable answer")
         if parts.ARCHIVER in groups:  # it has no address that is known here, but a group
             alive = groups[parts.ARCHIVER].members
             looked_at[parts.ARCHIVER] = Part(bool(alive), "" if alive else "its group has no member")
         return State(
             counting=self._reader.counting,
             parts=looked_at,
-            topics={name: Topic(totals[name], rates.get(name, 0.0), offsets[name]) for name in totals},
+            topics={
+                name: Topic(
+                    totals[name], rates.get(name, 0.0), offsets[name], recent.get(name, 0), last_letter.get(name)
+                )
+                for name in totals
+            },
             groups=groups,
             connectors=dict(self._connectors),
             queries=dict(self._queries),
+            partitions={name: count for name, count in self._groups.partitions.items() if name in topics.CREATED},
+            leaderless=tuple(place for place in self._groups.leaderless if place[0] in topics.CREATED),
+            expected_connectors=self._expected_connectors,
             end_to_end=self._recent_end_to_end,
-            validator_calls=histogram_quantiles(self._buckets[0], self._buckets[-1]) if self._buckets else None,
+            validator_calls=histogram_quantiles(self._calls[0].buckets, self._calls[-1].buckets)
+            if self._calls
+            else None,
             fraud_share=_share(totals),
         )
 
@@ -133,6 +159,25 @@ class Collector:
             },
         }
 
+    def _behind(self, committed: Mapping[str, Mapping[Place, int]]) -> dict[str, dict[Place, int]]:
+        with self._reader.lock:
+            first, last = dict(self._reader.records.first), dict(self._reader.records.last)
+        return {name: behind(places, first, last) for name, places in committed.items()}
+
+    def _owner(self, group: str) -> str:
+        if group in parts.SERVICE_GROUPS:
+            return "" if group == parts.ARCHIVER else group  # the archiver is a part that is judged by its group
+        return parts.KAFKA_CONNECT if group in map(parts.connector_group, self._connectors) else parts.KSQLDB
+
+    def _look_for_stalls(self) -> None:
+        """With what the broker said last; while it says nothing, nobody can commit."""
+        if not self._groups.broker.up or self._reader.counting:
+            self._stalls.clear()
+        elif self._groups.worked_at != self._stalls_looked_at:
+            self._stalls_looked_at = self._groups.worked_at
+            committed = self._groups.committed
+            self._stalls.look(committed, self._behind(committed), self._stalls_looked_at)
+
     def _has_archiver(self, committed: Mapping[Place, int]) -> bool:
         """Whether this stack archives without Connect: no connector reads what an archiver reads, and one was here."""
         connectors = self._connectors.values()
@@ -143,6 +188,8 @@ class Collector:
     async def _look_at_connect(self) -> None:
         try:
             self._connectors = await polls.connectors(self._http, self._settings.kconnect_url)
+            if parts.S3_PLUGIN in await polls.plugins(self._http, self._settings.kconnect_url):
+                self._expected_connectors = (*parts.CONNECTORS, parts.S3_CONNECTOR)
             self._parts[parts.KAFKA_CONNECT] = Part(True, f"{len(self._connectors)} connectors")
         except (httpx.HTTPError, ValueError, LookupError) as error:
             self._parts[parts.KAFKA_CONNECT] = Part(False, polls.problem_of(error))
@@ -169,19 +216,22 @@ class Collector:
             polls.replicas(self._http, self._settings.processor_metrics_url),
         )
         self._parts[parts.INGESTOR], self._parts[parts.PROCESSOR] = ingestor, processor
-        buckets: dict[float, float] = {}
+        buckets: Counter[float] = Counter()
+        failed = 0.0
         for base in processors:
             try:
-                for bound, count in (await polls.validator_buckets(self._http, base)).items():
-                    buckets[bound] = buckets.get(bound, 0.0) + count
+                calls = await polls.validator_calls(self._http, base)
+                buckets.update(calls.buckets)
+                failed += calls.failed
             except (httpx.HTTPError, ValueError) as error:
                 logger.info("no metrics from %s: %s", base, polls.problem_of(error))
         if buckets:
-            self._buckets.append(buckets)
+            self._calls.append(polls.Calls(dict(buckets), failed))
         else:
-            self._buckets.clear()
+            self._calls.clear()
 
     async def _tick(self) -> None:
+        self._look_for_stalls()
         with self._reader.lock:
             delays = self._reader.records.take_delays()
             rates = self._reader.records.rates()
@@ -190,7 +240,7 @@ class Collector:
             END_TO_END.observe(delay)
         self._delays.append(delays)
         self._recent_end_to_end = quantiles([delay for tick in self._delays for delay in tick])
-        calls = histogram_quantiles(self._buckets[-2], self._buckets[-1]) if len(self._buckets) > 1 else None
+        calls = histogram_quantiles(self._calls[-2].buckets, self._calls[-1].buckets) if len(self._calls) > 1 else None
         if rates and not self._reader.counting:
             self.series.append(Tick(time.time(), rates, quantiles(delays), calls, _share(recent)))
 
@@ -208,3 +258,14 @@ def _share(counts: Mapping[str, float]) -> float | None:
     """Of records or of rates. What is found now came before: when less comes than came, it may seem more than all of it."""
     came = counts.get(topics.BANK_TRANSACTIONS)
     return min(counts[topics.FRAUDULENT_TRANSACTIONS_RESULT] / came, 1.0) if came else None
+
+
+def _failed_share(calls: Sequence[polls.Calls]) -> float | None:
+    """Of the calls between the first and the last reading; None without calls. Smaller readings are a new process's."""
+    if not calls:
+        return None
+    first, last = calls[0], calls[-1]
+    if last.buckets.get(inf, 0.0) < first.buckets.get(inf, 0.0):
+        first = polls.Calls({})
+    came = last.buckets.get(inf, 0.0) - first.buckets.get(inf, 0.0)
+    return max(last.failed - first.failed, 0.0) / came if came > 0 else None

@@ -31,7 +31,11 @@ class Groups:
         self.broker = Part(False, "not asked yet")
         # By group: where it will read on, by partition; a partition without a place has -1001.
         self.committed: Mapping[str, Mapping[Place, int]] = {}
-        self.members: Mapping[str, int] | None = None
+        # None is not known: of all, or of a group that this client does not understand.
+        self.members: Mapping[str, int | None] | None = None
+        # Partitions by topic, and those that no broker leads.
+        self.partitions: Mapping[str, int] = {}
+        self.leaderless: tuple[Place, ...] = ()
         # When it last looked without an error, a time.monotonic().
         self.worked_at = time.monotonic()
         self._expected = expected
@@ -61,10 +65,21 @@ class Groups:
             return
         count = len(metadata.brokers)
         self.broker = Part(True, f"{count} broker{'s' if count > 1 else ''}")
+        self.partitions = {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+        self.leaderless = tuple(
+            (name, number)
+            for name, topic in sorted(metadata.topics.items())
+            for number, partition in sorted(topic.partitions.items())
+            if partition.leader < 0
+        )
         self._look_at_groups(metadata)
 
     def _look_at_groups(self, metadata: ClusterMetadata) -> None:
-        self.members = {group.id: len(group.members) for group in self._admin.list_groups(timeout=ANSWER_SECONDS)}
+        # What the older call knows nothing about, groups of a newer protocol, is "Dead" to it.
+        self.members = {
+            group.id: None if group.state == "Dead" else len(group.members)
+            for group in self._admin.list_groups(timeout=ANSWER_SECONDS)
+        }
         committed = {}
         for group, names in self._expected().items():
             places = [
@@ -80,11 +95,52 @@ class Groups:
         self.committed = committed
 
 
-def lag(committed: Mapping[Place, int], first: Mapping[Place, int], last: Mapping[Place, int]) -> dict[str, int]:
-    """Records not yet processed, by topic: behind the last record, since the end of a log may be a transaction's marker."""
-    behind: dict[str, int] = {}
-    for place, offset in committed.items():
-        behind.setdefault(place[0], 0)
-        if place in last:
-            behind[place[0]] += max(last[place] + 1 - max(offset, first[place]), 0)
-    return behind
+def behind(committed: Mapping[Place, int], first: Mapping[Place, int], last: Mapping[Place, int]) -> dict[Place, int]:
+    """Records not yet processed, by partition: behind the last record, since the end of a log may be a transaction's marker."""
+    return {
+        place: max(last[place] + 1 - max(offset, first[place]), 0) if place in last else 0
+        for place, offset in committed.items()
+    }
+
+
+def lag(behind: Mapping[Place, int]) -> dict[str, int]:
+    """The same by topic."""
+    total: dict[str, int] = {}
+    for (topic, _), records in behind.items():
+        total[topic] = total.get(topic, 0) + records
+    return total
+
+
+class Stalls:
+    """For how long each partition of a group has had records to read while its commit stood still.
+
+    By partition: a group that goes on everywhere else must not hide one record that it cannot get past.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[str, Place], tuple[int, float]] = {}
+        self._looked_at = 0.0
+
+    def look(
+        self, committed: Mapping[str, Mapping[Place, int]], behind: Mapping[str, Mapping[Place, int]], now: float
+    ) -> None:
+        """Take what is committed now (a time.monotonic())."""
+        since = {}
+        for group, places in behind.items():
+            for place in (place for place, records in places.items() if records):
+                offset = committed[group][place]
+                known = self._since.get((group, place))
+                since[group, place] = known if known and known[0] == offset else (offset, now)
+        self._since, self._looked_at = since, now
+
+    def clear(self) -> None:
+        """Nobody can commit anything now: the time begins again."""
+        self._since = {}
+
+    def seconds(self, group: str) -> dict[str, float]:
+        """The longest of each topic of a group, as of the last look."""
+        longest: dict[str, float] = {}
+        for (name, (topic, _)), (_, since) in self._since.items():
+            if name == group:
+                longest[topic] = max(self._looked_at - since, longest.get(topic, 0.0))
+        return longest

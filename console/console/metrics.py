@@ -36,6 +36,15 @@ class StateMetrics(Collector):
             offsets.add_metric([name], topic.offsets)
         yield records
         yield offsets
+        last_letter = GaugeMetricFamily(
+            "kafka_dead_letters_last_timestamp_seconds",
+            "When the newest dead letter of a topic was written, copies of the same record aside, in Unix time",
+            labels=["topic"],
+        )
+        for name, topic in () if state.counting else state.topics.items():
+            if topic.last is not None:
+                last_letter.add_metric([name], topic.last)
+        yield last_letter
         lag = GaugeMetricFamily("kafka_consumergroup_lag", "Records not yet processed", labels=["group", "topic"])
         members = GaugeMetricFamily("kafka_consumergroup_members", "Members of a group", labels=["group"])
         for name, group in state.groups.items():
@@ -62,5 +71,12 @@ class StateMetrics(Collector):
         for name, part in state.parts.items():
             up.add_metric([name], part.up)
         yield up
+        for family, problems in (
+            (GaugeMetricFamily("stack_fault", "1 for what is wrong now", labels=["kind", "name"]), state.fault_list()),
+            (GaugeMetricFamily("stack_warning", "1 for a warning", labels=["kind", "name"]), state.warning_list()),
+        ):
+            for kind, name in sorted({(problem.kind, problem.name) for problem in problems}):
+                family.add_metric([kind, name], 1)
+            yield family
         validator = state.parts[parts.VALIDATOR].up
         yield GaugeMetricFamily("validator_up", "1 when the validator answers", value=validator)

@@ -118,7 +118,7 @@ class Page:
     def _refresh(self) -> None:
         state = self._collector.state()
         self._verdict.set_text(verdict(state))
-        self._verdict.classes(replace=f"verdict {'bad' if state.faults else 'ok'}")
+        self._verdict.classes(replace=f"verdict {'bad' if state.faults else 'warn' if state.warnings else 'ok'}")
         run_all(self._updates, state)
 
     def _build_tiles(self) -> None:
@@ -253,9 +253,10 @@ def run_all(updates: Iterable[Callable[[State], object]], state: State) -> None:
 
 def verdict(state: State) -> str:
     counting = "Counting what is already there… " if state.counting else ""
-    if not state.faults:
+    problems = (*state.faults, *state.warnings)
+    if not problems:
         return f"{counting}● All is well"
-    first, *others = state.faults
+    first, *others = problems
     return f"{counting}▲ {first}" + (f", and {len(others)} more" if others else "")
 
 

@@ -1,4 +1,7 @@
-"""The names of the parts as Docker Compose and the launcher have them, and what each consumer group reads."""
+"""What the stack has: the parts as Docker Compose and the launcher name them, connectors, queries, and what each group reads.
+
+What is listed here and is not there is a fault (console.state). The topics are in contracts.topics.
+"""
 
 from contracts import topics
 
@@ -13,6 +16,23 @@ CONSOLE = "console"
 
 # Every row ends in two places, and these are the topics that hold rows.
 ROWS = (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)
+
+# The connectors of init/connectors/, by the name of their file. The S3 sink is there where the worker has its plugin; where
+# it does not, the archiver writes to S3.
+CONNECTORS = ("mongodb-transactions", "mongodb-users")
+S3_CONNECTOR = "s3-sink"
+S3_PLUGIN = "io.aiven.kafka.connect.s3.AivenKafkaConnectS3SinkConnector"
+
+# The streams that a query of ksqldb/*.sql fills.
+STREAMS = ("FRAUDULENT_TRANSACTIONS_RESULT", "SENDER_USERS", "RECEIVER_USERS")
+
+# By dead-letter topic, what was read when these were written.
+READ_FROM = {
+    topics.BANK_TRANSACTIONS_DLQ: (topics.BANK_TRANSACTIONS,),
+    topics.UNIDENTIFIED_TRANSACTIONS_DLQ: (topics.UNIDENTIFIED_TRANSACTIONS,),
+    topics.MONGODB_SINK_DLQ: ROWS,
+    topics.S3_SINK_DLQ: ROWS,
+}
 
 # A service's group has its name.
 SERVICE_GROUPS = {

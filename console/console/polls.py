@@ -52,6 +52,13 @@ async def connectors(http: httpx.AsyncClient, url: str) -> dict[str, Connector]:
     return found
 
 
+async def plugins(http: httpx.AsyncClient, url: str) -> set[str]:
+    """The classes of the connectors that the worker could run."""
+    answer = await http.get(f"{url}/connector-plugins")
+    answer.raise_for_status()
+    return {plugin["class"] for plugin in answer.json()}
+
+
 async def restart_connector(http: httpx.AsyncClient, url: str, name: str) -> None:
     """Restart a connector and all of its tasks."""
     answer = await http.post(f"{url}/connectors/{quote(name, safe='')}/restart", params={"includeTasks": "true"})
@@ -73,7 +80,7 @@ async def ksqldb(http: httpx.AsyncClient, url: str) -> Ksqldb:
     answer = await http.post(f"{url}/ksql", json={"ksql": "SHOW QUERIES;"})
     answer.raise_for_status()
     queries = {
-        query["id"]: Query(query["state"], ", ".join(query["sinkKafkaTopics"]))
+        query["id"]: Query(query["state"], ", ".join(query["sinkKafkaTopics"]), ", ".join(query["sinks"]))
         for query in answer.json()[0]["queries"]
         if query["queryType"] == "PERSISTENT"
     }
@@ -100,15 +107,26 @@ async def replicas(http: httpx.AsyncClient, url: str) -> tuple[Part, list[str]]:
     return Part(not problems, ", ".join([*count, *problems])), well
 
 
-async def validator_buckets(http: httpx.AsyncClient, base: str) -> dict[float, float]:
-    """The processor's histogram of its calls to the validator, all outcomes together: calls by upper bound, in seconds."""
+@dataclass(frozen=True)
+class Calls:
+    """A processor's calls to the validator so far: all of them by upper bound in seconds, and those without a usable answer."""
+
+    buckets: dict[float, float]
+    failed: float = 0.0
+
+
+async def validator_calls(http: httpx.AsyncClient, base: str) -> Calls:
+    """The processor's histogram of its calls to the validator, all outcomes together."""
     answer = await http.get(f"{base}/metrics")
     answer.raise_for_status()
     buckets: dict[float, float] = {}
+    failed = 0.0
     for family in text_string_to_metric_families(answer.text):
         if family.name == VALIDATOR_CALLS:
             for sample in family.samples:
                 if sample.name.endswith("_bucket"):
                     bound = float(sample.labels["le"])
                     buckets[bound] = buckets.get(bound, 0.0) + sample.value
-    return buckets
+                elif sample.name.endswith("_count") and sample.labels.get("outcome") == "outage":
+                    failed += sample.value
+    return Calls(buckets, failed)

@@ -16,7 +16,9 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 1_000
 BATCH_SECONDS = 0.25
 SAMPLE_SECONDS = 0.5
-METADATA_SECONDS = 5.0
+METADATA_SECONDS = 2.0
+# A topic may be given more partitions, or be deleted and created, while it is read.
+PARTITIONS_SECONDS = 5.0
 RETRY_SECONDS = 2.0
 
 
@@ -66,7 +68,7 @@ class Reader:
         while not self._stopping.is_set():
             try:
                 self._read()
-            except (KafkaException, KeyError) as error:  # the broker is away, or the topics are not made yet
+            except KafkaException as error:  # the broker is away
                 logger.info("not counting for now: %s", error)
                 self._stopping.wait(RETRY_SECONDS)
             except Exception:  # one odd record must not end the reading, which goes on behind it
@@ -76,15 +78,12 @@ class Reader:
     def _read(self) -> None:
         consumer = Consumer(client("console"))
         try:
-            known = consumer.list_topics(timeout=METADATA_SECONDS).topics
-            places = [(name, number) for name in topics.ALL for number in known[name].partitions]
-            if self._behind is None:
-                self._behind = frozenset(places)
-            consumer.assign(
-                [TopicPartition(*place, self.records.next.get(place, OFFSET_BEGINNING)) for place in places]
-            )
-            sampled_at = 0.0
+            places = self._assign(consumer, None)
+            sampled_at, looked_at = 0.0, time.monotonic()
             while not self._stopping.is_set():
+                if time.monotonic() - looked_at > PARTITIONS_SECONDS:
+                    looked_at = time.monotonic()
+                    places = self._assign(consumer, places)
                 records, ended = [], {}
                 for message in consumer.consume(BATCH_SIZE, BATCH_SECONDS):
                     error = message.error()
@@ -95,14 +94,34 @@ class Reader:
                     elif error.fatal():
                         raise KafkaException(error)
                 with self.lock:
-                    self.records.apply(records, self._behind)
-                    self.records.pass_ends(ended)
+                    self.records.apply(records, self._behind or frozenset())
+                    self.records.pass_ends(ended, {(record.topic(), record.partition()) for record in records})
                     if self._behind and not self._behind.difference(ended):
                         self.records.forget_rates()
-                    self._behind = self._behind.difference(ended)
+                    self._behind = self._behind.difference(ended) if self._behind else self._behind
                     if time.monotonic() - sampled_at > SAMPLE_SECONDS:
                         sampled_at = time.monotonic()
                         self.records.sample(sampled_at)
                 self.worked_at = time.monotonic()
         finally:
             consumer.close()
+
+    def _assign(self, consumer: Consumer, before: frozenset[Place] | None) -> frozenset[Place]:
+        """Read every partition that there is by now, each from where it was; gives them."""
+        try:
+            known = consumer.list_topics(timeout=METADATA_SECONDS).topics
+        except KafkaException:
+            if before is None:
+                raise
+            return before  # the client finds the broker by itself when it is back
+        places = frozenset((name, number) for name in topics.ALL if name in known for number in known[name].partitions)
+        if places == before:
+            return places
+        with self.lock:
+            if self._behind is None and places:
+                self._behind = places
+            elif self._behind:
+                self._behind &= places
+            following = dict(self.records.next)
+        consumer.assign([TopicPartition(*place, following.get(place, OFFSET_BEGINNING)) for place in places])
+        return places

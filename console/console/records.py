@@ -1,7 +1,7 @@
 """What the records of the topics add up to: totals, rates, delays, the newest frauds, who is who, dead letters. No I/O."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from heapq import nlargest
 from operator import attrgetter
@@ -11,14 +11,18 @@ import orjson
 
 from console.state import Quantiles
 from contracts import topics
+from contracts.dead_letters import identity
 from contracts.records import Headers, headers_of
 from contracts.timestamps import bank_timestamp
 
 NEWEST = 50
 RATE_SECONDS = 5.0
-RECENT_SECONDS = 30.0
+# The last minutes, in which a share of dead letters is one of what came.
+RECENT_SECONDS = 120.0
 # So many users are known by name; a row of `users` makes one the newest again.
 KNOWN_USERS = 20_000
+# So many dead letters, and as many again, are known by their record: a copy that comes later than that counts.
+KNOWN_LETTERS = 50_000
 # More of a dead letter is not kept: records may be megabytes, and a page shows less.
 KEPT_BYTES = 16 * 1024
 
@@ -58,10 +62,28 @@ class Letter:
     size: int
 
 
+class Known:
+    """What was seen of late: at least the last `size`. A copy that keeps coming stays known."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._new: set[bytes] = set()
+        self._old: set[bytes] = set()
+
+    def add(self, one: bytes) -> bool:
+        """Whether it is new."""
+        known = one in self._new or one in self._old
+        self._new.add(one)
+        if len(self._new) >= self._size:
+            self._new, self._old = set(), self._new
+        return not known
+
+
 class Records:
     """Offsets would not do for the totals, since transactions take offsets of their own: every record is seen once.
 
-    But only offsets tell of a topic from which retention has removed records whether there are new ones.
+    But only offsets tell of a topic from which retention has removed records whether there are new ones. A dead letter is
+    counted and shown once: Kafka Connect writes some again each time that its store has refused a batch.
     """
 
     def __init__(self) -> None:
@@ -75,6 +97,9 @@ class Records:
         self.delays: list[float] = []
         self.frauds: list[Fraud] = []
         self.letters: list[Letter] = []
+        # When the newest dead letter of a topic was written, copies aside, in seconds since the epoch.
+        self.last_letter: dict[str, float] = {}
+        self._known_letters = Known(KNOWN_LETTERS)
         self.names: OrderedDict[str, str] = OrderedDict()
         self._history: deque[tuple[float, dict[str, int]]] = deque()
 
@@ -85,11 +110,17 @@ class Records:
             topic = message.topic() or ""
             place, offset = (topic, message.partition() or 0), message.offset() or 0
             # First, so that a record that breaks what follows is not read again.
-            self.totals[topic] += 1
+            if place not in self.first or offset < self.last[place]:  # the latter of a topic that was made again
+                self.first[place] = offset
             self.last[place] = offset
             self.next[place] = offset + 1
-            if place not in self.first:
-                self.first[place] = offset
+            if topic in topics.DEAD_LETTERS:
+                headers = headers_of(message)
+                if not self._is_new(message, headers):
+                    continue
+                letters.append((message, headers))
+                self.last_letter[topic] = max(message.timestamp()[1] / 1000, self.last_letter.get(topic, 0.0))
+            self.totals[topic] += 1
             if topic == topics.FRAUDULENT_TRANSACTIONS_RESULT:
                 written = message.timestamp()[1]
                 results.append(Fraud(written, message.value() or b""))
@@ -97,17 +128,22 @@ class Records:
                     self.delays.append(max(written - sent, 0) / 1000)
             elif topic == topics.USERS:
                 self._learn_name(message.value() or b"")
-            elif topic in topics.DEAD_LETTERS:
-                letters.append(message)
         if results:
             self.frauds = nlargest(NEWEST, [*self.frauds, *results], attrgetter("timestamp"))
         if letters:
-            newest = nlargest(NEWEST, letters, lambda message: message.timestamp()[1])
-            self.letters = nlargest(NEWEST, [*map(_letter, newest), *self.letters], attrgetter("timestamp"))
+            newest = nlargest(NEWEST, letters, lambda letter: letter[0].timestamp()[1])
+            made = [_letter(message, headers) for message, headers in newest]
+            self.letters = nlargest(NEWEST, [*made, *self.letters], attrgetter("timestamp"))
 
-    def pass_ends(self, ends: Mapping[Place, int]) -> None:
-        """Take where partitions ended, which may be behind a transaction's marker, or before a record that came since."""
+    def pass_ends(self, ends: Mapping[Place, int], came: Set[Place] = frozenset()) -> None:
+        """Take where partitions ended, which may be behind a transaction's marker, or before a record that `came` since.
+
+        Any other end that is before what was read is that of a topic that was deleted and created.
+        """
         for place, end in ends.items():
+            if end < self.next.get(place, 0) and place not in came:
+                for offsets in (self.first, self.last, self.next):
+                    offsets.pop(place, None)
             self.next[place] = max(end, self.next.get(place, 0))
 
     def take_delays(self) -> list[float]:
@@ -133,6 +169,17 @@ class Records:
         until, after = samples[-1]
         since, before = next((one for one in samples[:-1] if until - one[0] <= seconds), samples[-2])
         return {name: (after[name] - before[name]) / (until - since) for name in after}
+
+    def came(self) -> dict[str, int]:
+        """Records by topic over the last RECENT_SECONDS, or fewer when it is too early."""
+        if not self._history:
+            return {}
+        (_, before), (_, after) = self._history[0], self._history[-1]
+        return {name: after[name] - before[name] for name in after}
+
+    def _is_new(self, letter: Message, headers: Headers | None) -> bool:
+        found = identity(letter.value(), letter.key(), headers)
+        return found is None or self._known_letters.add(found)
 
     def _learn_name(self, value: bytes) -> None:
         row = row_of(value)
@@ -167,14 +214,14 @@ def quantiles(seconds: Sequence[float]) -> Quantiles | None:
     return Quantiles(ordered[len(ordered) // 2], ordered[min(int(len(ordered) * 0.99), len(ordered) - 1)])
 
 
-def _letter(message: Message) -> Letter:
+def _letter(message: Message, headers: Headers | None) -> Letter:
     value = message.value() or b""
     return Letter(
         message.timestamp()[1],
         message.topic() or "",
         message.partition() or 0,
         message.offset() or 0,
-        dict(headers_of(message) or ()),
+        dict(headers or ()),
         value[:KEPT_BYTES],
         len(value),
     )

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, AnyHttpUrl, Field
+from pydantic import AfterValidator, AnyHttpUrl, Field, PositiveFloat
 
 from contracts.service import Environment, ValidatorUrl
 
@@ -19,5 +19,7 @@ class Settings(Environment):
     # Where the two services serve /healthz and /metrics; the host's name may stand for several replicas.
     ingestor_metrics_url: Url
     processor_metrics_url: Url
+    # The longest time that a row waits for its object in S3, and its offset to be committed.
+    archive_interval_seconds: PositiveFloat = 5.0
     console_host: str = "127.0.0.1"
     console_port: Port = 8080

@@ -1,14 +1,28 @@
 """What is known of the stack at one moment, and what of it is a fault. No I/O."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from console import parts
+from console.parts import CONNECTORS
 from contracts import topics
 
 RUNNING = "RUNNING"
 # What is said of a connector, a task or a query whose server does not answer.
 UNKNOWN = "UNKNOWN"
+
+# A group that has records to read and commits nothing for so long does not come back by itself: a rebalance and a restart
+# of the broker are over before. Who writes to S3 commits only when an object is written: see Group.interval.
+STALLED_SECONDS = 60.0
+# Of what came in the last minutes: more than the first is a warning, more than the second a fault. It is not one of a few
+# records that somebody tries something with.
+WARNING_SHARE = 0.05
+FAULT_SHARE = 0.5
+MIN_LETTERS = 5
+# Of the calls to the validator in the last half minute: one record that it cannot answer is asked about again and again.
+FAILING_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -23,20 +37,31 @@ class Part:
 class Topic:
     """Committed records since the topic began, or that it still held when the console started, and records a second now.
 
-    `offsets` are those that records and transactions have taken, in all partitions: they outlive the records.
+    `offsets` are those that records and transactions have taken, in all partitions: they outlive the records. `recent` are the
+    records of the last minutes. A dead letter counts once, whatever copies there are; `last` is when the newest was written,
+    in seconds since the epoch.
     """
 
     records: int = 0
     rate: float = 0.0
     offsets: int = 0
+    recent: int = 0
+    last: float | None = None
 
 
 @dataclass(frozen=True)
 class Group:
-    """A consumer group: records not yet processed by topic, and its members; None is not known."""
+    """A consumer group: records not yet processed by topic, and its members; None is not known.
+
+    `owner` is the part that its members run in. `stalled` is for how many seconds a topic has had records to read while
+    nothing was committed, `interval` how many may be between two commits.
+    """
 
     lag: Mapping[str, int] = field(default_factory=dict)
     members: int | None = None
+    owner: str = ""
+    stalled: Mapping[str, float] = field(default_factory=dict)
+    interval: float = 0.0
 
     @property
     def behind(self) -> int:
@@ -70,6 +95,7 @@ class Query:
 
     state: str
     sink: str
+    stream: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +104,14 @@ class Quantiles:
 
     p50: float
     p99: float
+
+
+class Problem(NamedTuple):
+    """What is not as it should be: its kind and name for metrics, and a sentence for people."""
+
+    kind: str
+    name: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -90,6 +124,11 @@ class State:
     groups: Mapping[str, Group] = field(default_factory=dict)
     connectors: Mapping[str, Connector] = field(default_factory=dict)
     queries: Mapping[str, Query] = field(default_factory=dict)
+    # Partitions by topic, as the broker has them, and those that no broker leads.
+    partitions: Mapping[str, int] = field(default_factory=dict)
+    leaderless: tuple[tuple[str, int], ...] = ()
+    # The connectors that the worker should run.
+    expected_connectors: tuple[str, ...] = CONNECTORS
     # From the bank's timestamp to the row on the result topic, over the last half minute; None without rows.
     end_to_end: Quantiles | None = None
     # As the processor measures its calls, over the last half minute; None without calls.
@@ -99,30 +138,124 @@ class State:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What is not as it should be, a sentence each. Dead letters are shown, but are none: the stack did its duty."""
-        return tuple(self._faults())
+        """What is wrong, a sentence each. Dead letters are none, unless most of what comes is one: the stack did its duty."""
+        return tuple(problem.text for problem in self.fault_list())
 
-    def _faults(self) -> Iterator[str]:
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What should be looked at, while everything works."""
+        return tuple(problem.text for problem in self.warning_list())
+
+    def fault_list(self) -> list[Problem]:
+        """Every fault."""
+        return [
+            *self._parts_down(),
+            *self._connectors_not_running(),
+            *self._queries_not_running(),
+            *self._missing(),
+            *self._stalled(),
+            *(
+                Problem("dead letters", name, f"{text}: most of what comes is refused")
+                for name, share, text in self._dead_letter_shares()
+                if share > FAULT_SHARE
+            ),
+        ]
+
+    def warning_list(self) -> list[Problem]:
+        """Every warning."""
+        return [
+            *(
+                Problem("dead letters", name, text)
+                for name, share, text in self._dead_letter_shares()
+                if WARNING_SHARE < share <= FAULT_SHARE
+            ),
+            *self._uneven_partitions(),
+        ]
+
+    def _up(self, name: str) -> bool:
+        part = self.parts.get(name)
+        return part is not None and part.up
+
+    def _parts_down(self) -> Iterator[Problem]:
         for name, part in self.parts.items():
             if not part.up:
-                yield f"{name} is down: {part.detail}"
+                yield Problem("part", name, f"{name} is down: {part.detail}")
+
+    def _connectors_not_running(self) -> Iterator[Problem]:
         for name, connector in self.connectors.items():
             for what, state in [
                 (f"connector {name}", connector.state),
                 *((f"connector {name}, task {task.id}", task.state) for task in connector.tasks),
             ]:
                 if state != RUNNING:
-                    yield f"{what} is {state}"
+                    yield Problem("connector", name, f"{what} is {state}")
             if not connector.tasks:
-                yield f"connector {name} has no task"
+                yield Problem("connector", name, f"connector {name} has no task")
+
+    def _queries_not_running(self) -> Iterator[Problem]:
         for name, query in self.queries.items():
             if query.state != RUNNING:
-                yield f"query {name} is {query.state}"
+                yield Problem("query", name, f"query {name} is {query.state}")
+
+    def _missing(self) -> Iterator[Problem]:
+        """Of what the stack should have; of a part that does not answer nothing is known but that."""
+        if self._up(parts.KAFKA_CONNECT):
+            for name in self.expected_connectors:
+                if name not in self.connectors:
+                    yield Problem("missing", name, f"connector {name} is missing: init/init_kconnect.sh creates it")
+        if self._up(parts.KSQLDB):
+            for name in sorted(set(parts.STREAMS).difference(query.stream for query in self.queries.values())):
+                yield Problem(
+                    "missing",
+                    name,
+                    f"the query of stream {name} is missing: init/clean_ksqldb.sh and then init/init_ksqldb.sh create it",
+                )
+        if self._up(parts.KAFKA):
+            for name in topics.CREATED:
+                if not self.partitions.get(name):
+                    yield Problem("missing", name, f"topic {name} is missing: init/init_kafka.py creates it")
+            for name, number in self.leaderless:
+                yield Problem("missing", name, f"topic {name}, partition {number} has no leader: a broker is missing")
+        for name, group in self.groups.items():
+            if group.members == 0 and self._up(group.owner):
+                yield Problem("missing", name, f"group {name} has no member: nothing reads {', '.join(group.lag)}")
+
+    def _stalled(self) -> Iterator[Problem]:
+        for name, group in self.groups.items():
+            for topic, seconds in group.stalled.items():
+                if seconds > STALLED_SECONDS + group.interval:
+                    yield Problem(
+                        "stalled",
+                        name,
+                        f"group {name} has {group.lag.get(topic, 0):,} records of {topic} to read, and in a partition has "
+                        f"committed nothing for {seconds:.0f} s",
+                    )
+
+    def _dead_letter_shares(self) -> Iterator[tuple[str, float, str]]:
+        for name, read in parts.READ_FROM.items():
+            letters, came = self.topics[name].recent, sum(self.topics[one].recent for one in read)
+            if letters < MIN_LETTERS:
+                continue
+            share = min(letters / came, 1.0) if came else 1.0
+            what = f"{letters:,} of {max(came, letters):,} records" if came else f"{letters:,} records"
+            yield name, share, f"{share:.0%} dead letters: {what} of the last minutes are on {name}"
+
+    def _uneven_partitions(self) -> Iterator[Problem]:
+        counts = {name: self.partitions[name] for name in topics.ALL if self.partitions.get(name)}
+        usual = Counter(counts.values()).most_common(1)
+        for name, count in counts.items():
+            if count != usual[0][0]:
+                yield Problem(
+                    "partitions",
+                    name,
+                    f"topic {name} has {count} partitions and others {usual[0][0]}: ksqlDB creates its streams only where "
+                    "all topics have as many",
+                )
 
     @property
     def dead_letters(self) -> int:
         return sum(self.topics[name].records for name in topics.DEAD_LETTERS)
 
     def to_json(self) -> dict[str, Any]:
-        """For `/api/state`, with the verdict."""
-        return {"well": not self.faults, "faults": self.faults, **asdict(self)}
+        """For `/api/state`, with the verdict. It is well with warnings."""
+        return {"well": not self.faults, "faults": self.faults, "warnings": self.warnings, **asdict(self)}

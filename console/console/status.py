@@ -1,4 +1,5 @@
-"""`python -m console.status [--json]`: what the running console knows. Ends with 0 only when all is well."""
+"""`python -m console.status [--json]`: what the running console knows. Ends with 0 only when nothing is wrong: a warning is
+shown, and changes nothing of that."""
 
 import argparse
 import json

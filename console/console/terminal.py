@@ -24,7 +24,9 @@ def table(status: Status) -> RenderableType:
         shown.append(Text(f"logs: {status['logs']}"))
     if status.get("counting"):
         shown.append(Text("what was there before the console started is still being counted", "yellow"))
-    shown += [Text(f"▲ {fault}", "red") for fault in status["faults"]] or [Text("● all is well", "green")]
+    problems = [Text(f"▲ {fault}", "red") for fault in status["faults"]]
+    problems += [Text(f"▲ {warning}", "yellow") for warning in status.get("warnings", ())]
+    shown += problems or [Text("● all is well", "green")]
     return Group(*shown)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
 
+from contracts.kafka import METADATA_MS
 from contracts.quix import after_commit, readable
 from local.ksqldb import metrics
 from local.ksqldb.pipeline import compile_pipeline
@@ -126,6 +127,7 @@ class _Query(threading.Thread):
                 "session.timeout.ms": settings.session_timeout_ms,
                 "heartbeat.interval.ms": settings.session_timeout_ms // 4,
                 "isolation.level": "read_committed",
+                "topic.metadata.refresh.interval.ms": METADATA_MS,
                 **_SMALL_FETCHES,
             },
             producer_extra_config={

@@ -19,8 +19,10 @@ from contracts.dead_letters import (
     TRIES,
     Headers,
     dead_letter_headers,
+    identity,
     reason_of,
     replay,
+    source_of,
 )
 from contracts.health import ConsumerHealth
 from contracts.kafka import SettingsError, bootstrap_server, client_config
@@ -171,6 +173,42 @@ def test_a_letter_of_a_sink_goes_back_without_its_stack_trace() -> None:
     back = replay([*connect, ("trace", None)])
     assert (back.topic, back.reason) == (topics.USERS, "org.apache.kafka.connect.errors.DataException")
     assert back.headers == [("trace", None), (TRIES, b"1")]
+
+
+def sinks(offset: bytes = b"7", stage: bytes = b"TASK_PUT") -> Headers:
+    """Of a sink connector's dead letter."""
+    return [
+        ("__connect.errors.topic", b"users"),
+        ("__connect.errors.partition", b"3"),
+        ("__connect.errors.offset", offset),
+        ("__connect.errors.stage", stage),
+    ]
+
+
+def test_copies_of_a_dead_letter_are_known_by_where_the_record_was() -> None:
+    ours = dead_letter_headers([("trace", b"1")], "no row", topics.USERS, 3, 7, "archiver")
+    assert source_of(ours) == source_of(sinks()) == (topics.USERS, 3, 7)
+    first = identity(b"{", None, sinks())
+    assert first is not None
+    assert identity(b"{", None, sinks(stage=b"VALUE_CONVERTER")) == first
+    others = [
+        identity(b"{", None, sinks(b"8")),
+        identity(
+            b"{", b"", sinks()
+        ),  # the record of a topic that was deleted and created: the same place, another record
+        identity(b"{}", None, sinks()),
+        identity(None, b"{", sinks()),
+        identity(b"{", None, [(TRIES, b"1"), *sinks()]),
+    ]
+    assert len({first, *others}) == 1 + len(others)
+
+
+@pytest.mark.parametrize("offset", [None, b"", b"-1", b"1_000", b"one", b"1" * 5_000, "\u0663".encode()])
+def test_a_dead_letter_whose_source_is_unknown_has_no_copies(offset: bytes | None) -> None:
+    headers = [(name, offset if name.endswith("offset") else value) for name, value in sinks()]
+    assert source_of(headers) is None
+    assert identity(b"{", None, headers) is None
+    assert identity(b"{", None, None) is None
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,37 @@ from contracts.dead_letters import MAX_LETTER_BYTES, dead_letter, reason_of, rep
 from contracts.kafka import transactional
 from contracts.models import Transaction
 from contracts.records import headers_size
-from init.init_kafka import differences, topic_config
+from init.init_kafka import Settings, differences, partition_problems, partition_warnings, topic_config
 
 # Of a batch and of the record in it.
 OVERHEAD = 1_000
 
 
 def test_a_topic_as_it_should_be_has_no_differences() -> None:
-    for name in topics.ALL:
+    for name in topics.CREATED:
         assert differences(name, topic_config(name)) == {}
+    assert topic_config(topics.DLQ_REPLAYS)["cleanup.policy"] == "compact"
 
 
 def test_differences_are_what_it_should_have() -> None:
     config = {**topic_config(topics.USERS), "cleanup.policy": "compact", "segment.bytes": "1"}
     del config["message.timestamp.type"]
     assert differences(topics.USERS, config) == {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
+
+
+def test_partitions_that_were_added_are_used_with_a_word() -> None:
+    even: dict[str, int] = dict.fromkeys(topics.CREATED, 6)
+    assert partition_warnings(Settings(), even) == []
+    assert len(partition_warnings(Settings(), dict.fromkeys(topics.CREATED, 12))) == len(topics.CREATED)
+    used, uneven = partition_warnings(Settings(), even | {topics.USERS: 12})
+    assert used == "topic users has 12 partitions, more than TOPIC_PARTITIONS=6: they are used"
+    assert f"give {topics.BANK_TRANSACTIONS}, " in uneven
+    assert topics.DLQ_REPLAYS not in uneven
+    assert partition_problems(Settings(), even | {topics.USERS: 12}) == []
+
+
+def test_fewer_partitions_than_asked_for_are_an_error() -> None:
+    assert partition_problems(Settings(), {topics.USERS: 5}) == ["topic users has 5 partitions, not 6"]
 
 
 def test_a_letter_fits_its_topic_and_on_its_way_back_the_bank_s() -> None:

@@ -1,6 +1,7 @@
 """What the console says of itself."""
 
 from collections.abc import Callable
+from math import inf
 from threading import Event
 
 import httpx
@@ -8,10 +9,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from console import api, groups
+from console import api, groups, parts
 from console.collector import SILENT_SECONDS, Collector
 from console.groups import Groups
+from console.polls import Calls
 from console.settings import Settings
+from console.state import Part
+from contracts import topics
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -44,6 +48,34 @@ def test_a_thread_that_does_not_work_is_a_fault() -> None:
     assert own_faults(collector) == [
         "console is down: its reader has not worked for 30 s, its look at the groups has not worked for 30 s"
     ]
+
+
+def test_a_validator_that_answers_nothing_usable_is_down() -> None:
+    collector = Collector(settings())
+    collector._parts[parts.VALIDATOR] = Part(True)
+
+    def found(*calls: Calls) -> Part:
+        collector._calls.clear()
+        collector._calls.extend(calls)
+        return collector.state().parts[parts.VALIDATOR]
+
+    before = Calls({0.1: 50.0, inf: 60.0}, 3.0)
+    assert found(before) == Part(True)
+    assert found(before, before) == Part(True)
+    assert found(before, Calls({0.1: 90.0, inf: 100.0}, 38.0)) == Part(True)  # one record that is asked about again
+    down = Part(False, "100% of the processor's calls get no usable answer")
+    assert found(before, Calls({0.1: 60.0, inf: 70.0}, 13.0)) == down
+    assert found(before, Calls({0.1: 8.0, inf: 8.0}, 8.0)) == down  # the processor was restarted
+
+
+def test_whoever_writes_to_s3_may_commit_less_often() -> None:
+    collector = Collector(settings().model_copy(update={"archive_interval_seconds": 300.0}))
+    place = (topics.USERS, 0)
+    names = (parts.ARCHIVER, parts.connector_group(parts.S3_CONNECTOR), parts.INGESTOR)
+    collector._groups.committed = {name: {place: 5} for name in names}
+    collector._groups.members = dict.fromkeys(names, 1)
+    groups = collector.state().groups
+    assert [groups[name].interval for name in names] == [300.0, 300.0, 0.0]
 
 
 def test_health_over_http(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from console import polls, status
+from console import parts, polls, status
 from console.state import Connector, Part, Task
 from contracts import topics
 
@@ -96,12 +96,14 @@ def test_connectors_and_their_restart(serve) -> None:
         {
             "/connectors": body({"s3": {"status": status_of, "info": {"config": config}}}),
             "/connectors/s3/restart": (202, b"{}"),
+            "/connector-plugins": body([{"class": parts.S3_PLUGIN, "type": "sink"}, {"class": "other"}]),
         }
     )
     rows = (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)
     assert ask(lambda http: polls.connectors(http, server.url)) == {
         "s3": Connector("RUNNING", (Task(0, "FAILED"),), rows)
     }
+    assert ask(lambda http: polls.plugins(http, server.url)) == {parts.S3_PLUGIN, "other"}
     ask(lambda http: polls.restart_connector(http, server.url, "s3"))
     assert server.asked[-1] == "POST /connectors/s3/restart?includeTasks=true"
     with pytest.raises(httpx.HTTPStatusError):
@@ -119,6 +121,7 @@ def test_ksqldb_and_its_persistent_queries_as_the_real_server_tells_them(serve) 
         ("CSAS_RECE", "RUNNING", topics.USERS),
         ("CSAS_SEND", "RUNNING", topics.USERS),
     ]
+    assert {query.stream for query in found.queries.values()} == set(parts.STREAMS)
 
 
 def test_every_replica_behind_a_name_is_asked(serve, nobody: str) -> None:
@@ -136,7 +139,7 @@ def test_the_processors_calls_are_added_over_their_outcomes(serve) -> None:
     calls.labels("verdict").observe(0.05)
     calls.labels("outage").observe(5)
     url = serve({"/metrics": (200, generate_latest(registry))}).url
-    assert ask(lambda http: polls.validator_buckets(http, url)) == {0.1: 1, 1.0: 1, inf: 2}
+    assert ask(lambda http: polls.validator_calls(http, url)) == polls.Calls({0.1: 1, 1.0: 1, inf: 2}, failed=1)
 
 
 def test_status_of_a_console_that_does_not_answer(nobody: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,8 @@
 import json
 from dataclasses import dataclass, field
 
-from console.groups import lag
-from console.records import KEPT_BYTES, KNOWN_USERS, NEWEST, Records, quantiles
+from console.groups import Stalls, behind, lag
+from console.records import KEPT_BYTES, KNOWN_LETTERS, KNOWN_USERS, NEWEST, Known, Records, quantiles
 from contracts import topics
 from contracts.timestamps import BANK_TIMESTAMP
 
@@ -67,7 +67,7 @@ def test_what_comes_next_is_behind_records_and_transactions() -> None:
     records.pass_ends({place: 5})
     assert records.next[place] == 5
     records.apply([Message(topics.USERS, place=(2, 7))], NOTHING)
-    records.pass_ends({place: 7})
+    records.pass_ends({place: 7}, {place})
     assert records.next[place] == 8
     records.pass_ends({place: 9})
     assert records.next[place] == 9
@@ -143,4 +143,70 @@ def test_quantiles() -> None:
 def test_lag_is_behind_the_last_record_and_not_behind_a_transactions_marker() -> None:
     first, last = {("t", 0): 0, ("t", 1): 40, ("u", 0): 5}, {("t", 0): 8, ("t", 1): 49, ("u", 0): 5}
     committed = {("t", 0): 10, ("t", 1): -1001, ("t", 2): -1001, ("u", 0): 5}
-    assert lag(committed, first, last) == {"t": 10, "u": 1}
+    assert lag(behind(committed, first, last)) == {"t": 10, "u": 1}
+
+
+def test_a_topic_that_was_made_again_begins_with_its_first_offset() -> None:
+    records, place = Records(), (topics.USERS, 2)
+    records.apply([Message(topics.USERS, place=(2, 7))], NOTHING)
+    records.pass_ends({place: 0})
+    assert place not in records.last
+    assert records.next[place] == 0
+    records.apply([Message(topics.USERS, place=(2, 4))], NOTHING)
+    records.apply([Message(topics.USERS, place=(2, 1))], NOTHING)
+    assert (records.first[place], records.last[place], records.next[place]) == (1, 1, 2)
+
+
+def letter(offset: int, place: tuple[int, int], at: float = NOW) -> Message:
+    """Of a sink connector."""
+    headers: list[tuple[str, bytes | None]] = [
+        ("__connect.errors.topic", b"users"),
+        ("__connect.errors.partition", b"0"),
+        ("__connect.errors.offset", str(offset).encode()),
+    ]
+    return Message(topics.S3_SINK_DLQ, b"{", at, place, headers)
+
+
+def test_copies_of_a_dead_letter_are_counted_and_shown_once() -> None:
+    records = Records()
+    records.sample(0.0)
+    for number in range(13):
+        records.apply([letter(one, (number % 3, 5 * number + one), NOW + number) for one in range(5)], NOTHING)
+    records.sample(1.0)
+    assert records.totals[topics.S3_SINK_DLQ] == 5
+    assert records.came()[topics.S3_SINK_DLQ] == 5
+    assert len(records.letters) == 5
+    assert records.last_letter == {topics.S3_SINK_DLQ: NOW}
+    assert records.next[topics.S3_SINK_DLQ, 0] == 65
+    # One whose headers do not say where it was may be another one each time.
+    records.apply([Message(topics.S3_SINK_DLQ, b"{", place=(0, 70 + one)) for one in range(2)], NOTHING)
+    assert records.totals[topics.S3_SINK_DLQ] == 7
+
+
+def test_so_many_dead_letters_are_known_and_no_more() -> None:
+    known = Known(KNOWN_LETTERS)
+    for number in range(3 * KNOWN_LETTERS):
+        assert known.add(number.to_bytes(4, "big"))
+        assert not known.add(b"keeps coming") or number == 0
+    assert not known.add((2 * KNOWN_LETTERS + 2).to_bytes(4, "big"))
+    assert known.add((0).to_bytes(4, "big"))
+    assert len(known._new) + len(known._old) <= 2 * KNOWN_LETTERS
+
+
+def test_a_group_stalls_where_one_partition_waits_though_the_others_go_on() -> None:
+    stalls, stuck, goes_on = Stalls(), ("t", 0), ("t", 1)
+    for second in range(0, 62, 2):
+        committed = {"g": {stuck: 5, goes_on: second, ("u", 0): 9}, "new": {stuck: -1001}}
+        waiting = {"g": {stuck: 1, goes_on: 100, ("u", 0): 0}, "new": {stuck: 1}}
+        stalls.look(committed, waiting, 1_000.0 + second)
+    assert stalls.seconds("g") == {"t": 60.0}
+    assert stalls.seconds("new") == {"t": 60.0}
+    stalls.look({"g": {stuck: 6}}, {"g": {stuck: 1}}, 1_062.0)  # it has moved
+    assert stalls.seconds("g") == {"t": 0.0}
+    stalls.look({"g": {stuck: 6}}, {"g": {stuck: 1}}, 1_100.0)
+    stalls.look({"g": {stuck: 6}}, {"g": {stuck: 0}}, 1_102.0)  # nothing is left to read
+    assert stalls.seconds("g") == {}
+    stalls.look({"g": {stuck: 6}}, {"g": {stuck: 1}}, 1_104.0)
+    stalls.clear()  # the broker was away for a while
+    stalls.look({"g": {stuck: 6}}, {"g": {stuck: 1}}, 1_200.0)
+    assert stalls.seconds("g") == {"t": 0.0}

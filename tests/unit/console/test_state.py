@@ -1,5 +1,8 @@
 """The verdict, the picture, the tables and the metrics of a state."""
 
+import json
+import re
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -13,13 +16,24 @@ from console.page import verdict
 from console.state import Connector, Group, Part, Quantiles, Query, State, Task, Topic
 from console.terminal import table
 from contracts import topics
+from local.settings import ROOT
 
 UP = {
     name: Part(True)
     for name in (parts.KAFKA, parts.KAFKA_CONNECT, parts.KSQLDB, parts.VALIDATOR, parts.INGESTOR, parts.PROCESSOR)
 }
+SINK = parts.connector_group("mongodb-users")
 RUNS = Connector("RUNNING", (Task(0, "RUNNING"), Task(1, "RUNNING")), (topics.USERS,))
-TOPICS = dict.fromkeys(topics.ALL, Topic(1_234, 5.0, 1_300)) | dict.fromkeys(topics.DEAD_LETTERS, Topic())
+TOPICS = dict.fromkeys(topics.ALL, Topic(1_234, 5.0, 1_300, 1_000)) | dict.fromkeys(topics.DEAD_LETTERS, Topic())
+
+
+CONNECTORS = dict.fromkeys(parts.CONNECTORS, RUNS)
+QUERIES = {f"Q{number}": Query("RUNNING", topics.USERS, stream) for number, stream in enumerate(parts.STREAMS, 1)}
+
+
+def letters(count: int, topic: str = topics.BANK_TRANSACTIONS_DLQ) -> dict[str, dict[str, Topic]]:
+    """So many dead letters in the last minutes, in which 1,000 records came."""
+    return {"topics": TOPICS | {topic: Topic(count, 1.0, count, count, 1_700_000_000.0)}}
 
 
 def state(**changes: Any) -> State:
@@ -28,9 +42,14 @@ def state(**changes: Any) -> State:
         "counting": False,
         "parts": UP,
         "topics": TOPICS,
-        "groups": {parts.INGESTOR: Group({topics.BANK_TRANSACTIONS: 7}, 1), parts.ARCHIVER: Group({}, None)},
-        "connectors": {"mongodb-users": RUNS},
-        "queries": {"Q1": Query("RUNNING", topics.USERS)},
+        "groups": {
+            parts.INGESTOR: Group({topics.BANK_TRANSACTIONS: 7}, 1, parts.INGESTOR, {topics.BANK_TRANSACTIONS: 60.0}),
+            parts.ARCHIVER: Group({}, None),
+            SINK: Group({topics.USERS: 9}, 2, parts.KAFKA_CONNECT, {topics.USERS: 360.0}, 300.0),
+        },
+        "connectors": dict.fromkeys(parts.CONNECTORS, RUNS),
+        "queries": QUERIES,
+        "partitions": dict.fromkeys(topics.CREATED, 6) | {topics.DLQ_REPLAYS: 1},
     }
     return State(**{**well, **changes})
 
@@ -46,12 +65,49 @@ def test_a_stack_that_is_well() -> None:
     [
         ({"parts": UP | {parts.INGESTOR: Part(False, "HTTP 503")}}, "transactions-ingestor is down: HTTP 503"),
         (
-            {"connectors": {"c": Connector("RUNNING", (Task(0, "RUNNING"), Task(1, "FAILED")), ())}},
+            {"connectors": CONNECTORS | {"c": Connector("RUNNING", (Task(0, "RUNNING"), Task(1, "FAILED")), ())}},
             "connector c, task 1 is FAILED",
         ),
-        ({"connectors": {"c": Connector("PAUSED", (Task(0, "RUNNING"),), ())}}, "connector c is PAUSED"),
-        ({"connectors": {"c": Connector("RUNNING", (), ())}}, "connector c has no task"),
-        ({"queries": {"Q1": Query("ERROR", topics.USERS)}}, "query Q1 is ERROR"),
+        ({"connectors": CONNECTORS | {"c": Connector("PAUSED", (Task(0, "RUNNING"),), ())}}, "connector c is PAUSED"),
+        ({"connectors": CONNECTORS | {"c": Connector("RUNNING", (), ())}}, "connector c has no task"),
+        ({"queries": QUERIES | {"Q1": replace(QUERIES["Q1"], state="ERROR")}}, "query Q1 is ERROR"),
+        (
+            {"connectors": {"mongodb-users": RUNS}},
+            "connector mongodb-transactions is missing: init/init_kconnect.sh creates it",
+        ),
+        (
+            {"expected_connectors": (*parts.CONNECTORS, parts.S3_CONNECTOR)},
+            "connector s3-sink is missing: init/init_kconnect.sh creates it",
+        ),
+        (
+            {"queries": {name: query for name, query in QUERIES.items() if name != "Q2"}},
+            "the query of stream SENDER_USERS is missing: init/clean_ksqldb.sh and then init/init_ksqldb.sh create it",
+        ),
+        (
+            {"partitions": dict.fromkeys(topics.ALL, 6)},
+            "topic dlq-replays is missing: init/init_kafka.py creates it",
+        ),
+        (
+            {"leaderless": ((topics.USERS, 3),)},
+            "topic users, partition 3 has no leader: a broker is missing",
+        ),
+        (
+            {"groups": {SINK: Group({topics.USERS: 0}, 0, parts.KAFKA_CONNECT)}},
+            "group connect-mongodb-users has no member: nothing reads users",
+        ),
+        (
+            {"groups": {SINK: Group({topics.USERS: 1_234}, 2, parts.KAFKA_CONNECT, {topics.USERS: 61.4})}},
+            "group connect-mongodb-users has 1,234 records of users to read, and in a partition has committed nothing for 61 s",
+        ),
+        (
+            letters(1_000),
+            "100% dead letters: 1,000 of 1,000 records of the last minutes are on bank-transactions-dlq: most of what comes "
+            "is refused",
+        ),
+        (
+            {"topics": dict.fromkeys(topics.ALL, Topic()) | {topics.S3_SINK_DLQ: Topic(7, 0.0, 7, 7)}},
+            "100% dead letters: 7 records of the last minutes are on s3-sink-dlq: most of what comes is refused",
+        ),
     ],
 )
 def test_a_fault_is_named_everywhere(changes: dict[str, Any], fault: str) -> None:
@@ -60,10 +116,60 @@ def test_a_fault_is_named_everywhere(changes: dict[str, Any], fault: str) -> Non
     assert sick.to_json()["well"] is False
     assert verdict(sick) == f"▲ {fault}"
     assert fault in printed(sick)
+    (problem,) = sick.fault_list()
+    assert f'stack_fault{{kind="{problem.kind}",name="{problem.name}"}} 1.0' in exposed(sick)
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        (letters(60), "6% dead letters: 60 of 1,000 records of the last minutes are on bank-transactions-dlq"),
+        (
+            letters(120, topics.MONGODB_SINK_DLQ),
+            "6% dead letters: 120 of 2,000 records of the last minutes are on mongodb-sink-dlq",
+        ),
+        (
+            {"partitions": dict.fromkeys(topics.CREATED, 6) | {topics.USERS: 12}},
+            "topic users has 12 partitions and others 6: ksqlDB creates its streams only where all topics have as many",
+        ),
+    ],
+)
+def test_a_warning_is_shown_everywhere_and_the_stack_is_well(changes: dict[str, Any], warning: str) -> None:
+    odd = state(**changes)
+    assert (odd.faults, odd.warnings) == ((), (warning,))
+    assert odd.to_json()["well"] is True
+    assert verdict(odd) == f"▲ {warning}"
+    assert warning in " ".join(printed(odd).split())
+    assert "all is well" not in printed(odd)
+    (problem,) = odd.warning_list()
+    assert f'stack_warning{{kind="{problem.kind}",name="{problem.name}"}} 1.0' in exposed(odd)
+
+
+@pytest.mark.parametrize("changes", [letters(50), {"topics": dict.fromkeys(topics.ALL, Topic(4, 0.0, 4, 4))}])
+def test_a_few_dead_letters_are_no_warning(changes: dict[str, Any]) -> None:
+    assert state(**changes).warnings == state(**changes).faults == ()
+
+
+def test_of_a_server_that_does_not_answer_nothing_else_is_said() -> None:
+    down = UP | dict.fromkeys((parts.KAFKA, parts.KAFKA_CONNECT, parts.KSQLDB), Part(False, "does not answer"))
+    group = Group({topics.USERS: 0}, 0, parts.KAFKA_CONNECT)
+    silent = state(parts=down, connectors={}, queries={}, partitions={}, groups={SINK: group})
+    assert [problem.kind for problem in silent.fault_list()] == ["part"] * 3
+
+
+def test_what_the_stack_should_have_is_what_its_files_create() -> None:
+    connectors = {file.stem: json.loads(file.read_text()) for file in (ROOT / "init" / "connectors").glob("*.json")}
+    assert set(connectors) == {*parts.CONNECTORS, parts.S3_CONNECTOR}
+    assert connectors[parts.S3_CONNECTOR]["connector.class"] == parts.S3_PLUGIN
+    statements = "".join(file.read_text() for file in (ROOT / "ksqldb").glob("*.sql"))
+    assert sorted(re.findall(r"CREATE STREAM IF NOT EXISTS (\w+) WITH", statements)) == sorted(
+        stream.lower() for stream in parts.STREAMS
+    )
+    assert set(parts.READ_FROM) == set(topics.DEAD_LETTERS)
 
 
 def test_dead_letters_are_shown_and_are_no_fault() -> None:
-    with_letters = state(topics=TOPICS | {topics.USERS: Topic(), topics.S3_SINK_DLQ: Topic(3)})
+    with_letters = state(topics=TOPICS | {topics.USERS: Topic(), topics.S3_SINK_DLQ: Topic(3, 0.0, 3, 3)})
     assert with_letters.faults == ()
     assert with_letters.dead_letters == 3
     shown = flow.values(with_letters)[topics.S3_SINK_DLQ]
@@ -140,7 +246,7 @@ def exposed(one: State) -> str:
 
 
 def test_metrics() -> None:
-    text = exposed(state(connectors={"c": Connector("PAUSED", (Task(1, "FAILED"),), ())}))
+    text = exposed(state(connectors={"c": Connector("PAUSED", (Task(1, "FAILED"),), ())}, **letters(3)))
     for line in (
         'kafka_topic_records_total{topic="users"} 1234.0',
         'kafka_topic_offsets_total{topic="users"} 1300.0',
@@ -150,6 +256,7 @@ def test_metrics() -> None:
         'kafka_connect_connector_state{connector="c",state="running"} 0.0',
         'kafka_connect_task_state{connector="c",state="failed",task="1"} 1.0',
         'part_up{part="kafka"} 1.0',
+        'kafka_dead_letters_last_timestamp_seconds{topic="bank-transactions-dlq"} 1.7e+09',
         "validator_up 1.0",
     ):
         assert line in text.splitlines()
@@ -157,9 +264,10 @@ def test_metrics() -> None:
 
 
 def test_a_console_that_still_counts_exposes_no_total_that_would_look_like_a_flood() -> None:
-    text = exposed(state(counting=True))
+    text = exposed(state(counting=True, **letters(3)))
     assert "kafka_topic_records_total{" not in text
     assert "kafka_topic_offsets_total{" not in text
+    assert "kafka_dead_letters_last_timestamp_seconds{" not in text
     assert "kafka_consumergroup_lag{" not in text
     assert 'part_up{part="kafka"} 1.0' in text
 

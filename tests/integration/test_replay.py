@@ -1,0 +1,159 @@
+"""Dead letters go back once, for as long as they live: whatever becomes of consumer offsets, of copies and of the topic."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from contracts import topics
+from contracts.dead_letters import TRIES, dead_letter_headers
+from contracts.records import Headers
+from local.settings import ROOT
+from tests.support.stack import wait_until
+from tests.support.topics import read_all
+
+GROUP = "dlq-replay"
+DLQ = topics.S3_SINK_DLQ
+SECONDS = 30
+
+
+def run(bootstrap: str, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "init" / script), *arguments],
+        env={**os.environ, "KAFKA_BOOTSTRAP_SERVER": bootstrap, "TOPIC_PARTITIONS": "3"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def replay(bootstrap: str, *arguments: str) -> str:
+    done = run(bootstrap, "replay_dlq.py", DLQ, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def kafka(kafka_bootstrap: str) -> Iterator[str]:
+    """The broker with the stack's topics, all of them new."""
+    made = run(kafka_bootstrap, "init_kafka.py")
+    assert made.returncode == 0, made.stdout + made.stderr
+    yield kafka_bootstrap
+    delete(kafka_bootstrap, [*topics.CREATED])
+    forget_offsets(kafka_bootstrap)
+
+
+def delete(bootstrap: str, names: Sequence[str]) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for future in admin.delete_topics(list(names)).values():
+        future.result(SECONDS)
+    wait_until(lambda: not set(names) & set(admin.list_topics(timeout=10).topics), SECONDS, "the topics are gone")
+
+
+def forget_offsets(bootstrap: str) -> None:
+    """What a broker does by itself with the offsets of a group that was away for too long."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    if GROUP in {group.group_id for group in admin.list_consumer_groups().result(SECONDS).valid}:
+        admin.delete_consumer_groups([GROUP])[GROUP].result(SECONDS)
+
+
+def ours(offset: int, value: str = "") -> tuple[bytes, Headers]:
+    """A dead letter of a service of this repository."""
+    return value.encode() or f"poison {offset}".encode(), dead_letter_headers(
+        [], "no row", topics.USERS, 2, offset, "s3"
+    )
+
+
+def connects(offset: int, stage: str = "VALUE_CONVERTER") -> tuple[bytes, Headers]:
+    """A dead letter of a sink connector, which writes the same one again each time that it reads the record again."""
+    return f"poison {offset}".encode(), [
+        ("__connect.errors.topic", topics.USERS.encode()),
+        ("__connect.errors.partition", b"2"),
+        ("__connect.errors.offset", str(offset).encode()),
+        ("__connect.errors.stage", stage.encode()),
+    ]
+
+
+def write(bootstrap: str, letters: Sequence[tuple[bytes, Headers]]) -> None:
+    """Over all partitions in turn, as records without a key may be."""
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+    for number, (value, headers) in enumerate(letters):
+        producer.produce(DLQ, value, headers=headers, partition=number % 3)
+    assert producer.flush(SECONDS) == 0
+
+
+def went_back(bootstrap: str) -> Counter[bytes]:
+    return Counter(record.value or b"" for record in read_all(bootstrap, topics.USERS))
+
+
+def once(*offsets: int) -> Counter[bytes]:
+    return Counter(f"poison {offset}".encode() for offset in offsets)
+
+
+def test_what_went_back_does_not_go_twice_when_the_consumer_offsets_have_expired(kafka: str) -> None:
+    write(kafka, [ours(1), ours(2), ours(3)])
+    assert "3 letters replayed" in replay(kafka)
+    forget_offsets(kafka)
+    assert "0 letters replayed" in replay(kafka)
+    assert went_back(kafka) == once(1, 2, 3)
+    write(kafka, [ours(4)])
+    assert f"{DLQ}: 1 letters would be replayed" in replay(kafka, "--dry-run")
+    assert "1 letters replayed" in replay(kafka)
+    assert went_back(kafka) == once(1, 2, 3, 4)
+
+
+def test_the_offsets_that_an_earlier_version_has_committed_count(kafka: str) -> None:
+    write(kafka, [ours(1), ours(2), ours(3), ours(4)])
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": GROUP, "enable.auto.commit": False})
+    consumer.commit(offsets=[TopicPartition(DLQ, 0, 1), TopicPartition(DLQ, 1, 1)], asynchronous=False)
+    consumer.close()
+    assert "2 letters would be replayed" in replay(kafka, "--dry-run")
+    assert "2 letters replayed" in replay(kafka)
+    forget_offsets(kafka)
+    assert "0 letters replayed" in replay(kafka)
+    assert went_back(kafka) == once(3, 4)
+
+
+def test_a_topic_that_was_made_again_is_read_from_its_start(kafka: str) -> None:
+    write(kafka, [ours(1), ours(2), ours(3)])
+    assert "3 letters replayed" in replay(kafka)
+    delete(kafka, [DLQ])
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.create_topics([NewTopic(DLQ, 3, 1)])[DLQ].result(SECONDS)
+    # As many as before, so that only the topic's id tells the one from the other.
+    write(kafka, [ours(4), ours(5), ours(6)])
+    assert "3 letters replayed" in replay(kafka)
+    assert "0 letters replayed" in replay(kafka)
+    assert went_back(kafka) == once(1, 2, 3, 4, 5, 6)
+
+
+def test_copies_of_a_dead_letter_go_back_once(kafka: str) -> None:
+    write(kafka, [connects(number) for _ in range(13) for number in range(5)])
+    assert f"{DLQ}: 5 letters would be replayed" in replay(kafka, "--dry-run")
+    assert f"{DLQ}: 5 letters replayed" in replay(kafka)
+    # The outage goes on: the sink reads the same records again.
+    write(kafka, [connects(number, stage="TASK_PUT") for _ in range(3) for number in range(5)])
+    forget_offsets(kafka)
+    answer = replay(kafka)
+    assert f"{DLQ}: 0 letters replayed" in answer
+    assert "15 copies" in answer
+    # What was refused again is another record: it has an offset of its own.
+    write(kafka, [(b"poison 0", [(TRIES, b"1"), *connects(5)[1]])] * 2)
+    assert f"{DLQ}: 1 letters replayed" in replay(kafka)
+    assert went_back(kafka) == once(0, 1, 2, 3, 4) + once(0)
+
+
+def test_a_cluster_without_the_topic_of_positions_is_told_what_to_do(kafka: str) -> None:
+    delete(kafka, [topics.DLQ_REPLAYS])
+    try:
+        answer = run(kafka, "replay_dlq.py", DLQ)
+        assert answer.returncode == 1
+        assert f"error: there is no topic {topics.DLQ_REPLAYS}: init/init_kafka.py creates it" in answer.stderr
+    finally:
+        run(kafka, "init_kafka.py")
