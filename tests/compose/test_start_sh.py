@@ -21,7 +21,10 @@ info) exit "${FAKE_INFO:-0}" ;;
 "compose config --no-interpolate") cat docker-compose.yml ;;
 "image inspect sgg10/"*) exit "${FAKE_INSPECT:-0}" ;;
 "pull "*) echo "latest: Pulling from ${2%:*}"; exit "${FAKE_PULL:-0}" ;;
-"inspect --format"*) printf '%s' "${FAKE_KAFKA:-false}" ;;
+"inspect --format {{index"*) printf '%s' "${FAKE_FOLDER:-$PWD}" ;;
+"inspect --format {{range .Config.Env}}"*) printf '%s\n' KAFKA_BOOTSTRAP_SERVER=kafka:29092 ;;
+"compose ps --quiet --status running kafka") printf '%s' "${FAKE_KAFKA:-}" ;;
+"compose ps --all --quiet") printf '%s' "${FAKE_RUNNING:-}" ;;
 "compose up"*) exit "${FAKE_UP:-0}" ;;
 "compose ps --all --format"*) printf '%s' "${FAKE_PS:-}" ;;
 "compose exec -T console python -m console.status"*) printf '%s' "${FAKE_STATUS:-}"; exit "${FAKE_WELL:-0}" ;;
@@ -248,8 +251,10 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     no_stack = run(here, "--topic", "users")
     assert no_stack.returncode == 1
     assert "no stack runs" in no_stack.stderr
-    assert run(here, "--from-beginning", "--topic", "users", FAKE_KAFKA="true").returncode == 0
-    assert "docker exec kafka kafka-console-consumer --bootstrap-server kafka:29092 --isolation-level" in calls(here)
+    assert run(here, "--from-beginning", "--topic", "users", FAKE_KAFKA="abc").returncode == 0
+    assert "compose exec -T kafka kafka-console-consumer --bootstrap-server kafka:29092 --isolation-level" in calls(
+        here
+    )
     assert "--isolation-level read_committed --topic users --from-beginning\n" in calls(here)
 
 
@@ -264,7 +269,7 @@ def test_replay(here: Path) -> None:
     no_stack = run(here, "--replay-dlq", "bank-transactions-dlq")
     assert no_stack.returncode == 1
     assert "no stack runs" in no_stack.stderr
-    assert run(here, "--replay-dlq", "bank-transactions-dlq", "--dry-run", FAKE_KAFKA="true").returncode == 0
+    assert run(here, "--replay-dlq", "bank-transactions-dlq", "--dry-run", FAKE_KAFKA="abc").returncode == 0
     assert "init-kafka python init/replay_dlq.py bank-transactions-dlq --dry-run\n" in calls(here)
 
 
