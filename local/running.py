@@ -7,11 +7,10 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata
-from dotenv import load_dotenv
 
 from contracts.kafka import SettingsError
 from local import broker, state
-from local.settings import ROOT, Addresses, Folders, Ports
+from local.settings import Addresses, Folders, Ports, read_env_file
 
 NOT_RUNNING = "the local stack is not running: ./start.sh --local starts it"
 ANSWER_SECONDS = 5.0
@@ -44,7 +43,7 @@ def find(folders: Folders) -> RunningStack:
 def ports_of(current: dict[str, Any]) -> Ports:
     """The ports of a state. One line on stderr names those that the environment or .env has otherwise."""
     ports = Ports(**current["ports"])
-    load_dotenv(ROOT / ".env")
+    read_env_file()
     started, now = [], []
     for field, port in ports:
         name = field.upper()

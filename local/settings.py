@@ -202,16 +202,21 @@ def folders() -> Folders:
     return Folders(Path(os.environ.get("LOCAL_DIR") or ROOT / ".local").absolute(), cache_folder())
 
 
-def load() -> Settings:
-    """The settings, all of them checked. The environment is made fit for this mode's clients.
-
-    Raises SettingsError that names everything that is wrong.
-    """
+def read_env_file() -> None:
+    """Add what .env has to the environment, whatever system it was written on. Raises SettingsError when it is not UTF-8."""
     try:
         # As it stands: a password may have a ${...}.
         load_dotenv(ROOT / ".env", interpolate=False, encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise SettingsError(f"{ROOT / '.env'} is not in UTF-8: save it in that encoding") from None
+
+
+def load() -> Settings:
+    """The settings, all of them checked. The environment is made fit for this mode's clients.
+
+    Raises SettingsError that names everything that is wrong.
+    """
+    read_env_file()
     environ = os.environ
     for name in SECURITY:  # of another cluster: this mode's broker is plain
         environ.pop(name, None)

@@ -3,16 +3,18 @@
 import os
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from contracts.kafka import SettingsError
-from local import files, launcher, running, state
+from local import files, launcher, running, settings, state
 from local.__main__ import main
 from local.settings import Folders, MongoTarget, Ports, S3Target, Settings, load
 
 PORTS = Ports(kafka_port=40001, console_port=40002)
+WINDOWS = "\ufeffKAFKA_PORT=40007\r\nMY_MONGODB_USER=\r\nMY_MONGODB_PASS=\r\nS3_BUCKET=mine\r\n"
 LEFT_BY_A_POWER_CUT = ["", '{"launcher": {"pid": 1', "\0" * 40, "{}", "[]", "null"]
 
 
@@ -108,3 +110,28 @@ def test_the_queries_reach_the_stores_of_the_stack_whatever_the_shell_has(starte
     assert "AWS_SECRET_ACCESS_KEY=it's secret" in shown
     assert "no_proxy=example.com,127.0.0.1,localhost" in shown
     assert not [line for line in shown if line.startswith(("AWS_PROFILE", "AWS_ENDPOINT_URL", "MONGODB_DATABASE"))]
+
+
+@pytest.fixture
+def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The .env of another clone, which is read; what it sets is taken back."""
+    before = dict(os.environ)
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    monkeypatch.setenv("LOCAL_DIR", str(tmp_path / "local"))
+    monkeypatch.delenv("PYTHON_DOTENV_DISABLED", raising=False)
+    yield tmp_path / ".env"
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def test_env_file_of_windows(env_file: Path) -> None:
+    env_file.write_bytes(WINDOWS.encode())
+    loaded = load()
+    assert (loaded.ports.kafka_port, loaded.s3.bucket) == (40007, "mine")
+    assert loaded.mongodb.embedded
+
+
+def test_env_file_in_another_encoding_is_named(env_file: Path) -> None:
+    env_file.write_bytes("S3_BUCKET=für".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"\.env is not in UTF-8"):
+        load()
