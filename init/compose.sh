@@ -39,7 +39,7 @@ check_docker() {
 choose_project() {
     local name=${COMPOSE_PROJECT_NAME:-}
     name=${name:-$(own_lines | value_of COMPOSE_PROJECT_NAME)}
-    name=${name:-$(setting COMPOSE_PROJECT_NAME)}
+    name=${name:-$(in_file COMPOSE_PROJECT_NAME)}
     export COMPOSE_PROJECT_NAME=${name:-$(sed -n 's/^name: *//p' docker-compose.yml)}
 }
 
@@ -56,9 +56,9 @@ follow_project() {
 # The containers of the project may be another clone's: nothing is done to those.
 check_ours() {
     local container folder
-    container=$(compose ps --all --quiet 2>/dev/null | head -n 1)
+    container=$(compose ps --all --quiet 2>/dev/null) || container=
     [ -n "$container" ] || return 0
-    folder=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.project.working_dir"}}' "$container")
+    folder=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.project.working_dir"}}' "${container%%$'\n'*}")
     [ ! -d "$folder" ] || [ "$folder" -ef . ] ||
         fail "the stack of this project's name belongs to the clone in $folder: call start.sh there, or give this clone a COMPOSE_PROJECT_NAME of its own in .env"
 }

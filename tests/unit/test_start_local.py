@@ -131,10 +131,12 @@ def test_the_python_for_queries_knows_the_stores_of_the_running_stack_alone(tmp_
     (folder / "run").mkdir(parents=True)
     made = bootstrap(f"write_python {sys.executable}", LOCAL_DIR=str(folder))
     assert made.returncode == 0, made.stderr
-    show = "import os; print(os.environ.get('MONGODB_URI'), os.environ.get('S3_ENDPOINT'))"
-    none = run(folder / "python", "-c", show, environment={"MONGODB_URI": "another"})
+    show = "import os; print({name: os.environ.get(name) for name in ('MONGODB_URI', 'S3_ENDPOINT', 'AWS_PROFILE', 'no_proxy')})"
+    others = {"MONGODB_URI": "another", "S3_ENDPOINT": "another", "AWS_PROFILE": "work", "NO_PROXY": "example.com"}
+    none = run(folder / "python", "-c", show, environment=others)
     assert none.returncode == 1
     assert none.stderr == "error: the local stack is not running: ./start.sh --local starts it\n"
-    (folder / "run" / "stores.env").write_text("unset S3_ENDPOINT\nMONGODB_URI='this one'\n")
-    there = run(folder / "python", "-c", show, environment={"MONGODB_URI": "another", "S3_ENDPOINT": "another"})
-    assert there.stdout == "this one None\n", there.stderr
+    (folder / "run" / "stores.env").write_text("MONGODB_URI='this one'\n")
+    there = run(folder / "python", "-c", show, environment=others)
+    expected = {"MONGODB_URI": "this one", "S3_ENDPOINT": None, "AWS_PROFILE": None}
+    assert there.stdout == f"{expected | {'no_proxy': 'example.com,127.0.0.1,localhost'}}\n", there.stderr
