@@ -1,10 +1,22 @@
 #!/usr/bin/env bash
 # Starts and stops the stack: `./start.sh --help`. Sourcing it is the same as running it: the caller's shell is untouched.
+if [ -z "${BASH_VERSION:-}${ZSH_VERSION:-}" ]; then # sh start.sh: all below is bash's
+    echo 'error: start.sh needs bash: call it as ./start.sh or bash start.sh' >&2
+    # shellcheck disable=SC2317 # return leaves a shell that sources it as it is, exit is for the others
+    return 2 2>/dev/null || exit 2
+fi
 if [ "${BASH_SOURCE[0]:-}" != "$0" ]; then
     bash "${BASH_SOURCE[0]:-$0}" "$@"
 else
     set -euo pipefail
-    root=$(cd "$(dirname "$0")" && pwd)
+    unset CDPATH # with it, cd prints and may go to another folder
+    # The folder of the file itself, also when it was called by a link to it.
+    script=$0
+    while [ -h "$script" ]; do
+        link=$(readlink "$script")
+        case $link in /*) script=$link ;; *) script=$(dirname "$script")/$link ;; esac
+    done
+    root=$(cd "$(dirname "$script")" && pwd -P)
 
     usage() {
         cat <<'USAGE'
@@ -29,6 +41,14 @@ USAGE
         printf 'error: %s\n' "$1" >&2
         usage >&2
         exit 2
+    }
+
+    # The local stack if it runs; else that of Docker if that runs; else the one that was started here before.
+    local_is_meant() {
+        local launcher
+        launcher=$(sed -n '/"launcher"/,/}/s/.*"pid": *\([0-9]*\).*/\1/p' "$LOCAL_DIR/run/state.json" 2>/dev/null) || launcher=
+        if [ -n "$launcher" ] && kill -0 "$launcher" 2>/dev/null; then return; fi
+        [ -d "$LOCAL_DIR" ] && ! bash "$root/init/compose.sh" running 2>/dev/null
     }
 
     mode=auto
@@ -76,8 +96,7 @@ USAGE
     if [ $mode = auto ]; then
         mode=docker
         case $command in
-        # The launcher of a local stack writes this file, and removes it when it has stopped.
-        status | stop | topic | ksql | replay-dlq) if [ -e "$LOCAL_DIR/run/state.json" ]; then mode=local; fi ;;
+        status | stop | topic | ksql | replay-dlq) if local_is_meant; then mode=local; fi ;;
         esac
     fi
     case $command/$mode in

@@ -2,7 +2,7 @@
 # Runs the benchmarks on a stack of their own: bash benchmarks/run.sh [--quick | --soak] [--cases NAME ...] [--json FILE]
 # --quick takes about two minutes and checks that the cases work; --soak runs the whole stack for 13 minutes.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 # shellcheck source=local/bootstrap.sh
 . local/bootstrap.sh
 

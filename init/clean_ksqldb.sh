@@ -3,12 +3,12 @@
 # what that means before it does it. Takes the local stack (also one that is stopped), else the one in Docker; with KSQLDB_URL
 # that server. Safe to run again.
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export LOCAL_DIR="${LOCAL_DIR:-$root/.local}"
 
 if [[ -n "${KSQLDB_URL:-}" ]]; then
     exec "${PYTHON:-python3}" "$root/init/clean_ksqldb.py"
-elif [[ ! -e "$LOCAL_DIR/run/state.json" && "$(docker inspect --format '{{.State.Running}}' ksqldb-server 2>/dev/null)" == true ]]; then
+elif [[ ! -e "$LOCAL_DIR/run/state.json" ]] && bash "$root/init/compose.sh" running 2>/dev/null; then
     exec bash "$root/init/compose.sh" clean-ksqldb
 elif [[ -d "$LOCAL_DIR/data" ]]; then
     exec bash "$root/local/bootstrap.sh" clean-ksqldb

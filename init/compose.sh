@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The Docker Compose mode behind start.sh: compose.sh up [--build] [--simulators] | status [--json] | stop | clean
 # | topic NAME [--from-beginning] | ksql [STATEMENT] | replay-dlq NAME [--dry-run] | clean-ksqldb
+# | running (exit code 0 when it does)
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH='' cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Those that the user asks for. Compose itself has to see all that .env has, and the environment would hide them.
 own_profiles=${COMPOSE_PROFILES:-}
@@ -34,6 +35,34 @@ check_docker() {
         fail "the Docker engine does not answer: start it (or ask to be let in to it), or use ./start.sh --local, which needs none"
 }
 
+# A start takes the project's name from the environment, else from .env, else from the compose file; write_env remembers it.
+choose_project() {
+    local name=${COMPOSE_PROJECT_NAME:-}
+    name=${name:-$(own_lines | value_of COMPOSE_PROJECT_NAME)}
+    name=${name:-$(in_file COMPOSE_PROJECT_NAME)}
+    export COMPOSE_PROJECT_NAME=${name:-$(sed -n 's/^name: *//p' docker-compose.yml)}
+}
+
+# The project of the stack that runs is the one that it was started with, whatever the environment has by now.
+follow_project() {
+    local started
+    started=$(in_file COMPOSE_PROJECT_NAME)
+    [ -n "$started" ] || return 0
+    [ "${COMPOSE_PROJECT_NAME:-$started}" = "$started" ] ||
+        printf 'note: the stack was started as the project %s, which is used: COMPOSE_PROJECT_NAME=%s in the environment counts from the next start\n' "$started" "$COMPOSE_PROJECT_NAME" >&2
+    export COMPOSE_PROJECT_NAME=$started
+}
+
+# The containers of the project may be another clone's: nothing is done to those.
+check_ours() {
+    local container folder
+    container=$(compose ps --all --quiet 2>/dev/null) || container=
+    [ -n "$container" ] || return 0
+    folder=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.project.working_dir"}}' "${container%%$'\n'*}")
+    [ ! -d "$folder" ] || [ "$folder" -ef . ] ||
+        fail "the stack of this project's name belongs to the clone in $folder: call start.sh there, or give this clone a COMPOSE_PROJECT_NAME of its own in .env"
+}
+
 random_secret() { LC_ALL=C tr -dc 'a-f0-9' </dev/urandom | head -c 40; }
 
 # Writes what this start decides into .env, where each later `docker compose` command finds it too: the secrets of the local
@@ -54,9 +83,11 @@ write_env() {
         profiles+=(s3)
     fi
     local kept
-    kept=$(if [ -f .env ]; then sed '/^# --- written by start.sh/,$d' .env; else cat .env.example; fi)
-    own_profiles=${own_profiles:-$(sed -n 's/^COMPOSE_PROFILES=//p' <<<"$kept" | tail -n 1)}
+    kept=$(if [ -f .env ]; then own_lines; else cat .env.example; fi)
+    own_profiles=${own_profiles:-$(value_of COMPOSE_PROFILES <<<"$kept")}
     [ -z "$own_profiles" ] || profiles+=("$own_profiles")
+    (umask 077 && : >.env.new) 2>/dev/null ||
+        fail "nothing can be written in $PWD, where .env has to be: use ./start.sh --local with LOCAL_DIR in another folder, which writes nothing there"
     (
         umask 077
         {
@@ -65,11 +96,13 @@ write_env() {
             printf "MONGODB_PASSWORD='%s'\n" "${mongodb_password:-$(random_secret)}"
             printf "S3_PASSWORD='%s'\n" "${s3_password:-$(random_secret)}"
             printf "GRAFANA_PASSWORD='%s'\n" "${grafana_password:-$(random_secret)}"
+            printf 'COMPOSE_PROJECT_NAME=%s\n' "$COMPOSE_PROJECT_NAME"
             printf 'COMPOSE_FILE=docker-compose.yml%s\n' "${COMPOSE_OVERRIDES:-}${simulators:+:simulators/docker-compose.yml}"
             printf 'COMPOSE_PROFILES=%s\n' "$(IFS=,; printf '%s' "${profiles[*]:-}")"
             [ -z "$uri" ] || printf "MONGODB_URI='%s'\n" "$uri"
             [ -z "$endpoint_line" ] || printf '%s\n' "$endpoint_line"
         } >.env.new
+        sync # a power cut must not leave an empty .env: the secrets in it are those that the volumes were made with
         mv .env.new .env
     )
 }
@@ -145,6 +178,8 @@ up() {
     done
     check_docker
     check_settings
+    choose_project
+    check_ours
     write_env "$simulators"
     check_ports
     check_mounts
@@ -166,57 +201,53 @@ status() {
         awk '$2 == "running" && ($3 == "healthy" || $3 == 0) {next}
              $1 ~ /^(init|wait-for)-/ && $2 == "exited" && $NF == 0 {next} # these run once
              {print $1}')
-    in_console python -m console.status "$@" || code=$?
+    in_service console python -m console.status "$@" || code=$?
     [ -z "$not_well" ] || fail "not well: ${not_well//$'\n'/ }"
     return "$code"
 }
 
 need_stack() { [ -n "$(compose ps --quiet)" ] || fail "the stack does not run: source start.sh --build starts it"; }
 
-# in_console ARG ...: a program of the console's image beside the console, with a terminal where there is one.
-in_console() {
-    local terminal=(-T)
-    if [ -t 0 ] && [ -t 1 ]; then terminal=(); fi
-    compose exec ${terminal[@]+"${terminal[@]}"} console "$@"
+need_kafka() {
+    [ -n "$(compose ps --quiet --status running kafka 2>/dev/null)" ] ||
+        fail "no stack runs: source start.sh --build starts it in Docker, ./start.sh --local without"
 }
 
-need_kafka() {
-    [ "$(docker inspect --format '{{.State.Running}}' kafka 2>/dev/null)" = true ] ||
-        fail "no stack runs: source start.sh --build starts it in Docker, ./start.sh --local without"
+# in_service SERVICE COMMAND ...: runs it in the service's container, on the terminal if there is one, so that Ctrl-C ends it too.
+in_service() {
+    local terminal=(-T)
+    if [ -t 0 ] && [ -t 1 ]; then terminal=(); fi
+    compose exec ${terminal[@]+"${terminal[@]}"} "$@"
 }
 
 topic() {
     local arguments=(--bootstrap-server kafka:29092 --isolation-level read_committed --topic "$1")
     need_kafka
     [ "${2:-}" != --from-beginning ] || arguments+=(--from-beginning)
-    exec docker exec kafka kafka-console-consumer "${arguments[@]}"
+    in_service kafka kafka-console-consumer "${arguments[@]}"
 }
 
+if [ "$1" = up ]; then
+    up "${@:2}"
+    exit
+fi
+follow_project
+if [ "$1" = running ]; then # asked before anything is known: no Docker is an answer as well
+    [ -n "$(compose ps --quiet 2>/dev/null)" ] && check_ours
+    exit
+fi
+check_docker
+check_ours
 case $1 in
-up) up "${@:2}" ;;
-status)
-    check_docker
-    status "${@:2}"
-    ;;
-stop)
-    check_docker
-    compose --profile '*' down --remove-orphans # also what an earlier start had and .env has no more
-    ;;
-clean)
-    check_docker
-    compose --profile '*' down --remove-orphans --volumes
-    ;;
-topic)
-    check_docker
-    topic "${@:2}"
-    ;;
+status) status "${@:2}" ;;
+stop) compose --profile '*' down --remove-orphans ;; # also what an earlier start had and .env has no more
+clean) compose --profile '*' down --remove-orphans --volumes ;;
+topic) topic "${@:2}" ;;
 ksql)
-    check_docker
     need_stack
-    in_console python -m console.ksql "${@:2}"
+    in_service console python -m console.ksql "${@:2}"
     ;;
 replay-dlq)
-    check_docker
     need_kafka
     compose run --rm --no-deps init-kafka python init/replay_dlq.py "${@:2}"
     ;;

@@ -52,10 +52,18 @@ for name in $FROM_FILE_ONLY; do
     unset "$name"
 done
 
-# in_file NAME: its value in .env, read as Compose and python-dotenv read it, but with each $ as it stands.
-in_file() {
-    [ -f .env ] || return 0
-    tr -d '\r' <.env | sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*//p" | tail -n 1 |
+# env_file: .env as Linux would have written it, without the carriage returns and the byte order mark of Windows' editors.
+env_file() { [ ! -f .env ] || tr -d '\r' <.env | sed $'1s/^\xef\xbb\xbf//'; }
+
+# own_lines: what the user has in .env, without what start.sh writes there.
+own_lines() { env_file | sed '/^# --- written by start.sh/,$d'; }
+
+# in_file NAME: its value in .env.
+in_file() { env_file | value_of "$1"; }
+
+# value_of NAME: its value in the lines on stdin, read as Compose and python-dotenv read them, but with each $ as it stands.
+value_of() {
+    sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*//p" | tail -n 1 |
         sed -E -e "/^'/{s/^'(([^'\\\\]|\\\\.)*)'.*/\1/;s/\\\\(['\\\\])/\1/g;q;}" \
             -e '/^"/{s/^"(([^"\\]|\\.)*)".*/\1/;s/\\(["\\])/\1/g;q;}' \
             -e 's/[[:space:]]+#.*//;s/[[:space:]]+$//'

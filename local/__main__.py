@@ -10,7 +10,8 @@ from contracts.kafka import SettingsError
 from local import disk, launcher
 from local.console_consumer import consume
 from local.environment import basics
-from local.settings import ROOT, Settings, load
+from local.running import RunningStack, check_cluster, find
+from local.settings import ROOT, Folders, folders, load
 
 
 def main() -> int:  # noqa: PLR0911 - one a command
@@ -30,49 +31,49 @@ def main() -> int:  # noqa: PLR0911 - one a command
     commands.add_parser("ksql").add_argument("statement", nargs="?")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    settings: Settings | None = None
     try:
-        settings = load()
         match arguments.command:
             case "up":
+                settings = load()
                 return launcher.up_detached(settings) if arguments.detach else launcher.up(settings)
             case "status":
-                return launcher.show_status(settings, arguments.json)
+                return launcher.show_status(folders(), arguments.json)
             case "stop":
-                return launcher.stop(settings)
+                return launcher.stop(folders())
             case "clean":
-                return _clean(settings)
+                return _clean(folders())
             case "clean-ksqldb":
-                return launcher.run_with_ksqldb(settings, ["init/clean_ksqldb.py"])
+                return launcher.run_with_ksqldb(folders(), ["init/clean_ksqldb.py"])
             case "ksql":
                 from console.ksql import prompt  # its library takes a quarter of a second to import
 
-                history = settings.folders.base / "ksql-history"
-                return prompt.main(settings.ksqldb_url, history, arguments.statement)
+                stack = find(folders())
+                return prompt.main(stack.ksqldb_url, stack.folders.base / "ksql-history", arguments.statement)
             case "replay-dlq":
-                return _replay(settings, [arguments.name, *(["--dry-run"] if arguments.dry_run else [])])
+                return _replay(find(folders()), [arguments.name, *(["--dry-run"] if arguments.dry_run else [])])
             case _:
-                consume(settings, arguments.name, arguments.from_beginning)
+                consume(find(folders()), arguments.name, arguments.from_beginning)
                 return 0
     except SettingsError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except OSError as error:
-        sys.stderr.write(f"error: {disk.refused(error, settings.folders.base if settings else ROOT)}\n")
+        sys.stderr.write(f"error: {disk.refused(error, folders().base)}\n")
         return 1
 
 
-def _clean(settings: Settings) -> int:
-    code = launcher.stop(settings)
+def _clean(own: Folders) -> int:
+    code = launcher.stop(own)
     if code == 0:
-        shutil.rmtree(settings.folders.base, ignore_errors=True)
-        sys.stdout.write(f"removed {settings.folders.base}\n")
+        shutil.rmtree(own.base, ignore_errors=True)
+        sys.stdout.write(f"removed {own.base}\n")
     return code
 
 
-def _replay(settings: Settings, arguments: list[str]) -> int:
+def _replay(stack: RunningStack, arguments: list[str]) -> int:
+    check_cluster(stack)
     script = str(ROOT / "init" / "replay_dlq.py")
-    environment = {**basics(), "KAFKA_BOOTSTRAP_SERVER": settings.bootstrap}
+    environment = {**basics(), "KAFKA_BOOTSTRAP_SERVER": stack.bootstrap}
     return subprocess.run([sys.executable, script, *arguments], env=environment, check=False).returncode
 
 

@@ -2,7 +2,7 @@
 # Finds Python, makes the local mode's environment once (in the user's cache), and hands over to `python -m local`.
 # Usage: bootstrap.sh COMMAND [ARG ...]; sourced by tests/run.sh for make_environment.
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
 fail() {
     printf 'error: %s\n' "$1" >&2
@@ -26,53 +26,123 @@ find_python() {
     fail "Python 3.11 or newer is needed and none is on PATH: install it (on Debian and Ubuntu: apt install python3 python3-venv)"
 }
 
+# The folder that holds all downloads of this user; a relative XDG_CACHE_HOME counts as none, as its specification has it.
+cache_folder() {
+    local home=${HOME:-}
+    if [ -z "$home" ]; then
+        unset HOME
+        home=~ # as the system's list of users has it
+    fi
+    case ${XDG_CACHE_HOME:-} in
+    /*) printf '%s' "$XDG_CACHE_HOME" ;;
+    *) printf '%s' "$home/.cache" ;;
+    esac
+}
+
+# why_pip_failed LOG: one line from pip's many.
+why_pip_failed() {
+    if grep -qE 'Retrying|ConnectionError|Temporary failure|timed out' "$1"; then
+        printf 'the Python packages could not be downloaded: check the network, or the proxy, and start again (the whole story is in %s)' "$1"
+    else
+        printf 'the Python packages could not be installed: %s (the whole story is in %s)' "$(grep '^ERROR' "$1" | tail -n 1)" "$1"
+    fi
+}
+
 # make_environment REQUIREMENTS: prints the path of a Python that has them. Its folder is named by what is in it, so
 # that a second clone uses the same one, and it is moved into place when complete, so that an interrupted start leaves none.
 make_environment() {
     local requirements=$1 python cache name folder
     python=$(find_python)
-    cache=${XDG_CACHE_HOME:-$HOME/.cache}/realtime-fraud-detection
+    cache=$(cache_folder)/realtime-fraud-detection
     name=$("$python" -c 'import hashlib, sys; print(hashlib.sha256(sys.version.encode() + sys.prefix.encode() + open(sys.argv[1], "rb").read()).hexdigest()[:16])' "$requirements")
     folder=$cache/python-$name
     if [ ! -x "$folder/bin/python" ]; then
-        mkdir -p "$cache"
+        case $cache in
+        *:*) fail "$cache has a colon, at which Java would cut it: set XDG_CACHE_HOME to a folder without one" ;;
+        esac
+        if ! mkdir -p "$cache" 2>/dev/null || [ ! -w "$cache" ]; then
+            fail "nothing can be written in $cache, where the downloads go: set XDG_CACHE_HOME to a folder of your own"
+        fi
         printf 'installing the Python packages of %s, once (about 420 MB in %s)\n' "${requirements#"$root/"}" "$cache" >&2
         "$python" -m venv "$folder.$$" 2>/dev/null || {
             rm -rf "$folder.$$"
             fail "$python cannot make a virtual environment: install its venv module (on Debian and Ubuntu: apt install python3-venv)"
         }
-        "$folder.$$/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$requirements" >&2 || {
+        "$folder.$$/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$requirements" >"$cache/pip.log" 2>&1 || {
             rm -rf "$folder.$$"
-            fail "the Python packages could not be installed: see above, and start again"
+            fail "$(why_pip_failed "$cache/pip.log")"
         }
-        # Unlike mv, this fails when another start was quicker.
-        "$python" -c 'import os, sys; os.rename(*sys.argv[1:])' "$folder.$$" "$folder" 2>/dev/null || rm -rf "$folder.$$"
+        # Written to the disk before it has its name: after a power cut it is whole or not there. Unlike mv, this fails when
+        # another start was quicker.
+        "$python" -c 'import os, sys; os.sync(); os.rename(*sys.argv[1:])' "$folder.$$" "$folder" 2>/dev/null || rm -rf "$folder.$$"
     fi
     printf '%s\n' "$folder/bin/python"
 }
 
-if [ "${BASH_SOURCE[0]}" = "$0" ]; then
-    python=$(make_environment "$root/local/requirements.txt")
-    cd "$root"
-    mkdir -p "$LOCAL_DIR"
-    # For people: a Python that has what the queries need, and knows where the stores are.
+# Everything that a start needs of LOCAL_DIR, before it downloads anything.
+check_local_dir() {
+    local probe=$LOCAL_DIR/probe example="as in LOCAL_DIR=/var/tmp/fraud-detection ./start.sh --local"
+    case $LOCAL_DIR in
+    *$'\n'*) fail "the path of LOCAL_DIR has a line break: set it to one without, $example" ;;
+    esac
+    if ! { mkdir -p "$LOCAL_DIR" && printf '#!/bin/sh\n' >"$probe"; } 2>/dev/null; then
+        fail "nothing can be written in $LOCAL_DIR: make space there, or set LOCAL_DIR to a folder of your own, $example"
+    fi
+    chmod +x "$probe"
+    "$probe" 2>/dev/null || {
+        rm -f "$probe"
+        fail "$LOCAL_DIR is on a file system from which nothing may be run (noexec), and Kafka's libraries for snappy and zstd are: set LOCAL_DIR to another folder, $example"
+    }
+    rm -f "$probe"
+}
+
+# quoted TEXT: as a word of a shell script.
+quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
+
+# write_python PYTHON: for people, a Python that has what the queries need, and knows where the stores of the running stack are.
+write_python() {
+    local stores script
+    stores=$(quoted "$LOCAL_DIR/run/stores.env")
     script=$(
         cat <<SCRIPT
 #!/bin/sh
+if [ ! -e $stores ]; then
+    echo 'error: the local stack is not running: ./start.sh --local starts it' >&2
+    exit 1
+fi
 # What the shell has for other stores, other Pythons or the way to the internet is not for these.
 unset \$(env | sed -nE 's/^((AWS|S3|MONGODB|PYTHON)[A-Z0-9_]*)=.*/\1/p')
 set -a
 no_proxy="\${no_proxy:-\${NO_PROXY:-}},127.0.0.1,localhost"
-[ ! -e "$LOCAL_DIR/run/stores.env" ] || . "$LOCAL_DIR/run/stores.env"
-exec "$python" "\$@"
+. $stores
+exec $(quoted "$1") "\$@"
 SCRIPT
     )
-    # Only when it is new: on a full disk the commands go on.
-    if [ "$(cat "$LOCAL_DIR/python" 2>/dev/null)" != "$script" ]; then
-        { printf '%s\n' "$script" >"$LOCAL_DIR/python"; } 2>/dev/null || fail "$LOCAL_DIR/python cannot be written: is there space on its disk?"
-        chmod +x "$LOCAL_DIR/python"
+    # Whoever runs it at this moment has the old file.
+    { printf '%s\n' "$script" >"$LOCAL_DIR/python.new"; } 2>/dev/null || fail "$LOCAL_DIR/python cannot be written: is there space on its disk?"
+    chmod +x "$LOCAL_DIR/python.new"
+    mv -f "$LOCAL_DIR/python.new" "$LOCAL_DIR/python"
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+    if [ "$1" = up ]; then
+        check_local_dir
+    elif [ ! -d "$LOCAL_DIR" ]; then # nothing to download for
+        case $1 in
+        stop | clean) echo 'the local stack is not running' && exit ;;
+        *) fail "the local stack is not running: ./start.sh --local starts it" ;;
+        esac
     fi
+    XDG_CACHE_HOME=$(cache_folder)
+    python=$(make_environment "$root/local/requirements.txt")
+    cd "$root"
+    if [ "$1" = up ]; then write_python "$python"; fi
     # The launcher shows what the console says in the console's own words, and checks the services' settings by their classes.
-    export PYTHONPATH=$root/console:$root/transactions-ingestor:$root/unidentified-transactions-processor:$root/simulators/multi-bank-system:$root/simulators/fraud-validator-api
-    exec "$python" -m local "$@"
+    # The paths are relative because that of the clone may have a colon in it.
+    PYTHONPATH=console:transactions-ingestor:unidentified-transactions-processor:simulators/multi-bank-system:simulators/fraud-validator-api
+    # A proxy knows nothing of this machine's own ports.
+    no_proxy="${no_proxy:-${NO_PROXY:-}},127.0.0.1,localhost"
+    export XDG_CACHE_HOME PYTHONPATH no_proxy
+    # Java takes the names of files to be in the locale's encoding, and Python as well.
+    exec env LC_ALL=C.UTF-8 "$python" -m local "$@"
 fi

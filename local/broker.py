@@ -7,8 +7,9 @@ from pathlib import Path
 
 from contracts.kafka import SettingsError
 from local.environment import basics
-from local.jvm import class_path, java
-from local.settings import HOST, Settings
+from local.jvm import class_path, java, list_entry
+from local.properties import to_text
+from local.settings import HOST, ROOT, Folders, Settings
 
 MIB = 1024 * 1024
 
@@ -53,12 +54,22 @@ def command(settings: Settings) -> list[str]:
             env=basics(),
             capture_output=True,
             text=True,
+            cwd=ROOT,
         )
         if formatted.returncode:
             raise SettingsError(
                 f"Kafka's storage in {data} could not be formatted:\n{formatted.stdout}{formatted.stderr}"
             )
     return [*run, "kafka.Kafka", str(file)]
+
+
+def cluster_id(folders: Folders) -> str | None:
+    """The id that the storage was given when it was formatted; None before that."""
+    try:
+        lines = (folders.data / "kafka" / "meta.properties").read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    return next((line.partition("=")[2] for line in lines if line.startswith("cluster.id=")), None)
 
 
 def properties(settings: Settings, data: Path) -> str:
@@ -71,7 +82,7 @@ def properties(settings: Settings, data: Path) -> str:
         "listeners": f"PLAINTEXT://{settings.bootstrap},CONTROLLER://{HOST}:{ports.kafka_controller_port}",
         "advertised.listeners": f"PLAINTEXT://{settings.bootstrap}",
         "controller.listener.names": "CONTROLLER",
-        "log.dirs": data,
+        "log.dirs": list_entry(data),
         "offsets.topic.replication.factor": 1,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
@@ -85,4 +96,4 @@ def properties(settings: Settings, data: Path) -> str:
         "controlled.shutdown.enable": "true",
         **BOTH_MODES,
     }
-    return "".join(f"{key}={value}\n" for key, value in values.items())
+    return to_text(values)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from local.connect_plugins import prepare
 from local.jars import path_of, read_list
-from local.jvm import class_path, java
+from local.jvm import class_path, java, list_entry
+from local.properties import to_text
 from local.settings import HOST, ROOT, Settings
 
 WORKER_SETTINGS = ROOT / "kafka-connect" / "connect-distributed.properties"
@@ -30,7 +31,7 @@ def command(settings: Settings) -> list[str]:
     # The later line wins in a properties file.
     file.write_text(
         WORKER_SETTINGS.read_text()
-        + f"\nplugin.path={plugins}\nlisteners=http://{HOST}:{settings.ports.connect_port}\n"
+        + to_text({"plugin.path": list_entry(plugins), "listeners": f"http://{HOST}:{settings.ports.connect_port}"})
     )
     return java(
         settings,

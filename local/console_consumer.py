@@ -3,23 +3,23 @@
 import sys
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, TopicPartition
 
 from contracts.kafka import SettingsError
-from local.settings import Settings
+from local.running import RunningStack, metadata
 
 # A topic may be given more partitions while it is read.
 PARTITIONS_SECONDS = 5.0
 
 
-def consume(settings: Settings, topic: str, from_beginning: bool) -> None:
+def consume(stack: RunningStack, topic: str, from_beginning: bool) -> None:
     """Write each committed record's value on a line of its own until Ctrl-C.
 
     Raises SettingsError for a topic that is not there.
     """
     consumer = Consumer(
         {
-            "bootstrap.servers": settings.bootstrap,
+            "bootstrap.servers": stack.bootstrap,
             "group.id": "console-consumer",
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
@@ -27,10 +27,7 @@ def consume(settings: Settings, topic: str, from_beginning: bool) -> None:
         }
     )
     try:
-        try:
-            known = consumer.list_topics(timeout=5).topics
-        except KafkaException:
-            raise SettingsError(f"no broker answers at {settings.bootstrap}: ./start.sh --local starts it") from None
+        known = metadata(stack, consumer).topics
         if topic not in known:
             names = ", ".join(sorted(name for name in known if not name.startswith("_")))
             raise SettingsError(f"there is no topic {topic}; there are {names or 'none yet, the stack is starting'}")

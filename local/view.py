@@ -1,5 +1,6 @@
 """What a person sees: the live table, and the list of addresses with how to look at each."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,17 +30,18 @@ def addresses(settings: Settings) -> str:
     """Where everything is and how to look at it."""
     base = settings.folders.base
     base = base.relative_to(ROOT) if base.is_relative_to(ROOT) else base
-    query = f"{base / 'python'} queries"
+    query = f"{shlex.quote(str(base / 'python'))} queries"
+    connectors = shlex.quote(f"{settings.connect_url}/connectors?expand=status")  # zsh looks for files of such a name
     mongodb = settings.mongodb.uri if settings.mongodb.embedded else "MongoDB Atlas (MY_MONGODB_CLUSTER)"
     lines = [
         ("console", f"http://localhost:{settings.ports.console_port}", "open it in a browser, or ./start.sh --status"),
         ("Kafka", settings.bootstrap, f"./start.sh --topic {topics.FRAUDULENT_TRANSACTIONS_RESULT} --from-beginning"),
-        ("Kafka Connect", settings.connect_url, f"curl -s {settings.connect_url}/connectors?expand=status"),
+        ("Kafka Connect", settings.connect_url, f"curl -s {connectors}"),
         ("ksqlDB", settings.ksqldb_url, "./start.sh --ksql"),
         ("validator", settings.validator_url, f"open {settings.validator_url}/docs"),
         ("MongoDB", mongodb, f"{query}/mongodb_join.py"),
         ("S3", settings.s3.endpoint or "AWS", f"{query}/athena_join.py"),
-        ("data, logs", str(base), f"tail -f {base / 'logs' / 'transactions-ingestor.log'}"),
+        ("data, logs", str(base), f"tail -f {shlex.quote(str(base / 'logs' / 'transactions-ingestor.log'))}"),
     ]
     width = max(len(where) for _, where, _ in lines)
     return "\n".join(f"  {name:<14} {where:<{width}}  {how}" for name, where, how in lines)

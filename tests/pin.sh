@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Pins every requirements.in, hashes included, to a requirements.txt beside it: one set of versions for all parts.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 pin() { uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate "$@"; }
 pin tests/requirements.in --output-file tests/requirements.txt
 for folder in local init console transactions-ingestor unidentified-transactions-processor simulators/multi-bank-system simulators/fraud-validator-api; do

@@ -3,7 +3,7 @@
 # The suites are lint, unit, integration, compose, console, resilience and resilience-long (the same drills and longer ones);
 # without a name all but the last run, in this order.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 # shellcheck source=local/bootstrap.sh
 . local/bootstrap.sh
 

@@ -136,17 +136,12 @@ class DurableBackend:
 
 def _open_store(data: Path) -> Any:
     data.mkdir(parents=True, exist_ok=True)
+    os.chdir(data)  # H2 reads a backslash in a path as a slash: it gets a name without a folder
     builder = jpype.JClass("org.h2.mvstore.MVStore$Builder")
     try:
         # Compressed: documents are stored as serialized Java objects, which repeat their class names over and over.
         store = (
-            builder()
-            .fileName(str(data / "mongodb.mv"))
-            .autoCommitDisabled()
-            .autoCommitBufferSize(0)
-            .cacheSize(4)
-            .compress()
-            .open()
+            builder().fileName("mongodb.mv").autoCommitDisabled().autoCommitBufferSize(0).cacheSize(4).compress().open()
         )
     except jpype.JException as error:
         raise StartError(f"cannot open the data in {data}: {error}") from None

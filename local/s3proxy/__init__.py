@@ -4,15 +4,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from local.properties import to_text
+
 # `filesystem-nio2` and not `filesystem-jclouds`: the project recommends it, and it refuses names that leave the bucket.
-_SETTINGS = """\
-s3proxy.endpoint=http://{host}:{port}
-s3proxy.authorization=aws-v2-or-v4
-s3proxy.identity={access_key}
-s3proxy.credential={secret_key}
-jclouds.provider=filesystem-nio2
-jclouds.filesystem.basedir={data}
-"""
+_SETTINGS = {"s3proxy.authorization": "aws-v2-or-v4", "jclouds.provider": "filesystem-nio2"}
 
 # Without this file logback writes every request at DEBUG.
 _LOGGING = """\
@@ -52,13 +47,16 @@ def prepare(
     (data_dir / bucket).mkdir(parents=True, exist_ok=True)
     # A bucket that others may read on disk is public to this server: requests without credentials would be answered.
     (data_dir / bucket).chmod(0o700)
-    settings = _SETTINGS.format(
-        host=host, port=port, access_key=access_key, secret_key=secret_key, data=data_dir.resolve()
-    )
+    settings = _SETTINGS | {
+        "s3proxy.endpoint": f"http://{host}:{port}",
+        "s3proxy.identity": access_key,
+        "s3proxy.credential": secret_key,
+        "jclouds.filesystem.basedir": data_dir.resolve(),
+    }
     path = settings_dir / "s3proxy.conf"
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(settings)
+        file.write(to_text(settings))
     (settings_dir / "logback.xml").write_text(_LOGGING)
 
 
@@ -70,7 +68,7 @@ def command(java: Path, jars: Sequence[Path], settings_dir: Path) -> list[str]:
     return [
         str(java),
         *_JVM_OPTIONS,
-        f"-Dlogback.configurationFile={settings_dir / 'logback.xml'}",
+        f"-Dlogback.configurationFile={(settings_dir / 'logback.xml').absolute().as_uri()}",
         "-cp",
         os.pathsep.join(map(str, jars)),
         "org.gaul.s3proxy.Main",

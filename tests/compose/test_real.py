@@ -311,3 +311,25 @@ def test_third_party_images_need_no_program(running: Running) -> None:
         wait_until(lambda: seen in told(stack.run("bash", "start.sh", "--status")), 30, seen)  # noqa: B023
         stack.run("docker", "compose", "start", name)
     wait_until(lambda: stack.run("bash", "start.sh", "--status").returncode == 0, 60, "all is well again")
+
+
+def test_commands_follow_the_stack_of_the_clone(running: Running, tmp_path: Path) -> None:
+    elsewhere = replace(
+        running,
+        environment={
+            "COMPOSE_PROJECT_NAME": "another",
+            "COMPOSE_FILE": "no.yml",
+            "KAFKA_BOOTSTRAP_SERVER": "localhost:1",
+        },
+    )
+    replayed = elsewhere.run("bash", "start.sh", "--replay-dlq", topics.BANK_TRANSACTIONS_DLQ, "--dry-run")
+    assert f"{expectation().poisoned} letters would be replayed" in replayed.stdout, replayed.stderr
+    assert f"note: the stack was started as the project {PROJECT}" in replayed.stderr
+    # Another clone under the same name touches nothing of it.
+    other = replace(running, folder=clone(tmp_path / "clone"), environment={"COMPOSE_PROJECT_NAME": PROJECT})
+    before = docker("ps", "--quiet")
+    for command in (["--stop"], ["--clean"], ["--replay-dlq", topics.BANK_TRANSACTIONS_DLQ], []):
+        refused = other.run("bash", "start.sh", *command)
+        assert refused.returncode == 1
+        assert f"belongs to the clone in {running.folder}" in refused.stderr
+    assert docker("ps", "--quiet") == before

@@ -1,5 +1,6 @@
 """start.sh in Docker mode, with a fake `docker` on PATH: each error path, and that sourcing it leaves the shell as it was."""
 
+import json
 import os
 import shutil
 import socket
@@ -21,7 +22,9 @@ info) exit "${FAKE_INFO:-0}" ;;
 "compose config --no-interpolate") cat docker-compose.yml ;;
 "image inspect sgg10/"*) exit "${FAKE_INSPECT:-0}" ;;
 "pull "*) echo "latest: Pulling from ${2%:*}"; exit "${FAKE_PULL:-0}" ;;
-"inspect --format"*) printf '%s' "${FAKE_KAFKA:-false}" ;;
+"inspect --format {{index"*) printf '%s' "${FAKE_FOLDER:-$PWD}" ;;
+"compose ps --quiet --status running kafka") printf '%s' "${FAKE_KAFKA:-}" ;;
+"compose ps --all --quiet") printf '%s' "${FAKE_RUNNING:-}" ;;
 "compose up"*) exit "${FAKE_UP:-0}" ;;
 "compose ps --all --format"*) printf '%s' "${FAKE_PS:-}" ;;
 "compose exec -T console python -m console.status"*) printf '%s' "${FAKE_STATUS:-}"; exit "${FAKE_WELL:-0}" ;;
@@ -248,8 +251,10 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     no_stack = run(here, "--topic", "users")
     assert no_stack.returncode == 1
     assert "no stack runs" in no_stack.stderr
-    assert run(here, "--from-beginning", "--topic", "users", FAKE_KAFKA="true").returncode == 0
-    assert "docker exec kafka kafka-console-consumer --bootstrap-server kafka:29092 --isolation-level" in calls(here)
+    assert run(here, "--from-beginning", "--topic", "users", FAKE_KAFKA="abc").returncode == 0
+    assert "compose exec -T kafka kafka-console-consumer --bootstrap-server kafka:29092 --isolation-level" in calls(
+        here
+    )
     assert "--isolation-level read_committed --topic users --from-beginning\n" in calls(here)
 
 
@@ -264,7 +269,7 @@ def test_replay(here: Path) -> None:
     no_stack = run(here, "--replay-dlq", "bank-transactions-dlq")
     assert no_stack.returncode == 1
     assert "no stack runs" in no_stack.stderr
-    assert run(here, "--replay-dlq", "bank-transactions-dlq", "--dry-run", FAKE_KAFKA="true").returncode == 0
+    assert run(here, "--replay-dlq", "bank-transactions-dlq", "--dry-run", FAKE_KAFKA="abc").returncode == 0
     assert "init-kafka python init/replay_dlq.py bank-transactions-dlq --dry-run\n" in calls(here)
 
 
@@ -292,8 +297,157 @@ def test_clean_ksqldb(here: Path) -> None:
     no_stack = run(here, shell="bash init/clean_ksqldb.sh")
     assert no_stack.returncode == 1
     assert "no stack of this clone" in no_stack.stderr
-    assert run(here, shell="bash init/clean_ksqldb.sh", FAKE_KAFKA="true").returncode == 0
+    assert run(here, shell="bash init/clean_ksqldb.sh", FAKE_RUNNING="abc").returncode == 0
     assert calls(here).endswith("docker compose run --rm --no-deps init-ksqldb bash init/clean_ksqldb.sh\n")
+
+
+def show(here: Path, *names: str) -> None:
+    """Have the fake docker tell these variables of its environment."""
+    fake = here / "bin" / "docker"
+    told = " ".join(f"{name}=${{{name}-}}" for name in names)
+    fake.write_text(fake.read_text().replace('echo "docker $*"', f'echo "docker $* {told}"'))
+
+
+def test_the_project_of_the_start_is_remembered_and_followed(here: Path) -> None:
+    show(here, "COMPOSE_PROJECT_NAME")
+    assert run(here, COMPOSE_PROJECT_NAME="mine", **FREE).returncode == 0
+    assert "COMPOSE_PROJECT_NAME=mine\n" in env_file(here)
+    later = run(here, "--topic", "users", FAKE_KAFKA="abc")
+    assert (later.returncode, later.stderr) == (0, "")
+    elsewhere = run(here, "--stop", COMPOSE_PROJECT_NAME="other", COMPOSE_FILE="other.yml")
+    assert elsewhere.returncode == 0
+    assert elsewhere.stderr.startswith("note: the stack was started as the project mine, which is used")
+    assert elsewhere.stderr.count("\n") == 1
+    assert "compose --profile * down --remove-orphans COMPOSE_PROJECT_NAME=mine\n" in calls(here)
+    assert "COMPOSE_PROJECT_NAME=other" not in calls(here)
+    # The next start takes it again; a name in the user's own lines comes before it, one in the environment before both.
+    run(here, **FREE)
+    assert "COMPOSE_PROJECT_NAME=mine\n" in env_file(here)
+    (here / "clone" / ".env").write_text(f"COMPOSE_PROJECT_NAME=own\n{env_file(here)}")
+    run(here, **FREE)
+    assert env_file(here).count("COMPOSE_PROJECT_NAME=own\n") == 2
+    run(here, COMPOSE_PROJECT_NAME="third", **FREE)
+    assert "COMPOSE_PROJECT_NAME=third\n" in env_file(here)
+
+
+def test_without_a_name_the_project_is_that_of_the_compose_file(here: Path) -> None:
+    show(here, "COMPOSE_PROJECT_NAME")
+    run(here, **FREE)
+    assert run(here, "--stop", COMPOSE_PROJECT_NAME="other").returncode == 0
+    assert "down --remove-orphans COMPOSE_PROJECT_NAME=realtime-fraud-detection\n" in calls(here)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[], ["--stop"], ["--clean"], ["--status"], ["--topic", "users"], ["--replay-dlq", "bank-transactions-dlq"]],
+)
+def test_another_clone_s_stack_is_left_alone(here: Path, command: list[str]) -> None:
+    other = here / "other"
+    other.mkdir()
+    answer = run(here, *command, FAKE_RUNNING="abc", FAKE_KAFKA="abc", FAKE_FOLDER=str(other), **FREE)
+    assert answer.returncode == 1
+    assert f"belongs to the clone in {other}" in answer.stderr
+    assert not [line for line in calls(here).splitlines() if line.split()[2:3] in (["up"], ["down"], ["run"], ["exec"])]
+    other.rmdir()  # the clone itself, before it was moved here
+    assert run(here, "--stop", FAKE_RUNNING="abc", FAKE_FOLDER=str(other)).returncode == 0
+
+
+def test_a_replay_goes_to_the_cluster_of_the_start(here: Path) -> None:
+    show(here, "KAFKA_BOOTSTRAP_SERVER")
+    name = "bank-transactions-dlq"
+    assert run(here, "--replay-dlq", name, FAKE_KAFKA="abc", KAFKA_BOOTSTRAP_SERVER="other:9092").returncode == 0
+    assert f"replay_dlq.py {name} KAFKA_BOOTSTRAP_SERVER=\n" in calls(here)  # as .env and the compose file have it
+
+
+ASKING = [["--status"], ["--topic", "users"], ["--ksql"], ["--replay-dlq", "bank-transactions-dlq"]]
+
+
+@pytest.mark.parametrize("docker", ["compose missing", "engine down", "not installed", "nothing runs"])
+def test_after_a_local_stack_has_stopped_it_is_what_is_meant(here: Path, docker: str) -> None:
+    (here / "clone" / ".local").mkdir()
+    told = {"compose missing": {"FAKE_COMPOSE": "1"}, "engine down": {"FAKE_INFO": "1"}}.get(docker, {})
+    if docker == "not installed":
+        (here / "bin" / "docker").unlink()
+    # The launcher's own Python would be downloaded first.
+    (here / "clone" / "local" / "bootstrap.sh").write_text('echo "local $*"\n')
+    for command in [*ASKING, ["--stop"]]:
+        answer = run(here, *command, **told)
+        assert answer.stdout.startswith(f"local {command[0].removeprefix('--')}"), answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("state", [None, "", '{\n "launcher": {\n  "pid": 99999999,\n'])
+def test_a_running_docker_stack_is_meant_beside_a_stopped_local_one(here: Path, state: str | None) -> None:
+    run_folder = here / "clone" / ".local" / "run"
+    run_folder.mkdir(parents=True)
+    if state is not None:  # left by a power cut
+        (run_folder / "state.json").write_text(state)
+    assert run(here, "--topic", "users", FAKE_RUNNING="abc", FAKE_KAFKA="abc").returncode == 0
+    assert "kafka-console-consumer --bootstrap-server kafka:29092" in calls(here)
+
+
+def test_a_running_local_stack_is_meant_beside_a_docker_stack(here: Path) -> None:
+    run_folder = here / "clone" / ".local" / "run"
+    run_folder.mkdir(parents=True)
+    (run_folder / "state.json").write_text(json.dumps({"launcher": {"pid": os.getpid(), "created": 1.0}}, indent=1))
+    (here / "clone" / "local" / "bootstrap.sh").write_text('echo "local $*"\n')
+    assert run(here, "--stop", FAKE_RUNNING="abc").stdout == "local stop\n"
+
+
+WINDOWS = "\ufeffBANK_RATE=77\r\nMY_MONGODB_USER=\r\nMY_MONGODB_PASS=\r\nMY_MONGODB_CLUSTER=\r\nCONSOLE_PORT=45500\r\n"
+
+
+def test_env_file_of_windows(here: Path) -> None:
+    (here / "clone" / ".env").write_bytes(WINDOWS.encode())
+    answer = run(here, **{name: port for name, port in FREE.items() if name != "CONSOLE_PORT"})
+    assert answer.returncode == 0, answer.stderr
+    assert "\r" not in env_file(here)
+    assert env_file(here).startswith("BANK_RATE=77\n")
+    assert "COMPOSE_PROFILES=mongodb,s3\n" in env_file(here)
+    assert "MONGODB_URI" not in env_file(here)
+    assert answer.stdout.split()[:2] == ["console", "http://localhost:45500"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "KAFKA_PORT=45600",
+        "export KAFKA_PORT=45600",
+        "KAFKA_PORT = '45600'",
+        'KAFKA_PORT="45600" # ours',
+        "KAFKA_PORT=45600 # x",
+    ],
+)
+def test_env_file_as_compose_reads_it(here: Path, compose: Path, line: str) -> None:
+    (here / "clone" / ".env").write_text(f"{line}\n")
+    answer = run(here, **{name: port for name, port in FREE.items() if name != "KAFKA_PORT"})
+    assert "localhost:45600 " in answer.stdout, answer.stdout + answer.stderr
+    read = subprocess.run(
+        [str(compose), "config", "--format", "json"], check=True, cwd=here / "clone", capture_output=True, text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(here)},
+    ).stdout  # fmt: skip
+    assert json.loads(read)["services"]["kafka"]["ports"][0]["published"] == "45600"
+
+
+def test_a_clone_that_cannot_be_written(here: Path) -> None:
+    (here / "clone" / ".env.new").mkdir()  # root may write where the modes say no
+    answer = run(here, **FREE)
+    assert answer.returncode == 1
+    assert "nothing can be written in" in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_printed_commands_are_words_of_the_shell(here: Path, shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not on this machine")
+    printed = run(here, **FREE).stdout
+    urls = [line[line.index("curl") :] for line in printed.splitlines() if "curl" in line]
+    assert urls
+    for url in urls:
+        assert (
+            subprocess.run([shell, "-c", url.replace("curl", "echo", 1)], check=False, capture_output=True).returncode
+            == 0
+        )
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,16 @@ import json
 import os
 import socket
 import subprocess
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 import psutil
 import pytest
 
 from contracts import topics
+from local import state as state_file
+from local.__main__ import main
 from local.settings import HOST, ROOT
 from tests.support.stack import Stack, free_ports, processes_of, start_sh, wait_until
 
@@ -62,6 +66,21 @@ def test_unknown_topic_names_the_known_ones(stack: Stack) -> None:
     assert topics.USERS in answer.stderr
 
 
+def test_the_broker_of_another_stack_is_left_alone(
+    stack: Stack, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a power cut, when another clone has taken the port."""
+    monkeypatch.setenv("LOCAL_DIR", str(stack.settings.folders.base))
+    monkeypatch.setattr(
+        state_file, "read", lambda _: {**state(stack), "ports": {"kafka_port": kafka_bootstrap.split(":")[1]}}
+    )
+    for command in (["topic", topics.USERS], ["replay-dlq", topics.BANK_TRANSACTIONS_DLQ], ["clean-ksqldb"]):
+        monkeypatch.setattr("sys.argv", ["local", *command])
+        with redirect_stderr(StringIO()) as said:
+            assert main() == 1
+        assert f"at {kafka_bootstrap} is the broker of another stack" in said.getvalue()
+
+
 def test_everything_listens_on_loopback_only(stack: Stack) -> None:
     pids = {part["pid"] for part in state(stack)["parts"].values()}
     for pid in pids:
@@ -110,4 +129,4 @@ def test_commands_without_a_stack(stopped: dict[str, str]) -> None:
     assert not Path(stopped["LOCAL_DIR"]).exists()
     topic = start_sh(stopped, "--local", "--topic", topics.USERS)
     assert topic.returncode == 1
-    assert "no broker answers" in topic.stderr
+    assert "the local stack is not running" in topic.stderr

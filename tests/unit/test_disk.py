@@ -105,7 +105,7 @@ def test_the_status_says_it(
     state.write(before, own.folders.state)
     monkeypatch.setattr(launcher.status, "fetch", lambda _url: {"well": True, "faults": []})
     space(monkeypatch, NONE_LEFT)
-    assert launcher.show_status(own, as_json=True) == 1
+    assert launcher.show_status(own.folders, as_json=True) == 1
     said = json.loads(capsys.readouterr().out)
     assert said["faults"] == ["two is gone", f"the disk of {tmp_path} is full: 0 MiB left, make space"]
 
@@ -117,6 +117,7 @@ def test_a_command_that_finds_no_space_says_so(
         raise FULL
 
     monkeypatch.setattr(commands, "load", lambda: settings(tmp_path))
+    monkeypatch.setenv("LOCAL_DIR", str(tmp_path))
     monkeypatch.setattr(launcher, "up", no_space)
     monkeypatch.setattr("sys.argv", ["local", "up"])
     assert commands.main() == 1

@@ -183,9 +183,9 @@ def test_leftovers_are_ended_and_reused_pids_spared() -> None:
 
 
 def test_the_status_of_a_start_and_of_a_killed_launcher(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    own, file = settings(tmp_path), settings(tmp_path).folders.state
+    own, file = settings(tmp_path).folders, settings(tmp_path).folders.state
     file.parent.mkdir(parents=True)
-    starting = state.launcher_alone(own)
+    starting = state.launcher_alone(settings(tmp_path))
     state.write(starting, file)
     assert show_status(own, as_json=False) == 1
     assert "still starting" in capsys.readouterr().out

@@ -1,0 +1,77 @@
+"""The stack of this clone that runs: the commands follow what it was started with, not what the environment has since."""
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka.admin import AdminClient, ClusterMetadata
+
+from contracts.kafka import SettingsError
+from local import broker, state
+from local.settings import Addresses, Folders, Ports, read_env_file
+
+NOT_RUNNING = "the local stack is not running: ./start.sh --local starts it"
+ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class RunningStack(Addresses):
+    """Where it listens, and where it keeps its things."""
+
+    ports: Ports
+    folders: Folders
+
+
+def search(folders: Folders) -> RunningStack | None:
+    """The stack that runs, or of which at least a process is left."""
+    current = state.read(folders.state)
+    if current is None or not any(map(state.alive, (current["launcher"], *current["parts"].values()))):
+        return None
+    return RunningStack(ports_of(current), folders)
+
+
+def find(folders: Folders) -> RunningStack:
+    """As search(). Raises SettingsError when none runs."""
+    stack = search(folders)
+    if stack is None:
+        raise SettingsError(NOT_RUNNING)
+    return stack
+
+
+def ports_of(current: dict[str, Any]) -> Ports:
+    """The ports of a state. One line on stderr names those that the environment or .env has otherwise."""
+    ports = Ports(**current["ports"])
+    read_env_file()
+    started, now = [], []
+    for field, port in ports:
+        name = field.upper()
+        if os.environ.get(name) not in (None, "", str(port)):
+            started.append(f"{name}={port}")
+            now.append(f"{name}={os.environ[name]}")
+    if now:
+        sys.stderr.write(
+            f"note: the running stack was started with {' '.join(started)}, which is used: "
+            f"{' '.join(now)} in the environment or .env counts from the next start\n"
+        )
+    return ports
+
+
+def metadata(stack: RunningStack, client: Consumer | AdminClient) -> ClusterMetadata:
+    """What the stack's broker knows. Raises SettingsError when none answers, or that of another stack does."""
+    try:
+        found = client.list_topics(timeout=ANSWER_SECONDS)
+    except KafkaException:
+        raise SettingsError(f"no broker answers at {stack.bootstrap}: ./start.sh --status shows why") from None
+    if found.cluster_id != broker.cluster_id(stack.folders):
+        raise SettingsError(
+            f"at {stack.bootstrap} is the broker of another stack (cluster {found.cluster_id}), not of this clone's: "
+            "nothing was read or written there"
+        )
+    return found
+
+
+def check_cluster(stack: RunningStack) -> None:
+    """Before anything is changed there. Raises SettingsError as metadata()."""
+    metadata(stack, AdminClient({"bootstrap.servers": stack.bootstrap, "log_level": 0}))

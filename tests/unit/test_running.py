@@ -1,0 +1,129 @@
+"""What the commands know of the stack that runs, and what a power cut may leave of its files."""
+
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contracts.kafka import SettingsError
+from local import files, launcher, running, settings, state
+from local.__main__ import main
+from local.settings import Folders, MongoTarget, Ports, S3Target, Settings, load
+
+PORTS = Ports(kafka_port=40001, console_port=40002)
+WINDOWS = "\ufeffKAFKA_PORT=40007\r\nMY_MONGODB_USER=\r\nMY_MONGODB_PASS=\r\nS3_BUCKET=mine\r\n"
+LEFT_BY_A_POWER_CUT = ["", '{"launcher": {"pid": 1', "\0" * 40, "{}", "[]", "null"]
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Settings:
+    """A stack whose launcher is this process."""
+    s3 = S3Target("http://127.0.0.1:9000", "local", "it's secret", "us-east-1", "bucket", "prefix")
+    own = Settings(
+        PORTS, Folders(tmp_path, tmp_path / "cache"), MongoTarget("mongodb://127.0.0.1:40003", embedded=True), s3
+    )
+    own.folders.run.mkdir()
+    state.write(state.launcher_alone(own), own.folders.state)
+    return own
+
+
+def test_the_running_stack_has_the_ports_that_it_was_started_with(
+    started: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_PORT", "high")  # not even a port
+    monkeypatch.setenv("CONSOLE_PORT", "40002")
+    assert running.find(started.folders).bootstrap == "127.0.0.1:40001"
+    (note,) = capsys.readouterr().err.splitlines()
+    assert "started with KAFKA_PORT=40001, which is used: KAFKA_PORT=high in the environment" in note
+    monkeypatch.setenv("KAFKA_PORT", "40001")
+    running.find(started.folders)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("text", LEFT_BY_A_POWER_CUT)
+def test_half_a_state_is_none(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOCAL_DIR", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "state.json").write_text(text)
+    for command, code in ((["status"], 1), (["topic", "users"], 1), (["replay-dlq", "x"], 1), (["stop"], 0)):
+        monkeypatch.setattr("sys.argv", ["local", *command])
+        assert main() == code
+        shown = capsys.readouterr()
+        assert "the local stack is not running" in shown.out + shown.err
+    monkeypatch.setattr("sys.argv", ["local", "clean"])
+    assert main() == 0
+    assert not tmp_path.exists()
+
+
+def test_a_stack_that_a_power_cut_ended_does_not_run(started: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = {"pid": os.getpid(), "created": 1.0}  # the number has another process now
+    state.write({**state.launcher_alone(started), "launcher": gone, "parts": {"kafka": gone}}, started.folders.state)
+    with pytest.raises(SettingsError, match="the local stack is not running"):
+        running.find(started.folders)
+    assert launcher.show_status(started.folders, as_json=False) == 1
+    assert "the local stack is not running" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("left", ["", "0123456789", "\0" * 40])
+def test_half_a_secret_is_made_again(left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_DIR", str(tmp_path))
+    file = tmp_path / "run" / "s3-secret"
+    file.parent.mkdir()
+    file.write_text(left)
+    secret = load().s3.secret_access_key
+    assert len(secret) == 40
+    assert load().s3.secret_access_key == secret
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_file_is_replaced_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "new" / "file"
+    files.write(file, "before", mode=0o600)
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("no space")))
+    with pytest.raises(OSError, match="no space"):
+        files.write(file, "after", mode=0o600)
+    assert file.read_text() == "before"
+    monkeypatch.undo()
+    files.write(file, "after", mode=0o600)  # what the failed try left is no hindrance
+    assert file.read_text() == "after"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_what_the_queries_need_is_for_its_user_alone(started: Settings) -> None:
+    launcher.write_stores_environment(started)
+    assert stat.S_IMODE(started.folders.stores.stat().st_mode) == 0o600
+    shown = subprocess.run(
+        ["sh", "-c", f'set -a; . "{started.folders.stores}"; env'], check=True, env={}, capture_output=True, text=True
+    ).stdout.splitlines()
+    assert "MONGODB_URI=mongodb://127.0.0.1:40003" in shown
+    assert "AWS_SECRET_ACCESS_KEY=it's secret" in shown
+
+
+@pytest.fixture
+def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The .env of another clone, which is read; what it sets is taken back."""
+    before = dict(os.environ)
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    monkeypatch.setenv("LOCAL_DIR", str(tmp_path / "local"))
+    monkeypatch.delenv("PYTHON_DOTENV_DISABLED", raising=False)
+    yield tmp_path / ".env"
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def test_env_file_of_windows(env_file: Path) -> None:
+    env_file.write_bytes(WINDOWS.encode())
+    loaded = load()
+    assert (loaded.ports.kafka_port, loaded.s3.bucket) == (40007, "mine")
+    assert loaded.mongodb.embedded
+
+
+def test_env_file_in_another_encoding_is_named(env_file: Path) -> None:
+    env_file.write_bytes("S3_BUCKET=für".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"\.env is not in UTF-8"):
+        load()

@@ -1,0 +1,142 @@
+"""start.sh and local/bootstrap.sh on machines that are not as expected: what is done, or said before any download."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.settings import ROOT
+
+BASH = shutil.which("bash") or "bash"
+
+
+def run(
+    *command: str | Path, folder: Path = ROOT, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """With PATH and these variables alone."""
+    return subprocess.run(
+        list(map(str, command)),
+        check=False,
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def bootstrap(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Lines of bash, with the functions of bootstrap.sh."""
+    return run(BASH, "-c", f". local/bootstrap.sh; {script}", environment=environment)
+
+
+@pytest.mark.parametrize("shell", ["dash", "busybox sh"])
+def test_another_shell_is_told_that_bash_is_needed(shell: str) -> None:
+    if shutil.which(shell.split(maxsplit=1)[0]) is None:
+        pytest.skip(f"{shell} is not on this machine")
+    answer = run(*shell.split(), "start.sh", "--status")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr == "error: start.sh needs bash: call it as ./start.sh or bash start.sh\n"
+    sourced = run(*shell.split(), "-c", ". ./start.sh; echo still here")
+    assert sourced.stdout == "still here\n"
+
+
+def test_a_link_to_start_sh_and_cdpath(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "one").symlink_to(ROOT / "start.sh")
+    (tmp_path / "bin" / "fraud").symlink_to("../one")
+    environment = {"CDPATH": f"{tmp_path}:{ROOT}", "LOCAL_DIR": str(tmp_path / "local")}
+    for called in ("bin/fraud", tmp_path / "one"):
+        answer = run(BASH, called, "--local", "--stop", folder=tmp_path, environment=environment)
+        assert (answer.returncode, answer.stdout) == (0, "the local stack is not running\n"), answer.stderr
+    # With CDPATH, `cd local` prints where it goes.
+    nested = run(BASH, "../start.sh", "--local", "--stop", folder=ROOT / "local", environment=environment)
+    assert nested.stdout == "the local stack is not running\n", nested.stderr
+    assert run(BASH, "local/bootstrap.sh", "stop", environment=environment).stdout == "the local stack is not running\n"
+
+
+def test_commands_of_a_clone_that_never_ran_download_nothing(tmp_path: Path) -> None:
+    environment = {"LOCAL_DIR": str(tmp_path / "local"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for command in (["--status"], ["--topic", "users"], ["--replay-dlq", "users-dlq"]):
+        answer = run(BASH, "start.sh", "--local", *command, environment=environment)
+        assert answer.returncode == 1
+        assert answer.stderr == "error: the local stack is not running: ./start.sh --local starts it\n"
+    for command in ("--stop", "--clean"):
+        assert run(BASH, "start.sh", "--local", command, environment=environment).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("environment", [{}, {"HOME": ""}, {"HOME": "", "XDG_CACHE_HOME": "relative"}])
+def test_without_a_home_the_cache_is_where_the_system_says(environment: dict[str, str]) -> None:
+    answer = bootstrap("cache_folder", **environment)
+    assert answer.stdout == f"{pwd.getpwuid(os.getuid()).pw_dir}/.cache", answer.stderr
+
+
+@pytest.mark.parametrize("folder", ["/proc/none", "/tmp/one:two"])
+def test_a_cache_that_cannot_be_used_is_named(folder: str) -> None:
+    answer = bootstrap("make_environment tests/requirements.in", XDG_CACHE_HOME=folder)
+    assert answer.returncode == 1
+    assert answer.stderr.count("\n") == 1
+    assert folder in answer.stderr
+    assert "set XDG_CACHE_HOME to a folder" in answer.stderr
+
+
+def mounted(options: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """`start.sh --local` with LOCAL_DIR on a file system of its own, mounted with these options."""
+    unshare = ["unshare", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or run(*unshare, "mount", "-t", "tmpfs", "none", "/mnt").returncode:
+        pytest.skip("nothing can be mounted here, not even in a namespace of its own")
+    (tmp_path / "mount").mkdir()
+    script = f'mount -t tmpfs -o {options} none "$1" && LOCAL_DIR=$1/local exec bash start.sh --local'
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+    return run(*unshare, BASH, "-c", script, "start", tmp_path / "mount", environment=environment)
+
+
+@pytest.mark.parametrize(("options", "reason"), [("noexec", "noexec"), ("ro", "nothing can be written in")])
+def test_a_folder_that_cannot_be_used_is_named_before_any_download(options: str, reason: str, tmp_path: Path) -> None:
+    answer = mounted(options, tmp_path)
+    assert answer.returncode == 1
+    assert answer.stderr.count("\n") == 1
+    assert reason in answer.stderr
+    assert "LOCAL_DIR=" in answer.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (
+            "WARNING: Retrying (Retry(total=4)) after ...\nERROR: No matching distribution\n",
+            "check the network, or the proxy",
+        ),
+        (
+            "ERROR: In --require-hashes mode ...\nERROR: Hashes are missing\n",
+            "could not be installed: ERROR: Hashes are missing",
+        ),
+    ],
+)
+def test_pip_s_many_lines_become_one(log: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "pip.log").write_text(log)
+    answer = bootstrap(f"why_pip_failed {tmp_path / 'pip.log'}")
+    assert said in answer.stdout
+    assert "\n" not in answer.stdout
+
+
+def test_the_python_for_queries_knows_the_stores_of_the_running_stack_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "it's $HOME, \"so\\"
+    (folder / "run").mkdir(parents=True)
+    made = bootstrap(f"write_python {sys.executable}", LOCAL_DIR=str(folder))
+    assert made.returncode == 0, made.stderr
+    show = "import os; print({name: os.environ.get(name) for name in ('MONGODB_URI', 'S3_ENDPOINT', 'AWS_PROFILE', 'no_proxy')})"
+    others = {"MONGODB_URI": "another", "S3_ENDPOINT": "another", "AWS_PROFILE": "work", "NO_PROXY": "example.com"}
+    none = run(folder / "python", "-c", show, environment=others)
+    assert none.returncode == 1
+    assert none.stderr == "error: the local stack is not running: ./start.sh --local starts it\n"
+    (folder / "run" / "stores.env").write_text("MONGODB_URI='this one'\n")
+    there = run(folder / "python", "-c", show, environment=others)
+    expected = {"MONGODB_URI": "this one", "S3_ENDPOINT": None, "AWS_PROFILE": None}
+    assert there.stdout == f"{expected | {'no_proxy': 'example.com,127.0.0.1,localhost'}}\n", there.stderr
