@@ -21,7 +21,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 from confluent_kafka.admin import AdminClient, NewTopic
 
 ROOT = Path(__file__).resolve().parents[2]
-GOLDEN = ROOT / "tests" / "unit" / "ksqldb" / "golden"
+GOLDEN = ROOT / "tests" / "unit" / "ksqldb_emulator" / "golden"
 INPUT, RESULT, USERS, LOG = (
     "fraudulent-transactions",
     "fraudulent-transactions-result",
@@ -52,7 +52,7 @@ class Server:
         }
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "local.ksqldb"], cwd=ROOT, env=environment, stderr=log, stdout=log
+                [sys.executable, "-m", "local.ksqldb_emulator"], cwd=ROOT, env=environment, stderr=log, stdout=log
             )
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:

@@ -1,0 +1,103 @@
+"""Every recorded request of the real server gets the recorded answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from local.ksqldb_emulator import push
+from local.ksqldb_emulator.server import Server
+
+
+@pytest.fixture
+def client(world: Any) -> TestClient:
+    server = Server(world.settings, world.engine, world.topics)
+    server.ready = True
+    return TestClient(server.application(), base_url="http://localhost")
+
+
+def test_all_statements_in_order(client: TestClient, statements: list[dict[str, Any]]) -> None:
+    for recorded in statements:
+        name, request = recorded["name"], recorded["request"]
+        path = name.removeprefix("GET ")
+        answer = client.get(path) if request is None else client.post("/ksql", json=request)
+        assert answer.json() == recorded["response"], name
+        assert answer.status_code == recorded["status"], name
+        assert answer.headers["content-type"] == recorded["content_type"], name
+        # The order of the fields is part of the likeness.
+        assert answer.text == json.dumps(recorded["response"], separators=(",", ":"), ensure_ascii=False), name
+
+
+def test_push_query(
+    client: TestClient, statements: list[dict[str, Any]], push_queries: list[dict[str, Any]], monkeypatch: Any
+) -> None:
+    for recorded in statements[:4]:
+        client.post("/ksql", json=recorded["request"])
+    recorded = push_queries[0]
+    asked = []
+
+    def rows(settings: Any, plan: Any, from_beginning: bool, limit: int | None) -> Any:
+        asked.append((from_beginning, limit))
+        yield [["u2", "Name 2"], ["u1", "Name 1"]]
+
+    monkeypatch.setattr(push, "rows", rows)
+    monkeypatch.setattr(push, "query_id", lambda query: f"transient_{query.alias}_234708214858484438")
+    answer = client.post(recorded["path"], json=recorded["request"])
+    assert answer.text == recorded["body"]
+    assert answer.headers["content-type"] == "application/vnd.ksqlapi.delimited.v1"
+    assert "content-length" not in answer.headers  # so the server sends it in chunks
+    assert asked == [(True, 2)]
+
+
+def test_push_query_of_an_unknown_stream(client: TestClient, push_queries: list[dict[str, Any]]) -> None:
+    recorded = push_queries[1]
+    answer = client.post(recorded["path"], json=recorded["request"])
+    assert answer.status_code == 400
+    assert answer.text == recorded["body"]
+    assert "content-type" not in answer.headers
+
+
+def test_old_push_query_is_an_array(client: TestClient, statements: list[dict[str, Any]], monkeypatch: Any) -> None:
+    for recorded in statements[:4]:
+        client.post("/ksql", json=recorded["request"])
+    monkeypatch.setattr(push, "rows", lambda *_: (batch for batch in [[["u2", None]], []]))
+    answer = client.post("/query", json={"ksql": "SELECT ID, NAME FROM SENDER_USERS EMIT CHANGES LIMIT 1;"})
+    header, row, end = answer.json()
+    assert header["header"]["schema"] == "`ID` STRING, `NAME` STRING"
+    assert header["header"]["queryId"].startswith("transient_SENDER_USERS_")
+    assert row == {"row": {"columns": ["u2", None]}}
+    assert end == {"finalMessage": "Limit Reached"}
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_not_ready(world: Any) -> None:
+    client = TestClient(Server(world.settings, world.engine, world.topics).application(), base_url="http://localhost")
+    for path in ("/info", "/healthcheck"):
+        assert client.get(path).status_code == 503
+    assert client.post("/ksql", json={"ksql": "SHOW STREAMS;"}).status_code == 503
+
+
+def test_web_pages_are_refused(client: TestClient) -> None:
+    body = {"ksql": "SHOW STREAMS;"}
+    assert client.post("/ksql", json=body).status_code == 200
+    assert client.post("/ksql", json=body, headers={"Origin": "http://example.com"}).status_code == 400
+    assert client.post("/ksql", json=body, headers={"Host": "example.com"}).status_code == 400
+
+
+def test_root_leads_to_info(client: TestClient) -> None:
+    assert client.get("/").json()["KsqlServerInfo"]["version"] == "8.3.1"
+
+
+@pytest.mark.parametrize("body", [b"", b"no json", b"[]", b'{"ksql": 1}', b"{}"])
+def test_bad_request_bodies(client: TestClient, body: bytes) -> None:
+    answer = client.post("/ksql", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error_code"] == 40000
+
+
+def test_ksqldbs_media_type_when_asked_for(client: TestClient) -> None:
+    answer = client.post("/ksql", json={"ksql": ""}, headers={"accept": "application/vnd.ksql.v1+json"})
+    assert answer.headers["content-type"] == "application/vnd.ksql.v1+json"

@@ -1,0 +1,48 @@
+"""What the stand-in counts of a query: a record in, a row out, a record skipped, and only once it is committed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from local.ksqldb_emulator import metrics
+from local.ksqldb_emulator.runner import QuixQueries, processor
+from tests.support.metrics import Increase
+
+QUERY, GROUP = "CSAS_TEST_1", "group-of-the-test"
+
+
+def test_a_checkpoint_is_counted_when_it_is_committed(world: Any, statements: list[dict[str, Any]]) -> None:
+    for recorded in statements[:4]:
+        world.run(recorded["request"]["ksql"])
+    plan, sink, _ = world.queries.plans["CSAS_SENDER_USERS_5"]
+    increase, tally = Increase(), metrics.Tally(QUERY, GROUP)
+    process = processor(world.settings, QUERY, plan, sink, lambda *_, **__: None, tally)
+    for value in (b'{"sender_details": {"id": "u1"}}', b'{"sender_details": null}', b"no json"):
+        process(value, None, 1, None)
+    assert increase.of("ksqldb_query_records_total", query=QUERY) == 0
+    for _ in range(2):  # the second checkpoint is empty
+        tally.committed()
+        names = ("records", "rows", "skipped_records")
+        assert [increase.of(f"ksqldb_query_{name}_total", query=QUERY) for name in names] == [3, 1, 1]
+    assert increase.of("kafka_consumergroup_last_commit_timestamp_seconds", group=GROUP) > 0
+
+
+def test_the_state_is_shown_until_the_query_is_terminated() -> None:
+    failed, increase = False, Increase()
+    metrics.watch(QUERY, lambda: not failed)
+    assert increase.of("ksqldb_query_running", query=QUERY) == 1
+    failed = True
+    assert increase.of("ksqldb_query_running", query=QUERY) == 0
+    metrics.forget(QUERY, GROUP)
+    with pytest.raises(KeyError):
+        increase.of("ksqldb_query_running", query=QUERY)
+
+
+def test_the_failed_queries_are_the_problem(settings: Any) -> None:
+    queries = QuixQueries(settings)
+    assert queries.problem() is None
+    queries._running["A"] = type("Query", (), {"failed": True})()  # pyright: ignore[reportArgumentType]
+    queries._running["B"] = type("Query", (), {"failed": False})()  # pyright: ignore[reportArgumentType]
+    assert queries.problem() == "in state ERROR: A"

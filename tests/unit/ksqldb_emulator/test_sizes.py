@@ -1,0 +1,80 @@
+"""The largest transactions that the ingestor lets pass become records that every producer and topic takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from contracts.models import FRAUDULENT, UNIDENTIFIED
+from contracts.records import MAX_TRANSACTION_BYTES, Headers, headers_size
+from ingestor.routing import Refused, Routed, route
+from local.ksqldb_emulator.metrics import Tally
+from local.ksqldb_emulator.runner import processor
+from processor.rules import outputs, parse
+from processor.validator import Verdict
+from tests.support.samples import raw, transaction, user
+from tests.unit.ksqldb_emulator.test_sql_files import FILES
+
+# librdkafka's default of message.max.bytes, less than any other limit on the way.
+LIMIT = 1_000_000
+
+PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "a field": lambda text: {"status": text},
+    "a user's field": lambda text: {"sender_details": user(1) | {"name": text}},
+    "the id": lambda text: {"transaction_id": text},
+    "a user's id": lambda text: {"receiver_details": user(2) | {"id": text}},
+}
+# As they may come in JSON; the first one is four bytes, which Jackson writes as twelve.
+CHARACTERS = ["\U0001f4b8", "x", "\\u0001", '\\"', "\\\\", "\x7f", "\u20ac"]
+
+
+def largest(evaluation: str, place: str, character: str, headers: Headers) -> bytes:
+    """A value that takes what the headers leave of the limit."""
+    mark = "@@"
+    frame = json.dumps(raw(evaluation=evaluation, **PLACES[place](mark))).encode()
+    left = MAX_TRANSACTION_BYTES - headers_size(headers) - len(frame) + len(mark)
+    filled = frame.replace(mark.encode(), character.encode() * (left // len(character.encode())))
+    return filled + b" " * (MAX_TRANSACTION_BYTES - headers_size(headers) - len(filled))
+
+
+def size(key: str | bytes | None, value: bytes, headers: Headers) -> int:
+    return len(key.encode() if isinstance(key, str) else key or b"") + len(value) + headers_size(headers)
+
+
+@pytest.mark.parametrize("headers", [[], [("name" * 8_000, b"x" * 32_000)]], ids=["bare", "headers"])
+@pytest.mark.parametrize("character", CHARACTERS, ids=ascii)
+@pytest.mark.parametrize("place", PLACES)
+def test_the_largest_transaction_fits_every_stage(world: Any, place: str, character: str, headers: Headers) -> None:
+    sizes = []
+    for evaluation in (FRAUDULENT, UNIDENTIFIED):
+        value = largest(evaluation, place, character, headers)
+        assert isinstance(route(value + b" ", headers), Refused)
+        routed = route(value, headers)
+        assert isinstance(routed, Routed)
+        sizes.append(size(routed.key, routed.value, headers))
+        if evaluation == FRAUDULENT:
+            sizes += ksqldb_sizes(world, routed, headers)
+        else:
+            read = parse(routed.value, headers)
+            assert isinstance(read, type(transaction()))
+            sizes += [size(row.key, row.value, headers) for row in outputs(read, Verdict(True))]
+    assert len(sizes) == 2 + 3 + 3
+    assert max(sizes) > MAX_TRANSACTION_BYTES / 2
+    assert max(sizes) < LIMIT
+
+
+def ksqldb_sizes(world: Any, routed: Routed, headers: Headers) -> list[int]:
+    sizes = []
+
+    def produce(topic: str, key: bytes, value: bytes, **_: Any) -> None:
+        sizes.append(size(key, value, headers))
+
+    for file in FILES:
+        world.run(file.read_text("utf-8"))
+    for query_id, (plan, sink, _) in world.queries.plans.items():
+        process = processor(world.settings, query_id, plan, sink, produce, Tally(query_id, "group"))
+        process(routed.value, routed.key.encode(), 1, headers)
+    return sizes
