@@ -1,4 +1,4 @@
-"""`python -m local.ksqldb_emulator`: the stand-in as a process."""
+"""`python -m local.ksqldb_emulator`: the emulator as a process."""
 
 from __future__ import annotations
 
@@ -9,32 +9,36 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import uvicorn
 from confluent_kafka import KafkaException
 
 from contracts.metrics import serve
-from local.ksqldb_emulator import listener
 from local.ksqldb_emulator import settings as configuration
 from local.ksqldb_emulator.commands import CommandLog
 from local.ksqldb_emulator.engine import Engine
-from local.ksqldb_emulator.runner import QuixQueries
+from local.ksqldb_emulator.runner import Queries
 from local.ksqldb_emulator.server import Server
 from local.ksqldb_emulator.settings import Settings
-from local.ksqldb_emulator.topics import KafkaTopics, Topic, Topics
+from local.ksqldb_emulator.topics import Topic, Topics
 
 log = logging.getLogger("local.ksqldb_emulator")
 
 _KAFKA_PATIENCE = 60.0  # seconds that a start waits for the broker
 _STOP_PATIENCE = 8.0  # seconds that a stop waits for the last checkpoints
+_GRACE = 1  # seconds that open requests have at the end; a push query ends by itself within them
 
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT. The exit code is 1 when the start fails."""
-    _log_to_stderr()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("quixstreams").setLevel(logging.WARNING)
     settings = configuration.load()
     try:
         # First of all: a second server would fence the queries of the one that has the port.
-        listening = listener.listen(settings.host, settings.port)
+        listening = socket.create_server((settings.host, settings.port))
     except OSError as error:
         log.error("cannot listen on %s:%d: %s", settings.host, settings.port, error)
         return 1
@@ -42,17 +46,16 @@ def main() -> int:
 
 
 async def _serve(settings: Settings, listening: socket.socket) -> int:
-    topics = KafkaTopics(settings)
-    queries = QuixQueries(settings)
+    topics = Topics(settings)
+    queries = Queries(settings)
     engine = Engine(settings, topics, CommandLog(settings), queries)
     server = Server(settings, engine, topics)
     serve(lambda: queries.problem() if server.ready else "the statements are not restored yet")
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    http = _Http(uvicorn.Config(server.application(), log_level="warning", timeout_graceful_shutdown=_GRACE))
     failures: list[str] = []
 
     def end() -> None:
-        server.stopping = True
-        stop.set()
+        server.stopping = http.should_exit = True
 
     def start() -> None:
         try:
@@ -60,18 +63,17 @@ async def _serve(settings: Settings, listening: socket.socket) -> int:
             _make_own_topics(settings, topics)
             engine.restore()
             server.ready = True
-            log.info(
-                "ready on %s:%d for Kafka at %s", settings.host, settings.port, settings.kafka()["bootstrap.servers"]
-            )
+            broker = settings.kafka()["bootstrap.servers"]
+            log.info("ready on %s:%d for Kafka at %s", settings.host, settings.port, broker)
         except Exception as error:
             failures.append(f"{type(error).__name__}: {error}")
-            loop.call_soon_threadsafe(end)
+            end()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     # The statements come back while /info already answers that it is not ready, as the real server does.
     threading.Thread(target=start, name="start", daemon=True).start()
-    await listener.serve(server.application(), listening, stop)
+    await http.serve(sockets=[listening])
     await asyncio.to_thread(queries.stop_all, _STOP_PATIENCE)
     for failure in failures:
         log.error("the start failed: %s", failure)
@@ -79,30 +81,12 @@ async def _serve(settings: Settings, listening: socket.socket) -> int:
     return 1 if failures else 0
 
 
-class _Sparse(logging.Filter):
-    """Lets one line of a chatty library through in ten seconds: Kafka's clients repeat themselves in an outage."""
+class _Http(uvicorn.Server):
+    """It leaves the signals to `_serve`: the queries have to end after it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._next: dict[str, float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is logged."""
-        if not record.name.startswith(("quixstreams", "librdkafka")):
-            return True
-        now = time.monotonic()
-        if now < self._next.get(record.name, 0.0):
-            return False
-        self._next[record.name] = now + 10
-        return True
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(_Sparse())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("quixstreams").setLevel(logging.WARNING)
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 def _wait_for_kafka(topics: Topics) -> None:

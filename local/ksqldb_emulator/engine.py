@@ -1,7 +1,5 @@
-"""Carries out statements: tries the whole request on a copy first, then does it, and remembers it.
-
-This is the real server's way: a request of several statements fails as a whole when one of them cannot be carried out,
-and everything that changes something goes through the command topic, from which a restart repeats it.
+"""Carries out statements and remembers them: what changes something goes through the command topic, from which a restart
+repeats it.
 """
 
 from __future__ import annotations
@@ -9,438 +7,255 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
-from local.ksqldb_emulator import entities, planner, processing_log
+from local.ksqldb_emulator import entities, processing_log
 from local.ksqldb_emulator import tree as t
-from local.ksqldb_emulator.commands import Command
+from local.ksqldb_emulator.commands import Command, CommandLog
 from local.ksqldb_emulator.entities import Entity, PersistentQuery
-from local.ksqldb_emulator.errors import (
-    BAD_REQUEST,
-    QUERY_ENDPOINT,
-    SERVER_ERROR,
-    KsqlError,
-    ParseError,
-    PlanError,
-    StatementError,
-)
-from local.ksqldb_emulator.formatter import format_statement
-from local.ksqldb_emulator.metastore import Metastore, Stream
-from local.ksqldb_emulator.names import escaped, quoted
+from local.ksqldb_emulator.errors import BAD_STATEMENT, QUERY_ENDPOINT, SERVER_ERROR, KsqlError, Refused, not_here
 from local.ksqldb_emulator.parser import parse
+from local.ksqldb_emulator.planner import QueryPlan, check_properties, plan_create, plan_query
 from local.ksqldb_emulator.runner import Queries
+from local.ksqldb_emulator.schema import Stream, quoted
 from local.ksqldb_emulator.settings import Settings
 from local.ksqldb_emulator.topics import DEFAULT_RETENTION_MS, Topic, Topics
 
 log = logging.getLogger(__name__)
 
-_OFFSET_RESET = ("auto.offset.reset", "ksql.streams.auto.offset.reset")
-
-
-class Commands(Protocol):
-    """What the engine asks of the command topic."""
-
-    def append(self, command_id: str, command: Command) -> int:
-        """Write a command and return its offset."""
-        ...
-
-    def read(self) -> Any:
-        """All commands with their offsets."""
-        ...
-
-
-@dataclass
-class _World:
-    """Everything that statements change. `real` is False for the copy on which a request is tried."""
-
-    metastore: Metastore
-    queries: dict[str, PersistentQuery]
-    new_topics: dict[str, Topic] = field(default_factory=dict)
-    next_id: int = 0
-    real: bool = True
-
-    def copy(self) -> _World:
-        return _World(self.metastore.copy(), dict(self.queries), {}, self.next_id, real=False)
-
 
 class Engine:
     """The streams and queries of a server."""
 
-    def __init__(self, settings: Settings, topics: Topics, commands: Commands, queries: Queries) -> None:
+    def __init__(self, settings: Settings, topics: Topics, commands: CommandLog, queries: Queries) -> None:
         self._settings = settings
         self._topics = topics
         self._commands = commands
         self._runner = queries
-        self._world = _World(Metastore(), {})
+        self._streams: dict[str, Stream] = {}
+        self._queries: dict[str, PersistentQuery] = {}
+        # The number of the next query: ksqlDB takes the offset after the last command.
+        self._next_id = 0
         self._lock = threading.Lock()
 
-    # requests
-
     def execute(self, text: str, properties: Mapping[str, Any]) -> list[Entity]:
-        """Carry out all statements of a text and return what each answers. Raises KsqlError."""
-        try:
-            parsed = parse(text)
-        except ParseError as error:
-            raise StatementError(str(error), text) from None
+        """Carry out the statements of a text, one after the other, and return what each answers.
+
+        Raises KsqlError at the first that is refused; it has the answers of those before it.
+        """
+        done: list[Entity] = []
         with self._lock:
-            trial = self._world.copy()
-            for statement in parsed:
-                self._carry_out(statement, trial, properties)
-            done: list[Entity] = []
-            for statement in parsed:
+            for statement in _parse(text):
                 try:
-                    done.append(self._carry_out(statement, self._world, properties))
-                except StatementError as error:
+                    done.append(self._carry_out(statement, properties))
+                except Refused as error:
+                    raise _statement_error(str(error), statement.text, done) from None
+                except KsqlError as error:
                     error.entities = done
                     raise
-            return done
+        return done
 
-    def push_query(self, text: str) -> tuple[t.Query, planner.QueryPlan]:
-        """The plan of a push query. Raises StatementError."""
-        try:
-            parsed = parse(text)
-        except ParseError as error:
-            raise StatementError(str(error), text) from None
+    def query(self, text: str) -> tuple[t.Select, QueryPlan] | t.PrintTopic:
+        """A statement for /query and /query-stream: a push query with its plan, or PRINT. Raises KsqlError."""
+        parsed = _parse(text)
         if len(parsed) != 1:
-            raise StatementError(f"Expected exactly one KSQL statement; found {len(parsed)} instead", text)
-        query = parsed[0].statement
-        if not isinstance(query, t.Query):
-            raise StatementError("Statement type is not a query: use /ksql for it", parsed[0].text)
+            raise _statement_error(f"one statement is expected here, not {len(parsed)}", text)
+        statement = parsed[0].statement
         try:
-            if not query.emit:
-                raise PlanError("The local stand-in has push queries only: add EMIT CHANGES")
-            query = planner.qualified(query, self._world.metastore)
-            return query, planner.plan_query(query, self._world.metastore, sink=None)
-        except PlanError as error:
-            raise StatementError(str(error), parsed[0].text) from None
-
-    # start
+            if isinstance(statement, t.PrintTopic):
+                topic = self._topics.find(statement.topic)
+                if topic is None:
+                    raise Refused(f"the topic {statement.topic} does not exist (names in quotes keep their case)")
+                return t.PrintTopic(topic, statement.from_beginning, statement.limit)
+            if not isinstance(statement, t.Select):
+                raise Refused("this is no query: it goes to /ksql")
+            if not statement.emit:
+                raise Refused(f"{not_here('a pull query')}; with EMIT CHANGES it is a push query")
+            return statement, plan_query(statement, self._streams, persistent=False)
+        except Refused as error:
+            raise _statement_error(str(error), parsed[0].text) from None
 
     def restore(self) -> None:
         """Repeat the commands of the command topic, and start the queries that are still there at its end."""
         for offset, command in self._commands.read():
-            if self._repeat(command):
-                self._world.next_id = offset + 1
-        if self._settings.log_stream_create and processing_log.STREAM_NAME not in self._world.metastore.streams:
+            try:
+                self._repeat(command, offset)
+            except Refused as error:
+                log.warning("not repeated: %s (%s)", command.statement.split(" WITH ")[0], error)
+        if self._settings.log_stream_create and processing_log.STREAM_NAME not in self._streams:
             self.execute(processing_log.stream_statement(self._settings.log_topic), {})
-        for query in self._world.queries.values():
-            self._start(query)
-        log.info("restored %d streams and %d queries", len(self._world.metastore.streams), len(self._world.queries))
+        for query in self._queries.values():
+            self._runner.start(query.query_id, query.plan, query.sink.topic, query.auto_offset_reset)
+        log.info("restored %d streams and %d queries", len(self._streams), len(self._queries))
 
-    def _repeat(self, command: Command) -> bool:
-        """Do again what a command did. True when the next query is numbered after it: terminating does not count."""
-        parsed = parse(command.statement)[0]
-        world = self._world
-        match parsed.statement:
-            case t.CreateStream() as create:
-                world.metastore.streams[create.name] = planner.plan_create(create, command.statement)
-            case t.CreateStreamAs() as create:
-                plan = self._plan(create.query, world, create.name)
-                self._add_query(self._created_as(create, plan, command.statement), plan, command, world)
-            case t.InsertInto() as insert:
-                target = world.metastore.streams[insert.target]
-                plan = planner.into(self._plan(insert.query, world, insert.target), target)
-                self._add_query(target, plan, command, world)
+    def _repeat(self, command: Command, offset: int) -> None:
+        """Do again what a command did, but for what happened outside of this process."""
+        statement = parse(command.statement)[0].statement
+        match statement:
+            case t.CreateStream():
+                self._streams[statement.name] = plan_create(statement, command.statement)
+            case t.CreateStreamAs():
+                plan = plan_query(statement.query, self._streams, persistent=True)
+                self._add_query(statement, plan, command)
             case t.Terminate(query_id):
-                for each in list(world.queries) if query_id is None else [query_id]:
-                    world.queries.pop(each, None)
-                return False
-            case t.DropStream(name):
-                self._forget(name, world)
-        return True
+                for each in list(self._queries) if query_id is None else [query_id]:
+                    self._queries.pop(each, None)
+                return  # it does not count for the numbers of queries
+            case t.DropStream(_, name):
+                self._streams.pop(name, None)
+                self._queries = {key: query for key, query in self._queries.items() if query.sink.name != name}
+        self._next_id = offset + 1
 
-    def _start(self, query: PersistentQuery) -> None:
-        self._runner.start(query.query_id, query.plan, query.sink.topic, query.auto_offset_reset)
+    def _carry_out(self, parsed: t.Parsed, properties: Mapping[str, Any]) -> Entity:  # noqa: PLR0911 - one a kind
+        statement, text = parsed
+        match statement:
+            case t.CreateStream() | t.CreateStreamAs() if statement.name in self._streams:
+                if not statement.not_exists:
+                    raise Refused(f"the stream {statement.name} is there already")
+                message = f"Cannot add stream {quoted(statement.name)}: A stream with the same name already exists."
+                return entities.entity("warning_entity", text, message=message)
+            case t.CreateStream():
+                return self._create(statement, text)
+            case t.CreateStreamAs():
+                return self._create_as(statement, text, properties)
+            case t.DropStream():
+                return self._drop(statement, text)
+            case t.Terminate(query_id):
+                return self._terminate(query_id, text)
+            case t.Show("STREAMS"):
+                return entities.streams_list(text, self._streams.values())
+            case t.Show("QUERIES"):
+                return entities.queries_list(text, self._with_states())
+            case t.Show():
+                return entities.topics_list(text, self._topics.all())
+            case t.Describe(name):
+                if name not in self._streams:
+                    raise Refused(f"the stream {name} does not exist; there are {', '.join(sorted(self._streams))}")
+                stream = self._streams[name]
+                topic = self._topics.describe(stream.topic)
+                return entities.source_description(text, stream, self._with_states(), self._readers_of(name), topic)
+            case _:
+                message = "SELECT and PRINT are asked of /query-stream or /query, not of /ksql"
+                raise KsqlError(message, QUERY_ENDPOINT, text)
 
-    # statements
-
-    def _carry_out(self, parsed: t.Parsed, world: _World, properties: Mapping[str, Any]) -> Entity:  # noqa: PLR0911 - one a kind
-        try:
-            match parsed.statement:
-                case t.CreateStream() as create:
-                    return self._create(create, parsed.text, world)
-                case t.CreateStreamAs() as create:
-                    return self._create_as(create, parsed.text, world, properties)
-                case t.InsertInto() as insert:
-                    return self._insert(insert, parsed.text, world, properties)
-                case t.ListStreams():
-                    return entities.streams_list(parsed.text, world.metastore.streams.values())
-                case t.ListQueries():
-                    return entities.queries_list(parsed.text, self._with_states(world, lambda _: True))
-                case t.Describe(name):
-                    return self._describe(name, parsed.text, world)
-                case t.Terminate(query_id):
-                    return self._terminate(query_id, parsed.text, world)
-                case t.DropStream() as drop:
-                    return self._drop(drop, parsed.text, world)
-                case t.Query():
-                    raise StatementError(
-                        "The following statement types should be issued to the websocket endpoint '/query':\n"
-                        "\t* PRINT\n\t* SELECT",
-                        parsed.text,
-                        QUERY_ENDPOINT,
-                    )
-        except PlanError as error:
-            raise StatementError(str(error), parsed.text) from None
-
-    def _create(self, create: t.CreateStream, text: str, world: _World) -> Entity:
-        if create.not_exists and create.name in world.metastore.streams:
-            return entities.warning(text, _exists_already(create.name))
-        planner.check_properties(create.properties)
-        create = replace(create, properties=_with_key_format(create.properties))
-        topic = planner.topic_of(create)
-        existing = self._describe_topic(topic, world)
-        if existing is None and planner.number_property(create.properties, "PARTITIONS") is None:
-            example = replace(create, properties=(*create.properties, ("PARTITIONS", t.Literal(2))))
-            raise KsqlError(
-                f"Topic '{topic}' does not exist. If you want to create a new topic for the stream/table please re-run "
-                "the statement providing the required 'PARTITIONS' configuration in the WITH clause (and optionally "
-                f"'REPLICAS'). For example: {format_statement(example)}",
-                BAD_REQUEST,
-            )
-        self._ensure_topic(topic, create.properties, existing, existing, text, world)
-        create = replace(create, properties=(*create.properties, ("CLEANUP_POLICY", t.Literal("delete"))))
-        text = format_statement(create)
-        if create.name in world.metastore.streams:
-            raise StatementError(_exists(create.name), text)
-        try:
-            stream = planner.plan_create(create, text)
-        except PlanError as error:
-            raise StatementError(str(error), text) from None
+    def _create(self, create: t.CreateStream, text: str) -> Entity:
+        stream = plan_create(create, text)
+        existing, properties = self._topics.describe(stream.topic), create.properties or {}
+        if existing is None and "PARTITIONS" not in properties:
+            raise KsqlError(f"the topic {stream.topic} does not exist: with PARTITIONS in its WITH clause it is made")
+        self._ensure_topic(stream.topic, properties, existing, existing, text)
         command_id = f"stream/{quoted(create.name)}/create"
-        sequence = self._remember(command_id, Command(text), world)
-        world.metastore.streams[create.name] = stream
-        return entities.current_status(text, command_id, "Stream created", None, sequence)
+        sequence = self._remember(command_id, Command(text))
+        self._streams[create.name] = stream
+        return entities.carried_out(text, command_id, "Stream created", None, sequence)
 
-    def _create_as(self, create: t.CreateStreamAs, text: str, world: _World, properties: Mapping[str, Any]) -> Entity:
-        query = planner.qualified(create.query, world.metastore)
-        if create.not_exists and create.name in world.metastore.streams:
-            return entities.warning(text, _exists_already(create.name))
-        planner.check_properties(create.properties)
-        source = world.metastore.streams[query.source]
-        topic = planner.text_property(create.properties, "KAFKA_TOPIC") or create.name
-        pattern = self._describe_topic(source.topic, world)
-        made = self._ensure_topic(topic, create.properties, pattern, self._describe_topic(topic, world), text, world)
-        added = {
-            "KAFKA_TOPIC": topic,
-            "PARTITIONS": made.partitions,
-            "REPLICAS": made.replicas,
-            "RETENTION_MS": made.retention_ms,
-            "CLEANUP_POLICY": "delete",
-        }
-        given = {**dict(create.properties), **{name: t.Literal(value) for name, value in added.items()}}
-        create = replace(create, query=query, properties=tuple(given.items()))
-        text = format_statement(create)
-        try:
-            plan = planner.plan_query(query, world.metastore, create.name)
-            if create.name in world.metastore.streams:
-                raise PlanError(_exists(create.name))
-        except PlanError as error:
-            raise StatementError(f"Could not determine output schema for query due to error: {error}", text) from None
-        command = Command(text, f"CSAS_{create.name.upper()}_{world.next_id}", self._offset_reset(properties))
+    def _create_as(self, create: t.CreateStreamAs, text: str, request: Mapping[str, Any]) -> Entity:
+        properties = create.properties or {}
+        check_properties(properties)
+        plan = plan_query(create.query, self._streams, persistent=True)
+        topic = properties.get("KAFKA_TOPIC", create.name)
+        source = self._topics.describe(plan.source.topic)
+        self._ensure_topic(topic, properties, source, self._topics.describe(topic), text)
+        query_id = f"CSAS_{create.name.upper()}_{self._next_id}"
+        # One of that name may be left from a command topic that is gone; a new query must not go on where it was.
+        self._topics.forget_group(self._settings.group_of(query_id))
+        reset = request.get("auto.offset.reset") or request.get("ksql.streams.auto.offset.reset")
+        command = Command(text, query_id, str(reset or self._settings.auto_offset_reset))
         command_id = f"stream/{quoted(create.name)}/create"
-        return self._run_query(text, command_id, command, self._created_as(create, plan, text), plan, world)
+        sequence = self._remember(command_id, command)
+        query = self._add_query(create, plan, command)
+        self._runner.start(query_id, plan, query.sink.topic, query.auto_offset_reset)
+        return entities.carried_out(text, command_id, f"Created query with ID {query_id}", query_id, sequence)
 
-    def _insert(self, insert: t.InsertInto, text: str, world: _World, properties: Mapping[str, Any]) -> Entity:
-        target = world.metastore.streams.get(insert.target)
-        query = planner.qualified(insert.query, world.metastore)
-        if target is None:
-            raise PlanError(f"Exception while preparing statement: {escaped(insert.target)} does not exist.")
-        plan = planner.into(planner.plan_query(query, world.metastore, insert.target), target)
-        command = Command(text, f"INSERTQUERY_{world.next_id}", self._offset_reset(properties))
-        return self._run_query(text, f"stream/{quoted(insert.target)}/create", command, target, plan, world)
-
-    def _run_query(
-        self, text: str, command_id: str, command: Command, sink: Stream, plan: planner.QueryPlan, world: _World
-    ) -> Entity:
+    def _add_query(self, create: t.CreateStreamAs, plan: QueryPlan, command: Command) -> PersistentQuery:
         assert command.query_id is not None
-        if world.real:
-            # One of that name may be left from a command topic that is gone; a new query must not go on where it was.
-            self._topics.forget_group(self._settings.group_of(command.query_id))
-        sequence = self._remember(command_id, command, world)
-        query = self._add_query(sink, plan, command, world)
-        if world.real:
-            self._start(query)
-        message = f"Created query with ID {query.query_id}"
-        return entities.current_status(text, command_id, message, query.query_id, sequence)
-
-    def _describe(self, name: str, text: str, world: _World) -> Entity:
-        stream = world.metastore.streams.get(name)
-        if stream is None:
-            raise PlanError(f"Could not find STREAM/TABLE '{name}' in the Metastore")
-        topic = self._describe_topic(stream.topic, world)
-        return entities.source_description(
-            text,
-            stream,
-            readers=self._with_states(world, lambda query: query.plan.source.name == name),
-            writers=self._with_states(world, lambda query: query.sink.name == name),
-            constraints=world.metastore.readers_of(name),
-            partitions=topic.partitions if topic else 0,
-            replicas=topic.replicas if topic else 0,
-        )
-
-    def _terminate(self, query_id: str | None, text: str, world: _World) -> Entity:
-        if query_id is None:
-            ended = list(world.queries)
-        else:
-            ended = [known for known in world.queries if known.upper() == query_id.upper()]
-            if not ended:
-                raise PlanError(f"Unknown queryId: {query_id}")
-        command_id = f"terminate/{query_id or 'ALL'}/execute"
-        next_id = world.next_id  # it stays: terminating does not count for the numbers of queries
-        sequence = self._remember(command_id, Command(text), world)
-        world.next_id = next_id
-        for each in ended:
-            self._end(each, world)
-        return entities.current_status(text, command_id, "Query terminated.", None, sequence)
-
-    def _drop(self, drop: t.DropStream, text: str, world: _World) -> Entity:
-        stream = world.metastore.streams.get(drop.name)
-        if stream is None and not drop.if_exists:
-            raise PlanError(f"Stream {drop.name} does not exist.")
-        command_id = f"stream/{drop.name}/drop"
-        if stream is None:
-            sequence = self._remember(command_id, Command(text), world)
-            message = f"Source {quoted(drop.name)} does not exist."
-            return entities.current_status(text, command_id, message, None, sequence)
-        self._check_unused(drop.name, world)
-        if drop.delete_topic:
-            # The topic goes now, so the statement that is kept and answered does not say so any more.
-            text = f"DROP STREAM {'IF EXISTS ' if drop.if_exists else ''}{escaped(drop.name)};"
-        sequence = self._remember(command_id, Command(text), world)
-        for query in self._made_by(drop.name, world):
-            self._end(query, world)
-        self._forget(drop.name, world)
-        if drop.delete_topic and world.real:
-            self._topics.delete(stream.topic)
-        message = f"Source {quoted(drop.name)} (topic: {stream.topic}) was dropped."
-        return entities.current_status(text, command_id, message, None, sequence)
-
-    def _check_unused(self, name: str, world: _World) -> None:
-        inserts = [q for q in world.queries.values() if not q.query_id.startswith("CSAS_")]
-        reading = sorted(q.query_id for q in inserts if q.plan.source.name == name)
-        writing = sorted(q.query_id for q in inserts if q.sink.name == name)
-        if reading or writing:
-            raise PlanError(
-                f"Cannot drop {name}.\n"
-                f"The following queries read from this source: [{', '.join(reading)}].\n"
-                f"The following queries write into this source: [{', '.join(writing)}].\n"
-                f"You need to terminate them before dropping {name}."
-            )
-        readers = world.metastore.readers_of(name)
-        if readers:
-            raise PlanError(
-                f"Cannot drop {name}.\n"
-                f"The following streams and/or tables read from this source: [{', '.join(readers)}].\n"
-                f"You need to drop them before dropping {name}."
-            )
-
-    # parts
-
-    @staticmethod
-    def _made_by(name: str, world: _World) -> list[str]:
-        """The query that made a stream, which ends with it."""
-        return [q.query_id for q in world.queries.values() if q.sink.name == name and q.query_id.startswith("CSAS_")]
-
-    def _forget(self, name: str, world: _World) -> None:
-        for query_id in self._made_by(name, world):
-            world.queries.pop(query_id)
-        world.metastore.streams.pop(name, None)
-
-    def _end(self, query_id: str, world: _World) -> None:
-        world.queries.pop(query_id)
-        if world.real:
-            self._runner.stop(query_id)
-            self._topics.forget_group_later(self._settings.group_of(query_id))
-
-    @staticmethod
-    def _plan(query: t.Query, world: _World, sink: str) -> planner.QueryPlan:
-        return planner.plan_query(planner.qualified(query, world.metastore), world.metastore, sink)
-
-    @staticmethod
-    def _created_as(create: t.CreateStreamAs, plan: planner.QueryPlan, text: str) -> Stream:
-        topic = planner.text_property(create.properties, "KAFKA_TOPIC")
-        assert topic is not None  # the statement is in its final form
-        return Stream(create.name, topic, plan.schema, text, reads=plan.source.name)
-
-    def _add_query(self, sink: Stream, plan: planner.QueryPlan, command: Command, world: _World) -> PersistentQuery:
-        assert command.query_id is not None
+        key = () if plan.key is None else (plan.key.column,)
+        value = tuple(projection.column for projection in plan.values)
+        topic = (create.properties or {}).get("KAFKA_TOPIC", create.name)
+        sink = Stream(create.name, topic, key, value, command.statement, plan.source.name)
         reset = command.auto_offset_reset or self._settings.auto_offset_reset
-        query = PersistentQuery(command.query_id, command.statement, sink, plan, reset)
-        world.metastore.streams[sink.name] = sink
-        world.queries[query.query_id] = query
+        query = PersistentQuery(command.query_id, sink, plan, reset)
+        self._streams[sink.name] = sink
+        self._queries[query.query_id] = query
         return query
 
-    def _remember(self, command_id: str, command: Command, world: _World) -> int:
+    def _terminate(self, query_id: str | None, text: str) -> Entity:
+        ended = [known for known in self._queries if query_id is None or known.upper() == query_id.upper()]
+        if query_id is not None and not ended:
+            raise Refused(f"there is no query {query_id}; there are {', '.join(self._queries) or 'none'}")
+        command_id, next_id = f"terminate/{query_id or 'ALL'}/execute", self._next_id
+        sequence = self._remember(command_id, Command(text))
+        self._next_id = next_id  # terminating does not count for the numbers of queries
+        for each in ended:
+            self._end(each)
+        return entities.carried_out(text, command_id, "Query terminated.", None, sequence)
+
+    def _drop(self, drop: t.DropStream, text: str) -> Entity:
+        stream = self._streams.get(drop.name)
+        if stream is None and not drop.if_exists:
+            raise Refused(f"the stream {drop.name} does not exist; there are {', '.join(sorted(self._streams))}")
+        if readers := self._readers_of(drop.name):
+            raise Refused(f"{drop.name} is read by {', '.join(readers)}: drop these first")
+        command_id = f"stream/{drop.name}/drop"
+        sequence = self._remember(command_id, Command(text))
+        if stream is None:
+            message = f"Source {quoted(drop.name)} does not exist."
+            return entities.carried_out(text, command_id, message, None, sequence)
+        for query in [query for query in self._queries.values() if query.sink.name == drop.name]:
+            self._end(query.query_id)
+        del self._streams[drop.name]
+        if drop.delete_topic:
+            self._topics.delete(stream.topic)
+        message = f"Source {quoted(drop.name)} (topic: {stream.topic}) was dropped."
+        return entities.carried_out(text, command_id, message, None, sequence)
+
+    def _end(self, query_id: str) -> None:
+        del self._queries[query_id]
+        self._runner.stop(query_id)
+
+    def _remember(self, command_id: str, command: Command) -> int:
         """Write a command to the command topic and return its offset, after which the next query is numbered."""
-        sequence = world.next_id + 1
-        if world.real:
-            sequence = self._commands.append(command_id, command)
-        world.next_id = sequence + 1
+        sequence = self._commands.append(command_id, command)
+        self._next_id = sequence + 1
         return sequence
 
-    def _offset_reset(self, properties: Mapping[str, Any]) -> str:
-        for name in _OFFSET_RESET:
-            if properties.get(name):
-                return str(properties[name])
-        return self._settings.auto_offset_reset
+    def _readers_of(self, name: str) -> list[str]:
+        return sorted(stream.name for stream in self._streams.values() if stream.reads == name)
 
-    def _with_states(self, world: _World, wanted: Any) -> list[tuple[PersistentQuery, str]]:
-        return [
-            (query, self._runner.state(query.query_id) if query.query_id in self._world.queries else "RUNNING")
-            for query in world.queries.values()
-            if wanted(query)
-        ]
-
-    def _describe_topic(self, name: str, world: _World) -> Topic | None:
-        return world.new_topics.get(name) or self._topics.describe(name)
+    def _with_states(self) -> list[tuple[PersistentQuery, str]]:
+        return [(query, self._runner.state(query.query_id)) for query in self._queries.values()]
 
     def _ensure_topic(
-        self,
-        name: str,
-        properties: t.Properties,
-        pattern: Topic | None,
-        existing: Topic | None,
-        text: str,
-        world: _World,
-    ) -> Topic:
-        """The topic as it has to be: as WITH says, or else like `pattern`. It is made when it is not there."""
-        partitions = planner.number_property(properties, "PARTITIONS")
-        replicas = planner.number_property(properties, "REPLICAS")
-        retention = planner.number_property(properties, "RETENTION_MS")
+        self, name: str, properties: t.Properties, pattern: Topic | None, existing: Topic | None, text: str
+    ) -> None:
+        """The topic has to be as WITH says, or else like `pattern`. It is made when it is not there."""
+        like = pattern or Topic(name, 1, 1, DEFAULT_RETENTION_MS)
         wanted = Topic(
             name,
-            partitions if partitions is not None else pattern.partitions if pattern else 1,
-            replicas if replicas is not None else pattern.replicas if pattern else 1,
-            retention if retention is not None else pattern.retention_ms if pattern else DEFAULT_RETENTION_MS,
+            properties.get("PARTITIONS", like.partitions),
+            properties.get("REPLICAS", like.replicas),
+            properties.get("RETENTION_MS", like.retention_ms),
         )
         if existing is None:
-            if world.real:
-                self._topics.create(wanted)
-            else:
-                world.new_topics[name] = wanted
+            self._topics.create(wanted)
         elif existing != wanted:
-            raise StatementError(
-                f"A Kafka topic with the name '{name}' already exists, with different partition/replica/retention "
-                f"configuration than required. KSQL expects {wanted.partitions} partitions (topic has "
-                f"{existing.partitions}), {wanted.replicas} replication factor (topic has {existing.replicas}), and "
-                f"{wanted.retention_ms} retention (topic has {existing.retention_ms}).",
-                text,
+            raise KsqlError(
+                f"the topic {name} has {existing.partitions} partitions, {existing.replicas} replicas and a retention of "
+                f"{existing.retention_ms} ms, and the statement needs {wanted.partitions}, {wanted.replicas} and "
+                f"{wanted.retention_ms} ms",
                 SERVER_ERROR,
+                text,
             )
-        return wanted
 
 
-def _with_key_format(properties: t.Properties) -> t.Properties:
-    if planner.text_property(properties, "KEY_FORMAT") is None:
-        return (*properties, ("KEY_FORMAT", t.Literal("KAFKA")))
-    return properties
+def _parse(text: str) -> list[t.Parsed]:
+    try:
+        return parse(text)
+    except Refused as error:
+        raise _statement_error(str(error), text) from None
 
 
-def _exists(name: str) -> str:
-    return f"Cannot add stream '{name}': A stream with the same name already exists"
-
-
-def _exists_already(name: str) -> str:
-    return f"Cannot add stream {quoted(name)}: A stream with the same name already exists."
+def _statement_error(message: str, text: str, done: list[Entity] | None = None) -> KsqlError:
+    error = KsqlError(message, BAD_STATEMENT, text)
+    error.entities = done or []
+    return error

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from local.ksqldb_emulator.javatext import hash_ordered
-from local.ksqldb_emulator.metastore import Stream
 from local.ksqldb_emulator.planner import QueryPlan
 from local.ksqldb_emulator.processing_log import STREAM_NAME
-from local.ksqldb_emulator.sqltypes import Column, SqlType
+from local.ksqldb_emulator.schema import Field, SqlType, Stream
+from local.ksqldb_emulator.topics import Topic
 
 Entity = dict[str, Any]
 
@@ -20,107 +19,80 @@ class PersistentQuery:
     """A query that runs until it is terminated, and writes the stream `sink`."""
 
     query_id: str
-    statement: str
     sink: Stream
     plan: QueryPlan
     auto_offset_reset: str
 
 
-def current_status(text: str, command_id: str, message: str, query_id: str | None, sequence: int) -> Entity:
+def entity(kind: str, text: str, **fields: Any) -> Entity:
+    """The answer to the statement `text`."""
+    return {"@type": kind, "statementText": text, **fields, "warnings": []}
+
+
+def carried_out(text: str, command_id: str, message: str, query_id: str | None, sequence: int) -> Entity:
     """A statement was carried out; `sequence` is its offset in the command topic."""
-    return {
-        "@type": "currentStatus",
-        "statementText": text,
-        "commandId": command_id,
-        "commandStatus": {"status": "SUCCESS", "message": message, "queryId": query_id},
-        "commandSequenceNumber": sequence,
-        "warnings": [],
-    }
-
-
-def warning(text: str, message: str) -> Entity:
-    """A statement had nothing to do."""
-    return {"@type": "warning_entity", "statementText": text, "message": message, "warnings": []}
+    status = {"status": "SUCCESS", "message": message, "queryId": query_id}
+    return entity("currentStatus", text, commandId=command_id, commandStatus=status, commandSequenceNumber=sequence)
 
 
 def streams_list(text: str, streams: Iterable[Stream]) -> Entity:
-    """SHOW STREAMS. The real server's order differs from start to start; here it is by name, its own stream last."""
-    ordered = sorted(streams, key=lambda stream: (stream.name == STREAM_NAME, stream.name))
-    return {
-        "@type": "streams",
-        "statementText": text,
-        "streams": [
-            {
-                "type": "STREAM",
-                "name": stream.name,
-                "topic": stream.topic,
-                "keyFormat": stream.key_format,
-                "valueFormat": stream.value_format,
-                "isWindowed": False,
-            }
-            for stream in ordered
-        ],
-        "warnings": [],
-    }
+    """SHOW STREAMS: by name, the server's own stream last."""
+    formats = {"keyFormat": "KAFKA", "valueFormat": "JSON", "isWindowed": False}
+    listed = [
+        {"type": "STREAM", "name": stream.name, "topic": stream.topic, **formats}
+        for stream in sorted(streams, key=lambda stream: (stream.name == STREAM_NAME, stream.name))
+    ]
+    return entity("streams", text, streams=listed)
 
 
 def queries_list(text: str, queries: Iterable[tuple[PersistentQuery, str]]) -> Entity:
     """SHOW QUERIES: queries and their states."""
-    return {
-        "@type": "queries",
-        "statementText": text,
-        "queries": [_running_query(query, state) for query, state in _ordered(queries)],
-        "warnings": [],
-    }
+    return entity("queries", text, queries=[_running(query, state) for query, state in queries])
+
+
+def topics_list(text: str, topics: Iterable[Topic]) -> Entity:
+    """SHOW TOPICS."""
+    listed = [{"name": topic.name, "replicaInfo": [topic.replicas] * topic.partitions} for topic in topics]
+    return entity("kafka_topics", text, topics=listed)
 
 
 def source_description(
-    text: str,
-    stream: Stream,
-    readers: Iterable[tuple[PersistentQuery, str]],
-    writers: Iterable[tuple[PersistentQuery, str]],
-    constraints: list[str],
-    partitions: int,
-    replicas: int,
+    text: str, stream: Stream, queries: list[tuple[PersistentQuery, str]], readers: list[str], topic: Topic | None
 ) -> Entity:
-    """DESCRIBE."""
-    return {
-        "@type": "sourceDescription",
-        "statementText": text,
-        "sourceDescription": {
+    """DESCRIBE. `readers` are the streams that were made from this one."""
+    return entity(
+        "sourceDescription",
+        text,
+        sourceDescription={
             "name": stream.name,
             "windowType": None,
-            "readQueries": [_running_query(query, state) for query, state in _ordered(readers)],
-            "writeQueries": [_running_query(query, state) for query, state in _ordered(writers)],
-            "fields": [{**_field(column), "type": "KEY"} for column in stream.schema.key]
-            + [_field(column) for column in stream.schema.value],
+            "readQueries": [
+                _running(query, state) for query, state in queries if query.plan.source.name == stream.name
+            ],
+            "writeQueries": [_running(query, state) for query, state in queries if query.sink.name == stream.name],
+            "fields": [{**_field(column), "type": "KEY"} for column in stream.key] + list(map(_field, stream.value)),
             "type": "STREAM",
             "timestamp": "",
             "statistics": "",
             "errorStats": "",
             "extended": False,
-            "keyFormat": stream.key_format,
-            "valueFormat": stream.value_format,
+            "keyFormat": "KAFKA",
+            "valueFormat": "JSON",
             "topic": stream.topic,
-            "partitions": partitions,
-            "replication": replicas,
+            "partitions": topic.partitions if topic else 0,
+            "replication": topic.replicas if topic else 0,
             "statement": stream.statement,
             "queryOffsetSummaries": [],
-            "sourceConstraints": constraints,
+            "sourceConstraints": readers,
             "clusterStatistics": [],
             "clusterErrorStats": [],
         },
-        "warnings": [],
-    }
+    )
 
 
-def _ordered(queries: Iterable[tuple[PersistentQuery, str]]) -> list[tuple[PersistentQuery, str]]:
-    return hash_ordered(queries, lambda item: item[0].query_id)
-
-
-def _running_query(query: PersistentQuery, state: str) -> Entity:
+def _running(query: PersistentQuery, state: str) -> Entity:
     return {
-        "queryString": query.statement,
+        "queryString": query.sink.statement,
         "sinks": [query.sink.name],
         "sinkKafkaTopics": [query.sink.topic],
         "id": query.query_id,
@@ -130,16 +102,13 @@ def _running_query(query: PersistentQuery, state: str) -> Entity:
     }
 
 
-def _field(column: Column) -> Entity:
+def _field(column: Field) -> Entity:
     return {"name": column.name, "schema": _schema(column.type)}
 
 
 def _schema(sql_type: SqlType) -> Entity:
-    if sql_type.base == "STRUCT":
-        return {"type": "STRUCT", "fields": [_field(column) for column in sql_type.fields], "memberSchema": None}
-    if sql_type.element is not None:
-        return {"type": "ARRAY", "fields": None, "memberSchema": _schema(sql_type.element)}
-    if sql_type.base == "DECIMAL":
-        parameters = {"precision": sql_type.precision, "scale": sql_type.scale}
-        return {"type": "DECIMAL", "parameters": parameters, "fields": None, "memberSchema": None}
-    return {"type": sql_type.base, "fields": None, "memberSchema": None}
+    return {
+        "type": sql_type.base,
+        "fields": list(map(_field, sql_type.fields)) if sql_type.base == "STRUCT" else None,
+        "memberSchema": _schema(sql_type.element) if sql_type.element else None,
+    }

@@ -8,15 +8,18 @@ BAD_REQUEST = 40000
 BAD_STATEMENT = 40001
 QUERY_ENDPOINT = 40002
 SERVER_ERROR = 50000
+NOT_READY = 50300
 
 
 class KsqlError(Exception):
-    """An error without a statement: `generic_error`."""
+    """An answer that is an error. With the text of a statement it is `statement_error`, without one `generic_error`."""
 
-    def __init__(self, message: str, code: int = BAD_REQUEST) -> None:
+    def __init__(self, message: str, code: int = BAD_REQUEST, text: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
+        self.text = text
+        self.entities: list[dict[str, Any]] = []  # what the request's earlier statements answered
 
     @property
     def status(self) -> int:
@@ -25,31 +28,20 @@ class KsqlError(Exception):
 
     def answer(self) -> dict[str, Any]:
         """The body of the HTTP answer."""
-        return {"@type": "generic_error", "error_code": self.code, "message": self.message}
+        error = {"error_code": self.code, "message": self.message}
+        if self.text is None:
+            return {"@type": "generic_error", **error}
+        return {"@type": "statement_error", **error, "statementText": self.text, "entities": self.entities}
 
 
-class StatementError(KsqlError):
-    """An error of one statement: `statement_error`, with the statement's text."""
-
-    def __init__(self, message: str, text: str, code: int = BAD_STATEMENT) -> None:
-        super().__init__(message, code)
-        self.text = text
-        self.entities: list[dict[str, Any]] = []  # what the request's earlier statements answered
-
-    def answer(self) -> dict[str, Any]:
-        """The body of the HTTP answer."""
-        return {
-            "@type": "statement_error",
-            "error_code": self.code,
-            "message": self.message,
-            "statementText": self.text,
-            "entities": self.entities,
-        }
+class Refused(Exception):
+    """A statement that cannot be carried out; its message says why. The engine adds the statement's text and the code."""
 
 
-class PlanError(Exception):
-    """A statement that cannot be planned; the engine adds the text and the code."""
-
-
-class ParseError(Exception):
+class ParseError(Refused):
     """A text that is no statement; its message names the line and the column."""
+
+
+def not_here(what: str) -> str:
+    """The hint for what the real server can do and the emulator cannot."""
+    return f"{what} is ksqlDB's, but the local emulator does not have it: use the real server (source start.sh)"

@@ -1,83 +1,143 @@
-"""Expressions: their types, and closures that compute them.
-
-`Scope` resolves names for one source. A compiled expression is a function of a row, so nothing walks the tree once per
-record.
-"""
+"""Expressions as closures over a row, so that nothing walks the tree once per record. NULL is None."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from local.ksqldb_emulator import tree as t
-from local.ksqldb_emulator.errors import PlanError
-from local.ksqldb_emulator.formatter import format_expression, format_type
-from local.ksqldb_emulator.sqltypes import BIGINT, BOOLEAN, DOUBLE, INTEGER, NUMERIC, STRING, Schema, SqlType
+from local.ksqldb_emulator.errors import Refused, not_here
+from local.ksqldb_emulator.schema import BIGINT, BOOLEAN, DOUBLE, INTEGER, NUMERIC, STRING, Field, SqlType
+
+Row = tuple[Any, ...]
+Evaluator = Callable[[Row], Any]
+
+# The real server's own columns.
+SYSTEM_COLUMNS = ("ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND")
+
+_OPERATORS = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
-class TypeProblem(PlanError):
-    """Operands that do not go together, or a field that is not there."""
+class Compiled(NamedTuple):
+    """An expression's type (None for NULL, which has none) and how it is computed."""
+
+    type: SqlType | None
+    evaluate: Evaluator
 
 
-Evaluator = Callable[[tuple[Any, ...]], Any]
+class _NullOperand(Exception):
+    """An operand of AND, OR or NOT is NULL. The real server takes the whole expression as NULL then."""
 
 
-@dataclass(frozen=True)
-class Scope:
-    """The columns that an expression may name, and the clause that it stands in (for errors)."""
+def compile_expression(expression: t.Expression, columns: tuple[Field, ...], sources: tuple[str, ...]) -> Compiled:
+    """The expression over rows of these columns; `sources` are the names that may stand before a column's dot.
 
-    schema: Schema
-    clause: str
+    Raises Refused for a name that is not there and for types that do not go together.
+    """
+    compiled = _Compiler(columns, sources).compile(expression)
+    if not isinstance(expression, t.And | t.Or | t.Not):
+        return compiled
 
-    def index(self, ref: t.ColumnRef) -> int:
-        """The column's place in a row."""
-        for index, column in enumerate(self.schema.columns):
-            if column.name == ref.name:
-                return index
-        raise PlanError(f"{_place(ref.location)}{self.clause} column '{format_expression(ref)}' cannot be resolved.")
+    def evaluate(row: Row) -> Any:
+        try:
+            return compiled.evaluate(row)
+        except _NullOperand:
+            return None
+
+    return Compiled(compiled.type, evaluate)
 
 
-def _place(location: t.Location) -> str:
-    return f"Line: {location.line}, Col: {location.column + 1}: "
+class _Compiler:
+    def __init__(self, columns: tuple[Field, ...], sources: tuple[str, ...]) -> None:
+        self._columns = {column.name: (index, column.type) for index, column in enumerate(columns)}
+        self._sources = sources
 
+    def compile(self, expression: t.Expression) -> Compiled:  # noqa: PLR0911 - one a kind
+        match expression:
+            case t.Literal(value):
+                return Compiled(_literal_type(value), lambda _: value)
+            case t.Column():
+                return self._column(expression)
+            case t.Dereference(base, name):
+                return self._dereference(base, name)
+            case t.FunctionCall(name, arguments):
+                if name != "AS_VALUE" or len(arguments) != 1:
+                    raise Refused(not_here(f"the function {name} with {len(arguments)} arguments"))
+                return self.compile(arguments[0])
+            case t.Comparison(left, sign, right):
+                return self._comparison(left, sign, right)
+            case t.And(left, right):
+                first, second = self._condition(left), self._condition(right)
+                return Compiled(BOOLEAN, lambda row: first(row) and second(row))
+            case t.Or(left, right):
+                first, second = self._condition(left), self._condition(right)
+                return Compiled(BOOLEAN, lambda row: first(row) or second(row))
+            case t.Not(value):
+                inner = self._condition(value)
+                return Compiled(BOOLEAN, lambda row: not inner(row))
+            case t.IsNull(value):
+                tested = self.compile(value).evaluate
+                return Compiled(BOOLEAN, lambda row: tested(row) is None)
 
-def type_of(expression: t.Expression, scope: Scope) -> SqlType | None:  # noqa: PLR0911 - one a kind
-    """The expression's type; None for NULL, which has none. Raises PlanError."""
-    match expression:
-        case t.Literal(value):
-            return _literal_type(value)
-        case t.ColumnRef():
-            return scope.schema.columns[scope.index(expression)].type
-        case t.Dereference(base, field):
-            base_type = type_of(base, scope)
-            if base_type is None or base_type.base != "STRUCT":
-                shown = "null" if base_type is None else format_type(base_type)
-                raise TypeProblem(f"Expected STRUCT type, got: {shown}")
-            column = base_type.field(field)
-            if column is None:
-                raise TypeProblem(f"Could not find field '{field}' in '{_shown(base)}'.")
-            return column.type
-        case t.FunctionCall(name, arguments, location):
-            if name != "AS_VALUE" or len(arguments) != 1:
-                raise PlanError(
-                    f"{_place(location)}the local stand-in has no function {name} with {len(arguments)} argument(s)"
-                )
-            return type_of(arguments[0], scope)
-        case t.Comparison():
-            _check_comparison(expression, scope)
-            return BOOLEAN
-        case t.Logical(operator, left, right):
-            for side in (left, right):
-                _check_boolean(operator, side, scope)
-            return BOOLEAN
-        case t.Not(value):
-            _check_boolean("NOT", value, scope)
-            return BOOLEAN
-        case t.NullCheck(value):
-            type_of(value, scope)
-            return BOOLEAN
+    def _column(self, column: t.Column) -> Compiled:
+        if column.source not in (None, *self._sources):
+            problem = f"{column.source} is not the source of this query: {', '.join(self._sources)}"
+        elif column.name in self._columns:
+            index, sql_type = self._columns[column.name]
+            return Compiled(sql_type, lambda row: row[index])
+        else:
+            own = f" ({not_here(column.name)})" if column.name in SYSTEM_COLUMNS else ""
+            problem = f"there is no column {column.name}{own}; there are {', '.join(self._columns)}"
+        raise Refused(f"line {column.meta.line}:{column.meta.column}: {problem}")
+
+    def _dereference(self, base: t.Expression, name: str) -> Compiled:
+        compiled = self.compile(base)
+        fields = compiled.type.fields if compiled.type else ()
+        names = [field.name for field in fields]
+        if name not in names:
+            raise Refused(f"there is no field {name} in {compiled.type}")
+        place, evaluate = names.index(name), compiled.evaluate
+        return Compiled(fields[place].type, lambda row: None if (item := evaluate(row)) is None else item[place])
+
+    def _comparison(self, left: t.Expression, sign: str, right: t.Expression) -> Compiled:
+        (left_type, first), (right_type, second) = self.compile(left), self.compile(right)
+        numbers = left_type in NUMERIC and right_type in NUMERIC
+        if left_type is None or right_type is None:
+            raise Refused("a comparison with NULL is never true: use IS NULL or IS NOT NULL")
+        if not numbers and (left_type != right_type or (left_type != STRING and sign not in ("=", "<>", "!="))):
+            raise Refused(f"{left_type} {sign} {right_type} cannot be compared")
+        compare = _OPERATORS[sign]
+
+        def evaluate(row: Row) -> bool:
+            a, b = first(row), second(row)
+            return a is not None and b is not None and compare(a, b)
+
+        return Compiled(BOOLEAN, evaluate)
+
+    def _condition(self, expression: t.Expression) -> Evaluator:
+        """An operand of AND, OR and NOT: it has to be true or false."""
+        compiled = self.compile(expression)
+        if compiled.type != BOOLEAN:
+            raise Refused(f"AND, OR and NOT need a BOOLEAN, not {compiled.type}")
+        if not isinstance(expression, t.Column | t.Dereference | t.FunctionCall):
+            return compiled.evaluate  # the rest is never NULL
+
+        def evaluate(row: Row) -> bool:
+            value = compiled.evaluate(row)
+            if value is None:
+                raise _NullOperand
+            return value
+
+        return evaluate
 
 
 def _literal_type(value: Any) -> SqlType | None:
@@ -90,153 +150,5 @@ def _literal_type(value: Any) -> SqlType | None:
             return STRING
         case int():
             return INTEGER if -(2**31) <= value < 2**31 else BIGINT
-        case Decimal():
-            _, digits, exponent = value.as_tuple()
-            scale = max(-int(exponent), 0)
-            return SqlType("DECIMAL", precision=max(len(digits), scale), scale=scale)
         case _:
             return DOUBLE
-
-
-def _shown(expression: t.Expression) -> str:
-    """An expression in an error: without the names of sources, which are resolved by then."""
-    match expression:
-        case t.ColumnRef(name):
-            return name
-        case t.Dereference(base, field):
-            return f"{_shown(base)}->{field}"
-        case _:
-            return format_expression(expression)
-
-
-def _check_boolean(operator: str, operand: t.Expression, scope: Scope) -> None:
-    operand_type = type_of(operand, scope)
-    if operand_type != BOOLEAN:
-        shown = "null" if operand_type is None else format_type(operand_type)
-        raise TypeProblem(f"{operator} needs a boolean, but {_shown(operand)} is of type {shown}.")
-
-
-def _check_comparison(comparison: t.Comparison, scope: Scope) -> None:
-    left, right = type_of(comparison.left, scope), type_of(comparison.right, scope)
-    shown_operator = "<>" if comparison.operator == "!=" else comparison.operator
-    if left is None or right is None:
-        sides = ("NULL" if side is None else side.base for side in (left, right))
-        raise TypeProblem(
-            f"Comparison with NULL not supported: {f' {shown_operator} '.join(sides)}\n"
-            "Use 'IS NULL' or 'IS NOT NULL' instead."
-        )
-    if left.base in NUMERIC and right.base in NUMERIC:
-        return
-    equality = shown_operator in ("=", "<>")
-    if left.base == right.base and (left.base == "STRING" or equality):
-        return
-    raise TypeProblem(
-        f"Cannot compare {_shown(comparison.left)} ({format_type(left)}) to {_shown(comparison.right)} "
-        f"({format_type(right)}) with {_OPERATOR_NAMES[shown_operator]}."
-    )
-
-
-_OPERATOR_NAMES = {
-    "=": "EQUAL",
-    "<>": "NOT_EQUAL",
-    "<": "LESS_THAN",
-    "<=": "LESS_THAN_OR_EQUAL",
-    ">": "GREATER_THAN",
-    ">=": "GREATER_THAN_OR_EQUAL",
-}
-
-
-class _NullBoolean(Exception):
-    """A condition that is NULL. The real server cannot evaluate it either, and takes the whole expression as NULL."""
-
-
-def compile_expression(expression: t.Expression, scope: Scope) -> Evaluator:
-    """A function of a row. NULL is None; a comparison with NULL is false, as it is in ksqlDB."""
-    evaluate = _compile(expression, scope)
-    if not isinstance(expression, t.Logical | t.Not):
-        return evaluate
-
-    def run(row: tuple[Any, ...]) -> Any:
-        try:
-            return evaluate(row)
-        except _NullBoolean:
-            return None
-
-    return run
-
-
-def _compile(expression: t.Expression, scope: Scope) -> Evaluator:  # noqa: PLR0911 - one a kind
-    match expression:
-        case t.Literal(value):
-            return lambda row: value
-        case t.ColumnRef():
-            index = scope.index(expression)
-            return lambda row: row[index]
-        case t.Dereference(base, field, _):
-            return _dereference(base, field, scope)
-        case t.FunctionCall(_, arguments, _):
-            return _compile(arguments[0], scope)
-        case t.Comparison(operator, left, right, _):
-            return _comparison(operator, left, right, scope)
-        case t.Logical("AND", left, right):
-            first, second = _condition(left, scope), _condition(right, scope)
-            return lambda row: first(row) and second(row)
-        case t.Logical(_, left, right):
-            first, second = _condition(left, scope), _condition(right, scope)
-            return lambda row: first(row) or second(row)
-        case t.Not(value):
-            inner = _condition(value, scope)
-            return lambda row: not inner(row)
-        case t.NullCheck(value, negated):
-            inner = _compile(value, scope)
-            if negated:
-                return lambda row: inner(row) is not None
-            return lambda row: inner(row) is None
-
-
-def _condition(expression: t.Expression, scope: Scope) -> Evaluator:
-    """An operand of AND, OR and NOT: it has to be true or false."""
-    evaluate = _compile(expression, scope)
-    if not isinstance(expression, t.ColumnRef | t.Dereference | t.FunctionCall):
-        return evaluate  # the rest is never NULL
-
-    def run(row: tuple[Any, ...]) -> bool:
-        value = evaluate(row)
-        if value is None:
-            raise _NullBoolean
-        return value
-
-    return run
-
-
-def _dereference(base: t.Expression, field: str, scope: Scope) -> Evaluator:
-    base_type = type_of(base, scope)
-    assert base_type is not None  # the planner has typed the expression before
-    place = [column.name for column in base_type.fields].index(field)
-    if isinstance(base, t.ColumnRef):
-        index = scope.index(base)
-        return lambda row: None if (struct := row[index]) is None else struct[place]
-    inner = _compile(base, scope)
-    return lambda row: None if (struct := inner(row)) is None else struct[place]
-
-
-def _comparison(operator: str, left: t.Expression, right: t.Expression, scope: Scope) -> Evaluator:
-    types = {t_.base for t_ in (type_of(left, scope), type_of(right, scope)) if t_ is not None}
-    first, second = _compile(left, scope), _compile(right, scope)
-    if "DOUBLE" in types and len(types) > 1:
-        first, second = _as_double(first), _as_double(second)
-    if operator == "=":
-        return lambda row: (a := first(row)) is not None and (b := second(row)) is not None and a == b
-    if operator in ("<>", "!="):
-        return lambda row: (a := first(row)) is not None and (b := second(row)) is not None and a != b
-    if operator == "<":
-        return lambda row: (a := first(row)) is not None and (b := second(row)) is not None and a < b
-    if operator == "<=":
-        return lambda row: (a := first(row)) is not None and (b := second(row)) is not None and a <= b
-    if operator == ">":
-        return lambda row: (a := first(row)) is not None and (b := second(row)) is not None and a > b
-    return lambda row: (a := first(row)) is not None and (b := second(row)) is not None and a >= b
-
-
-def _as_double(evaluate: Evaluator) -> Evaluator:
-    return lambda row: None if (value := evaluate(row)) is None else float(value)

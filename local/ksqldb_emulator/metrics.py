@@ -1,4 +1,4 @@
-"""The stand-in's metrics, by query."""
+"""The emulator's metrics, by query."""
 
 from __future__ import annotations
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from local.ksqldb_emulator.serde import SerdeError
-from local.ksqldb_emulator.serde import string_text as text
+import base64
+from typing import Any
+
+import orjson
+
+from local.ksqldb_emulator.serde import Unreadable
 
 # What the real server declares over the topic, so that the log can be queried.
 STREAM_NAME = "KSQL_PROCESSING_LOG"
@@ -18,6 +22,16 @@ STREAM_COLUMNS = (
     "`topic` VARCHAR>, "
     "KAFKASTREAMSTHREADERROR STRUCT<ERRORMESSAGE VARCHAR, THREADNAME VARCHAR, CAUSE ARRAY<VARCHAR>>>"
 )
+# The kinds of events by ksqlDB's own numbers; an entry has a place for each.
+_KINDS = (
+    "deserializationError",
+    "recordProcessingError",
+    "productionError",
+    "serializationError",
+    "kafkaStreamsThreadError",
+)
+# Base64 makes a third more of a record: a larger one would make an entry that the topic does not take.
+MAX_RECORD_BYTES = 600_000
 
 
 def stream_statement(topic: str) -> str:
@@ -25,14 +39,30 @@ def stream_statement(topic: str) -> str:
     return f"CREATE STREAM {STREAM_NAME} ({STREAM_COLUMNS}) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');"
 
 
-def deserialization_error(query_id: str, topic: str, error: SerdeError, time_ms: int, with_record: bool) -> bytes:
-    """The log's record about a record of `topic` that a query could not read. `time_ms` is the time of the event."""
-    record = text(error.record_base64) if with_record else "null"
-    return (
-        f'{{"logger":"processing.{query_id}.KsqlTopic.Source.deserializer","level":"ERROR","time":{time_ms},'
-        f'"message":{{"type":0,"deserializationError":{{"target":{text(error.target)},'
-        f'"errorMessage":{text(error.message)},"recordB64":{record},'
-        f'"cause":[{",".join(map(text, error.causes))}],"topic":{text(topic)}}},'
-        '"recordProcessingError":null,"productionError":null,"serializationError":null,'
-        '"kafkaStreamsThreadError":null}}'
-    ).encode()
+def deserialization_error(query_id: str, topic: str, error: Unreadable, time_ms: int, with_record: bool) -> bytes:
+    """The entry about a record of `topic` that a query could not read. `time_ms` is the time of the event."""
+    size, record = len(error.record), None
+    message = f"Failed to deserialize {error.target} from topic: {topic}. {error}"
+    if size > MAX_RECORD_BYTES:
+        message += f" (its {size} bytes are too many for this log)"
+    elif with_record:
+        record = base64.b64encode(error.record).decode()
+    details = {
+        "target": error.target,
+        "errorMessage": message,
+        "recordB64": record,
+        "cause": [str(error)],
+        "topic": topic,
+    }
+    return _entry(f"{query_id}.KsqlTopic.Source.deserializer", time_ms, "deserializationError", details)
+
+
+def production_error(query_id: str, topic: str, problem: str, time_ms: int) -> bytes:
+    """The entry about a row that `topic` does not take."""
+    details = {"errorMessage": f"A row could not be written to topic: {topic}. {problem}"}
+    return _entry(query_id, time_ms, "productionError", details)
+
+
+def _entry(logger: str, time_ms: int, kind: str, details: dict[str, Any]) -> bytes:
+    message = {"type": _KINDS.index(kind), **dict.fromkeys(_KINDS), kind: details}
+    return orjson.dumps({"logger": f"processing.{logger}", "level": "ERROR", "time": time_ms, "message": message})

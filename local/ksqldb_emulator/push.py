@@ -1,39 +1,74 @@
-"""Push queries: rows of a stream as they come, until enough of them came or the client went away."""
+"""Push queries and PRINT: records of a topic as they come, until enough of them came or the client went away."""
 
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+import orjson
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
 
-from local.ksqldb_emulator import tree as t
-from local.ksqldb_emulator.expressions import Scope, compile_expression
-from local.ksqldb_emulator.pipeline import row_filter, row_reader
+from local.ksqldb_emulator.pipeline import row_reader
 from local.ksqldb_emulator.planner import QueryPlan
-from local.ksqldb_emulator.serde import SerdeError
+from local.ksqldb_emulator.serde import Unreadable
 from local.ksqldb_emulator.settings import Settings
 
 _POLL = 0.25
 _BATCH = 500
 
-
-def query_id(query: t.Query) -> str:
-    """A fresh id for a push query."""
-    return f"transient_{query.alias}_{random.getrandbits(63)}"
+T = TypeVar("T")
+Batches = Generator[list[T]]
 
 
-def rows(settings: Settings, plan: QueryPlan, from_beginning: bool, limit: int | None) -> Generator[list[list[Any]]]:
-    """The rows of a plan in batches, a batch at least every quarter of a second, so that the caller can give up.
+def rows(settings: Settings, plan: QueryPlan, from_beginning: bool, limit: int | None) -> Batches[list[Any]]:
+    """The rows of a plan. Bad records are left out."""
+    read, keep = row_reader(plan), plan.keep
+    selected = [projection.evaluate for projection in plan.values]
 
-    Bad records are left out. Closing the iterator ends the query. Raises KafkaException.
+    def row_of(message: Message) -> list[Any] | None:
+        with suppress(Unreadable):
+            row = read(message.key(), message.value())
+            if row is not None and (keep is None or keep(row)):
+                return [evaluate(row) for evaluate in selected]
+        return None
+
+    return _records(settings, plan.source.topic, from_beginning, limit, row_of)
+
+
+def lines(settings: Settings, topic: str, from_beginning: bool, limit: int | None) -> Batches[str]:
+    """A topic's records as PRINT shows them."""
+    return _records(settings, topic, from_beginning, limit, _line)
+
+
+def _line(message: Message) -> str:
+    time = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC).strftime("%Y/%m/%d %H:%M:%S.%f")[:-3]
+    key, value = map(_shown, (message.key(), message.value()))
+    return f"rowtime: {time} Z, key: {key}, value: {value}, partition: {message.partition()}"
+
+
+def _shown(data: bytes | None) -> str:
+    return "<null>" if data is None else data.decode("utf-8", "replace")
+
+
+def formats(line: str) -> str:
+    """What PRINT says before its first record, of that record."""
+    value = line.split(", value: ", 1)[1].rsplit(", partition: ", 1)[0]
+    try:
+        orjson.loads(value)
+        return "Key format: KAFKA_STRING\nValue format: JSON or KAFKA_STRING\n"
+    except orjson.JSONDecodeError:
+        return "Key format: KAFKA_STRING\nValue format: KAFKA_STRING\n"
+
+
+def _records(
+    settings: Settings, topic: str, from_beginning: bool, limit: int | None, convert: Callable[[Message], T | None]
+) -> Batches[T]:
+    """What `convert` makes of the records in batches, a batch at least every quarter of a second, so that the caller can
+    give up; None is left out. Closing the generator ends it. Raises KafkaException.
     """
-    read, keep = row_reader(plan), row_filter(plan)
-    scope = Scope(plan.source.schema, "SELECT")
-    selected = [compile_expression(projection.expression, scope) for projection in plan.values]
     consumer = Consumer(
         {
             **settings.kafka(),
@@ -47,19 +82,16 @@ def rows(settings: Settings, plan: QueryPlan, from_beginning: bool, limit: int |
     )
     left = limit
     try:
-        topic = plan.source.topic
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         start = OFFSET_BEGINNING if from_beginning else OFFSET_END
         consumer.assign([TopicPartition(topic, partition, start) for partition in partitions])
         while left is None or left > 0:
-            batch: list[list[Any]] = []
+            batch: list[T] = []
             for message in consumer.consume(_BATCH, _POLL):
                 if message.error() is not None:
                     raise KafkaException(message.error())
-                with suppress(SerdeError):
-                    row = read(message.key(), message.value())
-                    if row is not None and (keep is None or keep(row)):
-                        batch.append([evaluate(row) for evaluate in selected])
+                if (converted := convert(message)) is not None:
+                    batch.append(converted)
             batch = batch[:left]
             if left is not None:
                 left -= len(batch)

@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from confluent_kafka import KafkaError, KafkaException
 from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
 
@@ -17,8 +18,8 @@ from contracts.quix import after_commit, readable
 from local.ksqldb_emulator import metrics
 from local.ksqldb_emulator.pipeline import compile_pipeline
 from local.ksqldb_emulator.planner import QueryPlan
-from local.ksqldb_emulator.processing_log import deserialization_error
-from local.ksqldb_emulator.serde import SerdeError
+from local.ksqldb_emulator.processing_log import deserialization_error, production_error
+from local.ksqldb_emulator.serde import Unreadable
 from local.ksqldb_emulator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,22 +35,6 @@ _STOP_SECONDS = 30.0
 Produce = Callable[..., Any]
 # Takes a record: value, key, timestamp, headers.
 Processor = Callable[[bytes | None, bytes | None, int, Any], None]
-
-
-class Queries(Protocol):
-    """What the engine asks of what runs its queries."""
-
-    def start(self, query_id: str, plan: QueryPlan, sink_topic: str, auto_offset_reset: str) -> None:
-        """Begin to run a query."""
-        ...
-
-    def stop(self, query_id: str) -> None:
-        """End a query; it returns when the query is at its end."""
-        ...
-
-    def state(self, query_id: str) -> str:
-        """RUNNING or ERROR."""
-        ...
 
 
 class _Application(Application):
@@ -113,7 +98,7 @@ class _Query(threading.Thread):
             # A checkpoint is looked at between two polls, so a poll must not outlast it.
             consumer_poll_timeout=interval / 2,
             # Quix makes an empty folder for state that these queries do not have.
-            state_dir=Path(tempfile.gettempdir(), "ksqldb-stand-in"),
+            state_dir=Path(tempfile.gettempdir(), "ksqldb-emulator"),
             auto_create_topics=False,
             use_changelog_topics=False,
             loglevel=None,
@@ -152,29 +137,35 @@ def processor(
 ) -> Processor:
     """What a query does with each record.
 
-    A result keeps the record's timestamp and headers. A record that cannot be read goes to the processing log and no
-    further. `produce` is the checkpoint's own producer, so all of it is in one transaction with the record's offset.
+    A result keeps the record's timestamp and headers. A record that cannot be read, and a row that is too large for the
+    client, goes to the processing log and no further. `produce` is the checkpoint's own producer, so all of it is in one
+    transaction with the record's offset.
     """
     pipeline = compile_pipeline(plan)
 
     def process(value: bytes | None, key: bytes | None, timestamp: int, headers: Any) -> None:
         tally.records += 1
+        now = time.time_ns() // 1_000_000
         try:
             result = pipeline(key, value)
-        except SerdeError as error:
-            now = time.time_ns() // 1_000_000
+            if result is not None:
+                produce(sink_topic, value=result[1], key=result[0], headers=headers, timestamp=timestamp)
+                tally.rows += 1
+        except Unreadable as error:
             entry = deserialization_error(query_id, plan.source.topic, error, now, settings.log_records)
-            produce(settings.log_topic, value=entry)
-            tally.skipped += 1
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                raise
+            entry = production_error(query_id, sink_topic, error.args[0].str(), now)
+        else:
             return
-        if result is not None:
-            tally.rows += 1
-            produce(sink_topic, value=result[1], key=result[0], headers=headers, timestamp=timestamp)
+        produce(settings.log_topic, value=entry)
+        tally.skipped += 1
 
     return process
 
 
-class QuixQueries:
+class Queries:
     """The queries that this process runs."""
 
     def __init__(self, settings: Settings) -> None:

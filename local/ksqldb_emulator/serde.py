@@ -1,433 +1,240 @@
-"""JSON values and KAFKA keys: bytes to rows and rows to bytes.
-
-A row is a tuple of column values; a STRUCT is a tuple too. Each reader is compiled once for its schema. Most records
-take the fast way (orjson, and checks of types only). A record that the fast way does not like is read again by the
-exact one, which knows ksqlDB's coercions and its words for what it refuses.
-"""
+"""JSON values and KAFKA keys: bytes to rows and rows to bytes. A row is a tuple of column values; a STRUCT is a tuple too."""
 
 from __future__ import annotations
 
-import base64
-import json
+import math
 import re
 import struct
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import orjson
 
-from local.ksqldb_emulator import jackson
-from local.ksqldb_emulator.formatter import format_serde_type
-from local.ksqldb_emulator.javatext import decimal_text, double_text, parse_double, parse_integer, wrapped
-from local.ksqldb_emulator.sqltypes import Column, SqlType
+from local.ksqldb_emulator.expressions import Row
+from local.ksqldb_emulator.schema import Field, SqlType
 
-Row = tuple[Any, ...]
+Converter = Callable[[Any], Any]
 
-# The first byte of a character outside the basic plane in UTF-8.
-_OUTSIDE_BMP = re.compile(rb"[\xf0-\xf4]")
-# An escape, a character outside the basic plane, or half of one.
-_OTHERWISE = re.compile(r"\\u[0-9a-f]{4}|\\.|[\ud800-\udfff\U00010000-\U0010ffff]")
-
+# Python's own readers of numbers take more than Java's: digits with underscores and of other scripts, `inf`.
+_NUMBER = re.compile(r"[+-]?(NaN|Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[fFdD]?)\Z")
+_WHOLE = re.compile(r"[+-]?[0-9]+\Z")
 # How many different orders of field names a reader remembers; a topic has a handful.
 _SHAPES = 256
 
 
-class SerdeError(Exception):
-    """A record that cannot be read: its message and its causes, outermost first, as the processing log shows them."""
+class Unreadable(Exception):
+    """A record's key or value (`target`) that is not what its stream says."""
 
-    def __init__(self, target: str, message: str, causes: list[str], record: bytes) -> None:
+    def __init__(self, target: str, message: str, record: bytes) -> None:
         super().__init__(message)
         self.target = target
-        self.message = message
-        self.causes = causes
-        self.record_base64 = base64.b64encode(record).decode()
+        self.record = record
 
 
-class _NotFast(Exception):
-    """The fast way does not know what to do with this."""
+class _Wrong(Exception):
+    """A value of the wrong type; `path` grows from the inside to the outside."""
+
+    def __init__(self, value: Any, wanted: str) -> None:
+        super().__init__()
+        self.problem = f"{'null' if value is None else type(value).__name__} is no {wanted}"
+        self.path = ""
 
 
 # values: reading
 
 
-def value_reader(columns: tuple[Column, ...], topic: str) -> Callable[[bytes], Row]:
-    """A reader of the JSON values of a topic. It raises SerdeError."""
-    fast = _fast_struct(columns)
-    exact = _exact(SqlType("STRUCT", fields=columns))
-    loads = orjson.loads
+def value_reader(columns: tuple[Field, ...]) -> Callable[[bytes], Row]:
+    """A reader of the JSON values of a topic. It raises Unreadable; its messages have no value in them."""
+    convert = _struct_reader(columns)
 
     def read(data: bytes) -> Row:
         try:
-            return fast(loads(data))
-        except (_NotFast, orjson.JSONDecodeError):
-            return read_exactly(data)
-
-    def read_exactly(data: bytes) -> Row:
-        try:
-            row = exact(jackson.read(data))
-        except jackson.JsonError as error:
-            causes = [str(error)]
-        except RecursionError:
-            causes = [jackson.TOO_DEEP]
-        except _Coercion as error:
-            paths = ["".join(["$", *error.path][i:]) for i in range(len(error.path) + 1)]
-            causes = [*(f"{error.raw}, path: {path}" for path in paths), error.raw]
-        else:
-            if row is None:
-                # The real server trips over its own feet here, and says so.
-                message = 'Cannot invoke "org.apache.kafka.connect.data.Struct.schema()" because "<local3>" is null'
-                raise SerdeError("value", message, [], data)
-            return row
-        raise SerdeError("value", f"Failed to deserialize value from topic: {topic}. {causes[0]}", causes, data)
+            return convert(orjson.loads(data))
+        except orjson.JSONDecodeError as error:
+            raise Unreadable("value", f"not JSON: {error.msg}", data) from None
+        except _Wrong as error:
+            raise Unreadable("value", f"{error.problem}, path: ${error.path}", data) from None
 
     return read
 
 
-def _fast_struct(columns: tuple[Column, ...]) -> Callable[[Any], Row]:
-    names = [column.name for column in columns]
-    others = [(i, _fast(column.type)) for i, column in enumerate(columns) if column.type.base != "STRING"]
-    strings = [i for i, column in enumerate(columns) if column.type.base == "STRING"]
+def _reader(sql_type: SqlType) -> Converter:
+    match sql_type.base:
+        case "STRUCT":
+            return _struct_reader(sql_type.fields)
+        case "ARRAY":
+            assert sql_type.element is not None
+            return _array_reader(_reader(sql_type.element))
+        case base:
+            return _SCALARS[base]
+
+
+def _struct_reader(fields: tuple[Field, ...]) -> Callable[[Any], Row]:
+    names = [field.name for field in fields]
+    strings = [i for i, field in enumerate(fields) if field.type.base == "STRING"]
+    others = [(i, _reader(field.type)) for i, field in enumerate(fields) if field.type.base != "STRING"]
     shapes: dict[tuple[str, ...], list[str | None]] = {}
 
     def read(value: Any) -> Row:
         if value.__class__ is not dict:
-            raise _NotFast
+            raise _Wrong(value, "object")
         shape = tuple(value)
-        fields = shapes.get(shape)
-        if fields is None:
-            fields = _fields(names, value)
+        found = shapes.get(shape)
+        if found is None:
+            found = _found(names, value)
             if len(shapes) < _SHAPES:
-                shapes[shape] = fields
+                shapes[shape] = found
         get = value.get
-        row = [get(field) for field in fields]
-        for i in strings:
-            item = row[i]
-            if item.__class__ is not str and item is not None:
-                raise _NotFast
+        row = [get(name) for name in found]
+        for i in strings:  # nearly all there is, and nearly always a string
+            if row[i].__class__ is not str and row[i] is not None:
+                row[i] = _text(row[i])
         for i, convert in others:
-            item = row[i]
-            if item is not None:
-                row[i] = convert(item)
+            if row[i] is not None:
+                try:
+                    row[i] = convert(row[i])
+                except _Wrong as error:
+                    error.path = f".{names[i]}{error.path}"
+                    raise
         return tuple(row)
 
     return read
 
 
-def _fields(names: list[str], value: dict[str, Any]) -> list[str | None]:
+def _found(names: list[str], value: dict[str, Any]) -> list[str | None]:
     """For each column the name of its field in this object: the same name, or else one that differs in case only."""
     upper = {field.upper(): field for field in value}
     return [name if name in value else upper.get(name) for name in names]
 
 
-def _fast(sql_type: SqlType) -> Callable[[Any], Any]:
-    match sql_type.base:
-        case "DOUBLE":
-            return _fast_double
-        case "INTEGER":
-            return lambda item: _fast_integer(item, 32)
-        case "BIGINT":
-            return lambda item: _fast_integer(item, 64)
-        case "BOOLEAN":
-            return _fast_boolean
-        case "STRUCT":
-            return _fast_struct(sql_type.fields)
+def _array_reader(convert: Converter) -> Converter:
+    def read(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise _Wrong(value, "array")
+        return [None if item is None else convert(item) for item in value]
+
+    return read
+
+
+def _text(value: Any) -> str:
+    """Whatever is in the place of a VARCHAR, as text."""
+    match value:
+        case str():
+            return value
+        case list():
+            return f"[{', '.join('null' if item is None else _text(item) for item in value)}]"
         case _:
-            return _not_fast
+            return orjson.dumps(value).decode()
 
 
-def _fast_double(item: Any) -> float:
-    if item.__class__ is float:
-        return item
-    if item.__class__ is int:
-        return float(item)
-    raise _NotFast
+def _double(value: Any) -> float:
+    if isinstance(value, str) and _NUMBER.match(value := value.strip()):
+        value = float(value.rstrip("fFdD"))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Wrong(value, "DOUBLE")
+    return float(value)
 
 
-def _fast_integer(item: Any, bits: int) -> int:
-    if item.__class__ is int and -(1 << (bits - 1)) <= item < 1 << (bits - 1):
-        return item
-    raise _NotFast
+def _whole(bits: int, wanted: str) -> Converter:
+    half = 1 << (bits - 1)
+
+    def read(value: Any) -> int:
+        if isinstance(value, str):
+            if not _WHOLE.match(value) or not -half <= int(value) < half:
+                raise _Wrong(value, wanted)
+            return int(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _Wrong(value, wanted)
+        return (int(value) + half) % (2 * half) - half  # what Java's narrowing leaves
+
+    return read
 
 
-def _fast_boolean(item: Any) -> bool:
-    if item.__class__ is bool:
-        return item
-    raise _NotFast
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong(value, "BOOLEAN")
+    return value
 
 
-def _not_fast(_: Any) -> Any:
-    raise _NotFast
-
-
-class _Coercion(Exception):
-    """A value of the wrong type; `path` grows from the inside to the outside."""
-
-    def __init__(self, raw: str) -> None:
-        super().__init__(raw)
-        self.raw = raw
-        self.path: list[str] = []
-
-
-def _exact(sql_type: SqlType) -> Callable[[Any], Any]:
-    """A converter of what `jackson.read` gives."""
-    match sql_type.base:
-        case "STRING":
-            convert = _exact_string
-        case "DOUBLE":
-            convert = _exact_double
-        case "INTEGER":
-            convert = _exact_integer
-        case "BIGINT":
-            convert = _exact_bigint
-        case "BOOLEAN":
-            convert = _exact_boolean
-        case "ARRAY":
-            assert sql_type.element is not None
-            convert = _exact_array(_exact(sql_type.element), sql_type)
-        case _:
-            convert = _exact_struct(sql_type)
-    return lambda node: None if node is None else convert(node)
-
-
-def _exact_struct(sql_type: SqlType) -> Callable[[Any], Row]:
-    names = [column.name for column in sql_type.fields]
-    converters = [_exact(column.type) for column in sql_type.fields]
-
-    def convert(node: Any) -> Row:
-        if not isinstance(node, dict):
-            raise _wrong_type(node, format_serde_type(sql_type))
-        row = []
-        for name, field, item in zip(names, _fields(names, node), converters, strict=True):
-            try:
-                row.append(item(node[field] if field is not None else None))
-            except _Coercion as error:
-                error.path.insert(0, f".{name}")
-                raise
-        return tuple(row)
-
-    return convert
-
-
-def _exact_array(element: Callable[[Any], Any], sql_type: SqlType) -> Callable[[Any], list[Any]]:
-    def convert(node: Any) -> list[Any]:
-        if not isinstance(node, list):
-            raise _wrong_type(node, format_serde_type(sql_type))
-        result = []
-        for index, item in enumerate(node):
-            try:
-                result.append(element(item))
-            except _Coercion as error:
-                error.path.insert(0, f"[{index}]")
-                raise
-        return result
-
-    return convert
-
-
-def _exact_string(node: Any) -> str:
-    if isinstance(node, dict):
-        return _json_text(node)
-    if isinstance(node, list):
-        return f"[{', '.join('null' if item is None else _exact_string(item) for item in node)}]"
-    if node is jackson.MISSING:
-        return ""
-    return _scalar_text(node)
-
-
-def _exact_double(node: Any) -> float:
-    if _is_number(node):
-        try:
-            return float(node)
-        except OverflowError:
-            return float("inf") if node > 0 else float("-inf")
-    if isinstance(node, str):
-        try:
-            return parse_double(node)
-        except ValueError:
-            raise _wrong_text("DOUBLE") from None
-    raise _wrong_type(node, "DOUBLE")
-
-
-def _exact_integer(node: Any) -> int:
-    return _exact_whole(node, 32, "INTEGER")
-
-
-def _exact_bigint(node: Any) -> int:
-    return _exact_whole(node, 64, "BIGINT")
-
-
-def _exact_whole(node: Any, bits: int, name: str) -> int:
-    if _is_number(node):
-        return wrapped(int(node), bits)
-    if isinstance(node, str):
-        try:
-            return parse_integer(node, bits)
-        except ValueError:
-            raise _wrong_text(name) from None
-    raise _wrong_type(node, name)
-
-
-def _exact_boolean(node: Any) -> bool:
-    if isinstance(node, bool):
-        return node
-    raise _wrong_type(node, "BOOLEAN")
-
-
-def _is_number(node: Any) -> bool:
-    return isinstance(node, int | Decimal) and not isinstance(node, bool)
-
-
-def _wrong_type(node: Any, required: str) -> _Coercion:
-    return _Coercion(f"Can't convert type. sourceType: {_node_name(node)}, requiredType: {required}")
-
-
-def _wrong_text(required: str) -> _Coercion:
-    return _Coercion(f"Can't coerce string to type. targetType: {required}")
-
-
-def _node_name(node: Any) -> str:
-    """Jackson's name for the kind of a value."""
-    if isinstance(node, bool):
-        return "BooleanNode"
-    if isinstance(node, int):
-        if node == wrapped(node, 32):
-            return "IntNode"
-        return "LongNode" if node == wrapped(node, 64) else "BigIntegerNode"
-    names = {dict: "ObjectNode", list: "ArrayNode", str: "TextNode", Decimal: "DecimalNode"}
-    return names.get(type(node), "MissingNode")
-
-
-def _scalar_text(node: Any) -> str:
-    if isinstance(node, bool):
-        return "true" if node else "false"
-    return decimal_text(node) if isinstance(node, Decimal) else str(node)
-
-
-def _json_text(node: Any) -> str:
-    """A value as compact JSON with its numbers as they are."""
-    if isinstance(node, dict):
-        return "{" + ",".join(f"{string_text(k)}:{_json_text(v)}" for k, v in node.items()) + "}"
-    if isinstance(node, list):
-        return "[" + ",".join(map(_json_text, node)) + "]"
-    if node is None:
-        return "null"
-    return string_text(node) if isinstance(node, str) else _scalar_text(node)
+_SCALARS: dict[str, Converter] = {
+    "STRING": _text,
+    "DOUBLE": _double,
+    "INTEGER": _whole(32, "INTEGER"),
+    "BIGINT": _whole(64, "BIGINT"),
+    "BOOLEAN": _boolean,
+}
 
 
 # values: writing
 
 
-def value_writer(columns: tuple[Column, ...]) -> Callable[[list[Any]], bytes]:
+def value_writer(columns: tuple[Field, ...]) -> Callable[[Row], bytes]:
     """A writer of JSON values: compact, in column order, nulls written."""
     names = [column.name for column in columns]
-    converters = [(c.name, convert) for c in columns if (convert := _fragment(c.type)) is not None]
-    dumps = orjson.dumps
+    converters = [(i, convert) for i, column in enumerate(columns) if (convert := _writer(column.type)) is not None]
 
-    def write(row: list[Any]) -> bytes:
-        fields = dict(zip(names, row, strict=True))
-        for name, convert in converters:
-            value = fields[name]
-            if value is not None:
-                fields[name] = convert(value)
-        try:
-            data = dumps(fields)
-        except TypeError:  # half a character, which orjson does not write
-            return carefully(row)
-        if b"\\u00" in data or (not data.isascii() and _OUTSIDE_BMP.search(data)):
-            return carefully(row)
-        return data
-
-    def carefully(row: list[Any]) -> bytes:
-        """The same as orjson writes, but for the few characters that Jackson escapes in another way."""
-        return json_value(row, SqlType("STRUCT", fields=columns)).encode()
+    def write(row: Row) -> bytes:
+        values = list(row)
+        for i, convert in converters:
+            if values[i] is not None:
+                values[i] = convert(values[i])
+        return orjson.dumps(dict(zip(names, values, strict=True)))
 
     return write
 
 
-def string_text(text: str) -> str:
-    """A string as JSON text, as Jackson writes it.
-
-    Control characters have upper-case digits, and a character outside the basic plane is two escapes.
-    """
-    return _OTHERWISE.sub(_escape, json.dumps(text, ensure_ascii=False))
+def to_json(value: Any, sql_type: SqlType) -> Any:
+    """One value as it is in the JSON of an answer."""
+    convert = _writer(sql_type)
+    return value if value is None or convert is None else convert(value)
 
 
-def _escape(match: re.Match[str]) -> str:
-    found = match.group()
-    if len(found) > 1:
-        return found[:2] + found[2:].upper() if found[1] == "u" else found
-    units = found.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{high:02X}{low:02X}" for high, low in zip(units[::2], units[1::2], strict=True))
-
-
-def _fragment(sql_type: SqlType) -> Callable[[Any], Any] | None:
-    """What has to be done to a value so that orjson writes it as Jackson does; None when nothing has."""
-    if sql_type.base in ("STRING", "INTEGER", "BIGINT", "BOOLEAN"):
-        return None
-    return lambda value: orjson.Fragment(json_value(value, sql_type).encode())
-
-
-def json_value(value: Any, sql_type: SqlType) -> str:  # noqa: PLR0911 - one a kind
-    """One value as JSON text, as ksqlDB writes it."""
-    if value is None:
-        return "null"
+def _writer(sql_type: SqlType) -> Converter | None:
+    """What has to be done to a value before it is JSON; None when nothing has."""
     match sql_type.base:
-        case "STRING":
-            return string_text(value)
         case "DOUBLE":
-            text = double_text(float(value))
-            return f'"{text}"' if text[-1] in "Ny" else text
-        case "BOOLEAN":
-            return "true" if value else "false"
-        case "DECIMAL":
-            return decimal_text(value)
+            return _write_double
         case "STRUCT":
-            fields = zip(sql_type.fields, value, strict=True)
-            return "{" + ",".join(f"{string_text(c.name)}:{json_value(v, c.type)}" for c, v in fields) + "}"
+            return lambda row: {f.name: to_json(value, f.type) for f, value in zip(sql_type.fields, row, strict=True)}
         case "ARRAY":
             assert sql_type.element is not None
-            return "[" + ",".join(json_value(item, sql_type.element) for item in value) + "]"
+            element = sql_type.element
+            return lambda items: [to_json(item, element) for item in items]
         case _:
-            return str(value)
+            return None
 
 
-# keys
-
-# How a number is laid out, how many bytes it has, and what Kafka's own reader of it calls itself.
-_KEY_LAYOUT = {
-    "INTEGER": (">i", 4, "IntegerDeserializer"),
-    "BIGINT": (">q", 8, "LongDeserializer"),
-    "DOUBLE": (">d", 8, "Deserializer"),
-}
+def _write_double(value: float) -> float | str:
+    if math.isfinite(value):
+        return value + 0.0  # which makes 0.0 of -0.0
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def key_reader(columns: tuple[Column, ...], topic: str) -> Callable[[bytes | None], Row]:
-    """A reader of KAFKA keys: a row of one column, or of none for a stream without a key. It raises SerdeError."""
+# keys: how a number is laid out
+_KEYS = {"INTEGER": struct.Struct(">i"), "BIGINT": struct.Struct(">q"), "DOUBLE": struct.Struct(">d")}
+
+
+def key_reader(columns: tuple[Field, ...]) -> Callable[[bytes | None], Row]:
+    """A reader of KAFKA keys: a row of one column, or of none for a stream without a key. It raises Unreadable."""
     if not columns:
         return lambda _: ()
-    base = columns[0].type.base
-    if base == "STRING":
+    layout = _KEYS.get(columns[0].type.base)
+    if layout is None:
         return lambda data: (None if data is None else data.decode("utf-8", "replace"),)
-    layout, size, reader = _KEY_LAYOUT[base]
 
     def read(data: bytes | None) -> Row:
-        if data is None:
-            return (None,)
-        if len(data) != size:
-            cause = f"Size of data received by {reader} is not {size}"
-            raise SerdeError("key", f"Error deserializing KAFKA message from topic: {topic}", [cause], data)
-        return struct.unpack(layout, data)
+        if data is not None and len(data) != layout.size:
+            raise Unreadable("key", f"the key has {len(data)} bytes, not {layout.size}", data)
+        return (None,) if data is None else layout.unpack(data)
 
     return read
 
 
-def key_writer(column: Column | None) -> Callable[[Any], bytes | None]:
+def key_writer(column: Field | None) -> Callable[[Any], bytes | None]:
     """A writer of KAFKA keys: raw UTF-8, or a big-endian number."""
     if column is None:
         return lambda _: None
-    base = column.type.base
-    if base == "STRING":
+    layout = _KEYS.get(column.type.base)
+    if layout is None:
         return lambda value: None if value is None else value.encode("utf-8", "replace")
-    layout = _KEY_LAYOUT[base][0]
-    return lambda value: None if value is None else struct.pack(layout, value)
+    return lambda value: None if value is None else layout.pack(value)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+import random
+from collections.abc import AsyncIterator, Generator, Mapping
+from typing import Any, TypeVar
 
 import anyio.to_thread
+import orjson
 from confluent_kafka import KafkaException
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -19,10 +20,10 @@ from starlette.routing import Route
 from local.ksqldb_emulator import push
 from local.ksqldb_emulator import tree as t
 from local.ksqldb_emulator.engine import Engine
-from local.ksqldb_emulator.errors import SERVER_ERROR, KsqlError
-from local.ksqldb_emulator.formatter import format_quoted_type, format_schema
+from local.ksqldb_emulator.errors import NOT_READY, SERVER_ERROR, KsqlError
 from local.ksqldb_emulator.planner import QueryPlan
-from local.ksqldb_emulator.serde import json_value, string_text
+from local.ksqldb_emulator.schema import quoted
+from local.ksqldb_emulator.serde import to_json
 from local.ksqldb_emulator.settings import Settings
 from local.ksqldb_emulator.topics import Topics
 
@@ -31,9 +32,11 @@ log = logging.getLogger(__name__)
 VERSION = "8.3.1"
 _JSON = "application/json"
 _KSQL_JSON = "application/vnd.ksql.v1+json"
+_DELIMITED = "application/vnd.ksqlapi.delimited.v1"
 # Any other name is that of a web page that had its own name point here, to read and to command what it must not.
 _HOSTS = ["localhost", "127.0.0.1", "ksqldb-server"]
-_DELIMITED = "application/vnd.ksqlapi.delimited.v1"
+
+T = TypeVar("T")
 
 
 class Server:
@@ -50,7 +53,7 @@ class Server:
         """The ASGI application."""
         return Starlette(
             routes=[
-                Route("/", self._root),
+                Route("/", lambda _: RedirectResponse("/info", status_code=307)),
                 Route("/info", self._info),
                 Route("/healthcheck", self._health),
                 Route("/ksql", self._ksql, methods=["POST"]),
@@ -58,14 +61,11 @@ class Server:
                 Route("/query", self._query, methods=["POST"]),
             ],
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)],
+            exception_handlers={KsqlError: _refused, KafkaException: _kafka_failed},
         )
 
-    async def _root(self, _: Request) -> Response:
-        return RedirectResponse("/info", status_code=307)
-
     async def _info(self, request: Request) -> Response:
-        if not self.ready:
-            return _starting(request)
+        self._check_ready()
         info = {
             "version": VERSION,
             "kafkaClusterId": await anyio.to_thread.run_sync(self._topics.cluster_id),
@@ -75,83 +75,84 @@ class Server:
         return _answer(request, {"KsqlServerInfo": info})
 
     async def _health(self, request: Request) -> Response:
-        if not self.ready:
-            return _starting(request)
+        self._check_ready()
         try:
             await anyio.to_thread.run_sync(self._topics.cluster_id)
             kafka = True
         except KafkaException:
             kafka = False
-        details = {
-            "metastore": {"isHealthy": True},
-            "kafka": {"isHealthy": kafka},
-            "commandRunner": {"isHealthy": True},
-        }
+        healthy = {"isHealthy": True}
+        details = {"metastore": healthy, "kafka": {"isHealthy": kafka}, "commandRunner": healthy}
         answer = {"isHealthy": kafka, "details": details, "serverState": "READY"}
         return _answer(request, answer, 200 if kafka else 503)
 
     async def _ksql(self, request: Request) -> Response:
-        if not self.ready:
-            return _starting(request)
-        try:
-            text, properties = _statement(await _body(request), "ksql", "streamsProperties")
-            result = await anyio.to_thread.run_sync(self._engine.execute, text, properties)
-            return _answer(request, result)
-        except KsqlError as error:
-            return _answer(request, error.answer(), error.status)
-        except KafkaException as error:
-            log.error("Kafka failed a statement: %s", error.args[0])
-            return _answer(request, KsqlError(f"Kafka: {error.args[0]}", SERVER_ERROR).answer(), 500)
+        text, properties = await self._statement(request)
+        return _answer(request, await anyio.to_thread.run_sync(self._engine.execute, text, properties))
 
     async def _query_stream(self, request: Request) -> Response:
-        if not self.ready:
-            return _starting(request)
-        try:
-            text, properties = _statement(await _body(request), "sql", "properties")
-            query, plan = self._engine.push_query(text)
-        except KsqlError as error:
-            # The real server gives no content type and no length here.
-            text = json.dumps(error.answer(), separators=(",", ":"), ensure_ascii=False)
-            return StreamingResponse(iter((text,)), error.status)
+        """A header, then one array a line."""
+        query, plan, properties = await self._asked(request)
+        if plan is None:
+            return self._print(query)
         columns = [projection.column for projection in plan.values]
         header = {
-            "queryId": push.query_id(query),
+            "queryId": _query_id(query),
             "columnNames": [column.name for column in columns],
-            "columnTypes": [format_quoted_type(column.type) for column in columns],
+            "columnTypes": [str(column.type) for column in columns],
         }
 
-        async def body() -> AsyncIterator[str]:
-            yield json.dumps(header, separators=(",", ":"), ensure_ascii=False) + "\n"
+        async def body() -> AsyncIterator[bytes]:
+            yield orjson.dumps(header) + b"\n"
             async for batch in self._rows(query, plan, properties):
-                yield "".join(f"[{_values(row, plan)}]\n" for row in batch)
+                yield b"".join(orjson.dumps(row) + b"\n" for row in batch)
 
         return StreamingResponse(body(), media_type=_DELIMITED)
 
     async def _query(self, request: Request) -> Response:
         """The older way: one JSON array, an element a line."""
-        if not self.ready:
-            return _starting(request)
-        try:
-            text, properties = _statement(await _body(request), "ksql", "streamsProperties")
-            query, plan = self._engine.push_query(text)
-        except KsqlError as error:
-            return _answer(request, error.answer(), error.status)
+        query, plan, properties = await self._asked(request)
+        if plan is None:
+            return self._print(query)
+        schema = ", ".join(f"{quoted(value.column.name)} {value.column.type}" for value in plan.values)
 
-        async def body() -> AsyncIterator[str]:
-            schema = string_text(format_schema(plan.schema))
-            yield f'[{{"header":{{"queryId":"{push.query_id(query)}","schema":{schema}}}}},\n'
+        async def body() -> AsyncIterator[bytes]:
+            yield b"[" + orjson.dumps({"header": {"queryId": _query_id(query), "schema": schema}}) + b",\n"
             async for batch in self._rows(query, plan, properties):
-                yield "".join(f'{{"row":{{"columns":[{_values(row, plan)}]}}}},\n' for row in batch)
-            yield '{"finalMessage":"Limit Reached"}]\n'
+                yield b"".join(orjson.dumps({"row": {"columns": row}}) + b",\n" for row in batch)
+            yield b'{"finalMessage":"Limit Reached"}]\n'
 
         return StreamingResponse(body(), media_type=_JSON)
 
+    def _print(self, asked: t.PrintTopic) -> Response:
+        async def body() -> AsyncIterator[str]:
+            first = True
+            lines = push.lines(self._settings, asked.topic, bool(asked.from_beginning), asked.limit)
+            async for batch in self._batches(lines):
+                if first and batch:
+                    yield push.formats(batch[0])
+                    first = False
+                yield "".join(f"{line}\n" for line in batch)
+            yield "Topic printing ceased\n"
+
+        return StreamingResponse(body(), media_type="text/plain")
+
+    async def _asked(self, request: Request) -> tuple[Any, QueryPlan | None, Mapping[str, Any]]:
+        """A query, its plan (PRINT has none), and the request's properties."""
+        text, properties = await self._statement(request)
+        found = await anyio.to_thread.run_sync(self._engine.query, text)
+        return (found, None, properties) if isinstance(found, t.PrintTopic) else (*found, properties)
+
     async def _rows(
-        self, query: t.Query, plan: QueryPlan, properties: Mapping[str, Any]
+        self, query: t.Select, plan: QueryPlan, properties: Mapping[str, Any]
     ) -> AsyncIterator[list[list[Any]]]:
         reset = properties.get("auto.offset.reset") or properties.get("ksql.streams.auto.offset.reset")
         beginning = (reset or self._settings.auto_offset_reset) == "earliest"
-        batches = push.rows(self._settings, plan, beginning, query.limit)
+        types = [projection.column.type for projection in plan.values]
+        async for batch in self._batches(push.rows(self._settings, plan, beginning, query.limit)):
+            yield [list(map(to_json, row, types)) for row in batch]
+
+    async def _batches(self, batches: Generator[list[T]]) -> AsyncIterator[list[T]]:
         try:
             while not self.stopping:
                 batch = await anyio.to_thread.run_sync(next, batches, None)
@@ -161,39 +162,43 @@ class Server:
         finally:
             batches.close()
 
+    async def _statement(self, request: Request) -> tuple[str, Mapping[str, Any]]:
+        """The statement and the properties of a request's body; either name of the two APIs will do."""
+        self._check_ready()
+        if "origin" in request.headers:  # a browser says for which web page it asks
+            raise KsqlError("a web page may not ask")
+        try:
+            body = orjson.loads(await request.body())
+        except orjson.JSONDecodeError:
+            body = None
+        if not isinstance(body, dict):
+            raise KsqlError("the request is no JSON object")
+        text = body.get("ksql", body.get("sql"))
+        properties = body.get("streamsProperties") or body.get("properties") or {}
+        if not isinstance(text, str) or not isinstance(properties, dict):
+            raise KsqlError('the request needs a text "ksql" (or "sql"), and "streamsProperties" have to be an object')
+        return text, properties
 
-async def _body(request: Request) -> Any:
-    if "origin" in request.headers:  # a browser says for which web page it asks
-        raise KsqlError("A web page may not ask")
-    try:
-        return json.loads(await request.body())
-    except ValueError:
-        raise KsqlError("Invalid JSON in request") from None
+    def _check_ready(self) -> None:
+        if not self.ready:
+            raise KsqlError("KSQL is not yet ready to serve requests.", NOT_READY)
 
 
-def _statement(body: Any, name: str, properties_name: str) -> tuple[str, Mapping[str, Any]]:
-    """The statement and the properties of a request's body; either name of the two APIs will do."""
-    if not isinstance(body, dict):
-        raise KsqlError("Invalid JSON in request")
-    text = body.get(name, body.get("sql", body.get("ksql")))
-    properties = body.get(properties_name) or body.get("streamsProperties") or body.get("properties") or {}
-    if not isinstance(text, str):
-        raise KsqlError(f'The request has no "{name}"')
-    if not isinstance(properties, dict):
-        raise KsqlError(f'"{properties_name}" is no object')
-    return text, properties
-
-
-def _values(row: list[Any], plan: QueryPlan) -> str:
-    return ",".join(json_value(value, p.column.type) for value, p in zip(row, plan.values, strict=True))
+def _query_id(query: t.Select) -> str:
+    return f"transient_{query.alias or query.source}_{random.getrandbits(63)}"
 
 
 def _answer(request: Request, body: Any, status: int = 200) -> Response:
     """A JSON answer, of ksqlDB's own media type when the client asks for that one."""
     media_type = _KSQL_JSON if _KSQL_JSON in request.headers.get("accept", "") else _JSON
-    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
-    return Response(text, status, headers={"content-type": media_type})
+    return Response(orjson.dumps(body), status, media_type=media_type)
 
 
-def _starting(request: Request) -> Response:
-    return _answer(request, KsqlError("KSQL is not yet ready to serve requests.", 50300).answer(), 503)
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, KsqlError)
+    return _answer(request, error.answer(), error.status)
+
+
+def _kafka_failed(request: Request, error: Exception) -> Response:
+    log.error("Kafka failed a statement: %s", error.args[0])
+    return _refused(request, KsqlError(f"Kafka: {error.args[0]}", SERVER_ERROR))

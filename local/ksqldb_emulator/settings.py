@@ -1,4 +1,4 @@
-"""Settings of the stand-in: the environment, and the file of settings that Docker Compose gives the real server."""
+"""Settings of the emulator: the environment, and the file of settings that Docker Compose gives the real server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SERVER_SETTINGS = Path(__file__).resolve().parents[2] / "ksqldb" / "ksqldb-serve
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that the stand-in has to be told. Times are in milliseconds."""
+    """Everything that the emulator has to be told. Times are in milliseconds."""
 
     kafka_client: Mapping[str, str]
     host: str

@@ -1,14 +1,12 @@
-"""Kafka topics, as far as the stand-in needs to know and to make them."""
+"""Kafka topics, as far as the emulator needs to know and to make them."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
@@ -29,35 +27,7 @@ class Topic:
     retention_ms: int
 
 
-class Topics(Protocol):
-    """What the engine asks of Kafka."""
-
-    def describe(self, name: str) -> Topic | None:
-        """The topic, or None when there is none of that name."""
-        ...
-
-    def create(self, topic: Topic) -> None:
-        """Make a topic that is cleaned up by deletion. It is no error when it is there already."""
-        ...
-
-    def delete(self, name: str) -> None:
-        """Delete a topic. It is no error when it is gone already."""
-        ...
-
-    def forget_group(self, group: str) -> None:
-        """Delete a consumer group and its offsets, as soon as it has no members. Usually there is none to delete."""
-        ...
-
-    def forget_group_later(self, group: str) -> None:
-        """The same, but without waiting for it."""
-        ...
-
-    def cluster_id(self) -> str:
-        """Kafka's id of its cluster. It raises KafkaException when no broker answers."""
-        ...
-
-
-class KafkaTopics:
+class Topics:
     """The topics of the broker."""
 
     def __init__(self, settings: Settings) -> None:
@@ -72,6 +42,20 @@ class KafkaTopics:
         resource = ConfigResource(ResourceType.TOPIC, name)
         config = self._admin.describe_configs([resource])[resource].result(_TIMEOUT)
         return Topic(name, len(found.partitions), len(found.partitions[0].replicas), int(config["retention.ms"].value))
+
+    def find(self, name: str) -> str | None:
+        """A topic's name in its own case: an unquoted name is in upper case by now. None when there is none."""
+        names = self._admin.list_topics(timeout=_TIMEOUT).topics
+        return next((known for known in sorted(names, key=name.__ne__) if known.upper() == name.upper()), None)
+
+    def all(self) -> list[Topic]:
+        """Every topic but Kafka's and ksqlDB's own, by name. Their retention is not asked for."""
+        found = self._admin.list_topics(timeout=_TIMEOUT).topics
+        return [
+            Topic(name, len(topic.partitions), len(topic.partitions[0].replicas), 0)
+            for name, topic in sorted(found.items())
+            if not name.startswith("_")
+        ]
 
     def create(self, topic: Topic) -> None:
         """Make a topic that is cleaned up by deletion. It is no error when it is there already."""
@@ -95,15 +79,6 @@ class KafkaTopics:
                 if error.args[0].code() != KafkaError.NON_EMPTY_GROUP or time.monotonic() > deadline:
                     raise
             time.sleep(0.5)
-
-    def forget_group_later(self, group: str) -> None:
-        """The same, but without waiting for it."""
-
-        def forget() -> None:
-            with suppress(KafkaException):  # then it goes when a query of the same name begins
-                self.forget_group(group)
-
-        threading.Thread(target=forget, name=f"forget {group}", daemon=True).start()
 
     def cluster_id(self) -> str:
         """Kafka's id of its cluster. It raises KafkaException when no broker answers."""

@@ -1,4 +1,4 @@
-"""What the tests of the ksqlDB stand-in share: the recorded answers, and an engine without Kafka."""
+"""What the tests of the ksqlDB emulator share: the recorded answers, and an engine without Kafka."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 
 from local.ksqldb_emulator import settings as configuration
-from local.ksqldb_emulator.commands import Command
+from local.ksqldb_emulator.commands import Command, CommandLog
 from local.ksqldb_emulator.engine import Engine
-from local.ksqldb_emulator.parser import parse
 from local.ksqldb_emulator.pipeline import Pipeline, compile_pipeline
 from local.ksqldb_emulator.planner import QueryPlan
+from local.ksqldb_emulator.runner import Queries
 from local.ksqldb_emulator.settings import Settings
-from local.ksqldb_emulator.topics import Topic
+from local.ksqldb_emulator.topics import Topic, Topics
 
 GOLDEN = Path(__file__).parent / "golden"
 WEEK_MS = 604800000
 
 
-class FakeTopics:
+class FakeTopics(Topics):
     """Topics in a dictionary."""
 
     def __init__(self, *names: str) -> None:
@@ -42,14 +42,17 @@ class FakeTopics:
     def forget_group(self, group: str) -> None:
         self.forgotten_groups.append(group)
 
-    def forget_group_later(self, group: str) -> None:
-        self.forgotten_groups.append(f"{group}, later")
+    def find(self, name: str) -> str | None:
+        return next((known for known in self.topics if known.upper() == name.upper()), None)
+
+    def all(self) -> list[Topic]:
+        return list(self.topics.values())
 
     def cluster_id(self) -> str:
         return "MkU3OEVBNTcwNTJENDM2Qg"
 
 
-class FakeCommands:
+class FakeCommands(CommandLog):
     """A command topic in a list; a transaction's mark takes every second offset."""
 
     def __init__(self) -> None:
@@ -64,7 +67,7 @@ class FakeCommands:
         yield from self.commands
 
 
-class FakeQueries:
+class FakeQueries(Queries):
     """Queries that do not run."""
 
     def __init__(self) -> None:
@@ -135,7 +138,6 @@ def pipeline(make_world: Callable[..., World]) -> Callable[..., Pipeline]:
         world = make_world("t")
         world.run(f"CREATE STREAM s ({columns}) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');")
         world.run(f"CREATE STREAM o AS {select};")
-        assert parse(select + ";")
         plan, _, _ = next(iter(world.queries.plans.values()))
         return compile_pipeline(plan)
 

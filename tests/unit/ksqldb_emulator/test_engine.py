@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from local.ksqldb_emulator.errors import KsqlError, StatementError
+from local.ksqldb_emulator.commands import Command
+from local.ksqldb_emulator.errors import KsqlError
 from local.ksqldb_emulator.topics import Topic
 
 SOURCE = "CREATE STREAM s (k VARCHAR KEY, a VARCHAR, n INTEGER, d DOUBLE) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');"
 COPY = "CREATE STREAM copy WITH (KAFKA_TOPIC='copy') AS SELECT * FROM s EMIT CHANGES;"
+TWO = "CREATE STREAM two AS SELECT * FROM s;"
 
 
 @pytest.fixture
@@ -32,21 +34,21 @@ def failure(world: Any, text: str) -> KsqlError:
 
 def test_queries_are_numbered_by_the_command_topic(world: Any) -> None:
     first = world.run(COPY)[0]
-    assert first["commandStatus"]["queryId"] == "CSAS_COPY_3"
-    assert first["commandSequenceNumber"] == 4
-    second = world.run("INSERT INTO copy SELECT * FROM s EMIT CHANGES;")[0]
-    assert second == {
+    assert first == {
         "@type": "currentStatus",
-        "statementText": "INSERT INTO copy SELECT * FROM s EMIT CHANGES;",
+        "statementText": COPY,
         "commandId": "stream/`COPY`/create",
         "commandStatus": {
             "status": "SUCCESS",
-            "message": "Created query with ID INSERTQUERY_5",
-            "queryId": "INSERTQUERY_5",
+            "message": "Created query with ID CSAS_COPY_3",
+            "queryId": "CSAS_COPY_3",
         },
-        "commandSequenceNumber": 6,
+        "commandSequenceNumber": 4,
         "warnings": [],
     }
+    assert world.run(TWO)[0]["commandStatus"]["queryId"] == "CSAS_TWO_5"
+    # A new query starts from nothing.
+    assert world.topics.forgotten_groups[-1] == "_confluent-ksql-fraud_query_CSAS_TWO_5"
 
 
 def test_terminating_does_not_count(world: Any) -> None:
@@ -56,12 +58,9 @@ def test_terminating_does_not_count(world: Any) -> None:
     assert ended["commandStatus"] == {"status": "SUCCESS", "message": "Query terminated.", "queryId": None}
     assert ended["commandSequenceNumber"] == 6
     assert world.queries.plans == {}
-    assert world.topics.forgotten_groups[-1] == "_confluent-ksql-fraud_query_CSAS_COPY_3, later"
-    again = world.run("INSERT INTO copy SELECT * FROM s EMIT CHANGES;")[0]
-    assert again["commandStatus"]["queryId"] == "INSERTQUERY_5"
+    again = world.run(TWO)[0]
+    assert again["commandStatus"]["queryId"] == "CSAS_TWO_5"
     assert again["commandSequenceNumber"] == 8
-    # A new query starts from nothing.
-    assert world.topics.forgotten_groups[-1] == "_confluent-ksql-fraud_query_INSERTQUERY_5"
 
 
 def test_drop(world: Any) -> None:
@@ -76,32 +75,25 @@ def test_drop(world: Any) -> None:
 
 def test_drop_with_its_topic(world: Any) -> None:
     world.run(COPY)
-    dropped = world.run("DROP STREAM IF EXISTS copy DELETE TOPIC;")[0]
-    assert dropped["statementText"] == "DROP STREAM IF EXISTS COPY;"
+    world.run("DROP STREAM IF EXISTS copy DELETE TOPIC;")
     assert "copy" not in world.topics.topics
 
 
 def test_drop_of_what_is_not_there(world: Any) -> None:
-    assert failure(world, "DROP STREAM x;").message == "Stream X does not exist."
+    assert failure(world, "DROP STREAM x;").message == "the stream X does not exist; there are KSQL_PROCESSING_LOG, S"
     dropped = world.run("DROP STREAM IF EXISTS x;")[0]
     assert dropped["commandStatus"]["message"] == "Source `X` does not exist."
 
 
-def test_drop_is_refused_while_an_insert_writes(world: Any) -> None:
+def test_drop_is_refused_while_another_stream_reads(world: Any) -> None:
     world.run(COPY)
-    world.run("INSERT INTO copy SELECT * FROM s EMIT CHANGES;")
-    assert failure(world, "DROP STREAM copy;").message == (
-        "Cannot drop COPY.\nThe following queries read from this source: [].\n"
-        "The following queries write into this source: [INSERTQUERY_5].\n"
-        "You need to terminate them before dropping COPY."
-    )
-    world.run("TERMINATE INSERTQUERY_5;")
-    world.run("DROP STREAM copy;")
+    assert failure(world, "DROP STREAM s;").message == "S is read by COPY: drop these first"
+    world.run("DROP STREAM copy; DROP STREAM s;")
 
 
 def test_terminate_all(world: Any) -> None:
     world.run(COPY)
-    world.run("INSERT INTO copy SELECT * FROM s EMIT CHANGES;")
+    world.run(TWO)
     assert world.run("TERMINATE ALL;")[0]["commandId"] == "terminate/ALL/execute"
     assert world.queries.plans == {}
     assert world.run("SHOW QUERIES;")[0]["queries"] == []
@@ -122,8 +114,19 @@ def test_describe(world: Any) -> None:
     log = world.run("DESCRIBE ksql_processing_log;")[0]["sourceDescription"]
     message = log["fields"][3]["schema"]["fields"]
     assert [field["name"] for field in message][:2] == ["TYPE", "DESERIALIZATIONERROR"]
-    error = failure(world, "DESCRIBE x;")
-    assert error.message == "Could not find STREAM/TABLE 'X' in the Metastore"
+    assert failure(world, "DESCRIBE x;").message.startswith("the stream X does not exist")
+
+
+def test_show_topics(world: Any) -> None:
+    assert world.run("SHOW TOPICS;")[0] == {
+        "@type": "kafka_topics",
+        "statementText": "SHOW TOPICS;",
+        "topics": [
+            {"name": "fraud_ksql_processing_log", "replicaInfo": [1] * 6},
+            {"name": "t", "replicaInfo": [1] * 6},
+        ],
+        "warnings": [],
+    }
 
 
 # topics
@@ -131,11 +134,7 @@ def test_describe(world: Any) -> None:
 
 def test_partitions_come_from_the_topic_that_is_read(world: Any) -> None:
     world.topics.topics["t"] = Topic("t", 4, 1, 1000)
-    text = world.run("CREATE STREAM o AS SELECT * FROM s;")[0]["statementText"]
-    assert text == (
-        "CREATE STREAM O WITH (CLEANUP_POLICY='delete', KAFKA_TOPIC='O', PARTITIONS=4, REPLICAS=1, RETENTION_MS=1000)"
-        " AS SELECT *\nFROM S S\nEMIT CHANGES;"
-    )
+    world.run("CREATE STREAM o AS SELECT * FROM s;")
     assert world.topics.topics["O"] == Topic("O", 4, 1, 1000)
 
 
@@ -148,19 +147,19 @@ def test_a_topic_that_does_not_fit_is_refused(world: Any) -> None:
     world.topics.topics["small"] = Topic("small", 1, 1, 604800000)
     error = failure(world, "CREATE STREAM o WITH (KAFKA_TOPIC='small') AS SELECT * FROM s;")
     assert (error.status, error.code) == (500, 50000)
-    assert "KSQL expects 6 partitions (topic has 1)" in error.message
+    assert "has 1 partitions" in error.message
+    assert "needs 6" in error.message
 
 
 # whole requests
 
 
-def test_a_request_fails_as_a_whole(world: Any) -> None:
-    error = failure(world, f"{COPY} SHOW STREAMS; CREATE STREAM y AS SELECT nosuch FROM copy;")
-    assert isinstance(error, StatementError)
-    assert error.entities == []
-    assert world.queries.plans == {}
-    assert "COPY" not in [stream["name"] for stream in world.run("SHOW STREAMS;")[0]["streams"]]
-    assert "copy" not in world.topics.topics
+def test_a_request_ends_at_the_first_refusal(world: Any) -> None:
+    error = failure(world, f"{COPY} SHOW NOTHING;")
+    assert world.queries.plans == {}  # not even begun: the text is read as a whole
+    error = failure(world, f"{COPY} CREATE STREAM y AS SELECT nosuch FROM copy; {TWO}")
+    assert [entity["commandId"] for entity in error.entities] == ["stream/`COPY`/create"]
+    assert list(world.queries.plans) == ["CSAS_COPY_3"]
 
 
 def test_a_statement_sees_the_ones_before_it(world: Any) -> None:
@@ -180,13 +179,13 @@ def test_offsets_start_where_the_request_says(world: Any) -> None:
 
 def test_a_restart_brings_everything_back(world: Any) -> None:
     world.run(COPY, **{"auto.offset.reset": "earliest"})
-    world.run("INSERT INTO copy SELECT * FROM s EMIT CHANGES;")
+    world.run(TWO)
     world.run("CREATE STREAM gone AS SELECT * FROM s;")
     world.run("TERMINATE CSAS_GONE_7; DROP STREAM gone;")
 
     def everything() -> Any:
         running = {
-            query_id: (plan.schema, topic, reset) for query_id, (plan, topic, reset) in world.queries.plans.items()
+            query_id: ([p.column for p in plan.values], topic, reset) for query_id, (plan, topic, reset) in world.queries.plans.items()
         }
         return running, world.run("SHOW STREAMS; SHOW QUERIES; DESCRIBE copy;")
 
@@ -194,6 +193,13 @@ def test_a_restart_brings_everything_back(world: Any) -> None:
     world.restart()
     assert everything() == before
     assert world.run("CREATE STREAM three AS SELECT * FROM s;")[0]["commandStatus"]["queryId"] == "CSAS_THREE_13"
+
+
+def test_a_statement_that_cannot_be_repeated_is_left_out(world: Any) -> None:
+    world.commands.append("id", Command("INSERT INTO copy SELECT * FROM s;", "INSERTQUERY_5"))
+    world.run(COPY)
+    world.restart()
+    assert list(world.queries.plans) == ["CSAS_COPY_3"]
 
 
 def test_a_restart_writes_nothing(world: Any) -> None:
@@ -210,114 +216,64 @@ def test_a_restart_writes_nothing(world: Any) -> None:
     [
         (
             "CREATE STREAM x (a VARCHAR, a INT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');",
-            "Failed to prepare statement: Duplicate column names: `A`",
+            "the column A is there more than once",
         ),
-        (
-            "CREATE STREAM x (a VARCHAR) WITH (VALUE_FORMAT='JSON');",
-            'Failed to prepare statement: Missing required property "KAFKA_TOPIC" which has no default value.',
-        ),
-        (
-            "CREATE STREAM x (a VARCHAR) WITH (KAFKA_TOPIC='t');",
-            "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. Either provide one or set a default "
-            "via the 'ksql.persistence.default.format.value' config.",
-        ),
-        (
-            "CREATE STREAM x (a VARCHAR) WITH (KAFKA_TOPIC='t', FOO=1);",
-            "Failed to prepare statement: Invalid config variable(s) in the WITH clause: FOO",
-        ),
+        ("CREATE STREAM x (a VARCHAR) WITH (VALUE_FORMAT='JSON');", "the WITH clause has no KAFKA_TOPIC"),
+        ("CREATE STREAM x (a VARCHAR) WITH (KAFKA_TOPIC='t');", "the WITH clause has no VALUE_FORMAT"),
+        ("CREATE STREAM x (a VARCHAR) WITH (KAFKA_TOPIC='t', FOO=1);", "there is no property FOO"),
+        ("CREATE STREAM x (a VARCHAR) WITH (KAFKA_TOPIC='t', TIMESTAMP='a');", "the property TIMESTAMP is ksqlDB's"),
+        ("CREATE STREAM x (a VARCHAR) WITH (KAFKA_TOPIC='t', PARTITIONS='6');", "the property PARTITIONS cannot be '6'"),
         (
             "CREATE STREAM x (a VARCHAR KEY, b VARCHAR KEY) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');",
-            "Key format does not support schema.\nformat: KAFKA\n"
-            "schema: Persistence{columns=[`A` STRING KEY, `B` STRING KEY], features=[]}\n"
-            "reason: The 'KAFKA' format only supports a single field. Got: [`A` STRING KEY, `B` STRING KEY]",
+            "a KAFKA key has one column",
         ),
         (
             "CREATE STREAM x (a BOOLEAN KEY, b VARCHAR) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');",
-            "Key format does not support schema.\nformat: KAFKA\n"
-            "schema: Persistence{columns=[`A` BOOLEAN KEY], features=[]}\n"
-            "reason: The 'KAFKA' format does not support type 'BOOLEAN'",
+            "a KAFKA key cannot be a BOOLEAN: A",
         ),
         (
             "CREATE STREAM x (rowtime BIGINT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');",
-            "'ROWTIME' is a reserved column name. You cannot use it as a name for a column.",
+            "ROWTIME is a column of ksqlDB's own",
         ),
         (
             "CREATE STREAM x (a VARCHAR) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='AVRO');",
-            "VALUE_FORMAT AVRO is not in the local stand-in: it has JSON",
+            "VALUE_FORMAT AVRO (the emulator's is JSON) is ksqlDB's",
         ),
-        ("SELECT * FROM x EMIT CHANGES;", None),
-        ("INSERT INTO x SELECT * FROM s;", "Exception while preparing statement: X does not exist."),
-        (
-            "CREATE STREAM x AS SELECT r.a FROM s;",
-            "Exception while preparing statement: 'R' is not a valid stream/table name or alias.",
-        ),
+        ("SELECT * FROM x EMIT CHANGES;", "SELECT and PRINT are asked of /query-stream or /query"),
+        ("CREATE STREAM x AS SELECT a FROM nosuch;", "the stream NOSUCH does not exist"),
+        ("CREATE STREAM x AS SELECT r.a FROM s;", "line 1:27: R is not the source of this query: S"),
+        ("CREATE STREAM x AS SELECT k, ROWTIME FROM s;", "line 1:30: there is no column ROWTIME (ROWTIME is ksqlDB's"),
+        ("CREATE STREAM x AS SELECT k, UCASE(a) FROM s;", "the function UCASE with 1 arguments is ksqlDB's"),
+        ("CREATE STREAM x AS SELECT k, a FROM s LIMIT 3;", "LIMIT in a persistent query is ksqlDB's"),
+        (SOURCE, "the stream S is there already"),
     ],
 )
-def test_refusals(world: Any, text: str, message: str | None) -> None:
+def test_refusals(world: Any, text: str, message: str) -> None:
     error = failure(world, text)
     assert error.status == 400
-    if message is not None:
-        assert error.message == message
+    assert error.message.startswith(message)
 
 
 @pytest.mark.parametrize(
     ("select", "message"),
     [
-        (
-            "a FROM s",
-            "Key missing from projection (ie, SELECT). \nThe query used to build `X` must include the key column K in "
-            "its projection (eg, SELECT K...).",
-        ),
-        (
-            "k FROM s PARTITION BY a",
-            "Key missing from projection (ie, SELECT). \nThe query used to build `X` must include the partitioning "
-            "expression S.A in its projection (eg, SELECT S.A...).",
-        ),
-        ("k FROM s", "The projection contains no value columns."),
-        (
-            "k, k AS j, a FROM s",
-            "The projection contains a key column (`K`) more than once, aliased as: J and K.\nEach key column must "
-            "only be in the projection once. If you intended to copy the key into the value, then consider using the "
-            "AS_VALUE function to indicate which key reference should be copied.",
-        ),
-        ("k, a AS b, n AS b FROM s", "Duplicate value columns found in schema: `B` STRING"),
-        ("k, a AS k FROM s", "Value columns clash with key columns: `K`"),
-        ("k, a FROM s WHERE nosuch = 1", "Line: 1, Col: 45: WHERE column 'NOSUCH' cannot be resolved."),
-        ("k, a FROM s PARTITION BY nosuch", "Line: 1, Col: 52: PARTITION BY column 'NOSUCH' cannot be resolved."),
-        (
-            "k, a FROM s WHERE a",
-            "Type error in WHERE expression: Should evaluate to boolean but is A (STRING) instead.",
-        ),
-        ("k, a FROM s WHERE a = 1", "Error in WHERE expression: Cannot compare A (STRING) to 1 (INTEGER) with EQUAL."),
-        (
-            "k, a FROM s WHERE a = NULL",
-            "Error in WHERE expression: Comparison with NULL not supported: STRING = NULL\n"
-            "Use 'IS NULL' or 'IS NOT NULL' instead.",
-        ),
-        ("k, a->b FROM s", "Expected STRUCT type, got: STRING"),
+        ("a FROM s", "the key has to be in the SELECT list once, not 0 times"),
+        ("k FROM s PARTITION BY a", "the key has to be in the SELECT list once, not 0 times"),
+        ("k, k AS j, a FROM s", "the key has to be in the SELECT list once, not 2 times"),
+        ("k FROM s", "the SELECT list has no column but the key"),
+        ("k, a AS b, n AS b FROM s", "the SELECT list has the column B more than once"),
+        ("k, a AS k FROM s", "the SELECT list has the column K more than once"),
+        ("k, a FROM s WHERE nosuch = 1", "line 1:45: there is no column NOSUCH; there are K, A, N, D"),
+        ("k, a FROM s WHERE a", "WHERE has to be a BOOLEAN, not STRING"),
+        ("k, a FROM s WHERE a = 1", "STRING = INTEGER cannot be compared"),
+        ("k, a FROM s WHERE a = NULL", "a comparison with NULL is never true"),
+        ("k, a->b FROM s", "there is no field B in STRING"),
     ],
 )
 def test_queries_that_cannot_be_planned(world: Any, select: str, message: str) -> None:
     error = failure(world, f"CREATE STREAM x AS SELECT {select};")
-    assert error.message == f"Could not determine output schema for query due to error: {message}"
+    assert error.message.startswith(message)
     assert error.code == 40001
-
-
-def test_an_existing_name_is_refused(world: Any) -> None:
-    world.run(COPY)
-    assert failure(world, COPY).message == (
-        "Could not determine output schema for query due to error: "
-        "Cannot add stream 'COPY': A stream with the same name already exists"
-    )
-
-
-def test_insert_widens_numbers_and_nothing_else(world: Any) -> None:
-    world.run(
-        "CREATE STREAM wide (k VARCHAR KEY, a VARCHAR, n BIGINT, d DOUBLE) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');"
-    )
-    world.run("INSERT INTO wide SELECT k, a, n, n AS d FROM s;")
-    assert "Incompatible schema" in failure(world, "INSERT INTO s SELECT * FROM wide;").message
-    assert "Incompatible schema" in failure(world, "INSERT INTO wide SELECT k, a, n FROM s;").message
 
 
 def test_select_star_partitioned_by_a_field(world: Any) -> None:
@@ -343,15 +299,21 @@ def test_partition_by_null(world: Any) -> None:
 
 
 def test_push_query_plans(world: Any) -> None:
-    query, plan = world.engine.push_query("SELECT *, n FROM s AS x WHERE n > 1 EMIT CHANGES LIMIT 3;")
+    query, plan = world.engine.query("SELECT *, n FROM s AS x WHERE n > 1 EMIT CHANGES LIMIT 3;")
     assert query.limit == 3
     assert [p.column.name for p in plan.values] == ["K", "A", "N", "D", "N"]
     assert plan.key is None
+
+
+def test_print_finds_a_topic_in_its_own_case(world: Any) -> None:
+    assert world.engine.query("PRINT T FROM BEGINNING LIMIT 3;").topic == "t"
+    with pytest.raises(KsqlError, match="the topic nosuch does not exist"):
+        world.engine.query("PRINT 'nosuch';")
 
 
 @pytest.mark.parametrize(
     "text", ["SHOW STREAMS;", "", "SELECT * FROM s;", "SELECT * FROM s", "SELECT x FROM s EMIT CHANGES;"]
 )
 def test_what_is_no_push_query(world: Any, text: str) -> None:
-    with pytest.raises(StatementError):
-        world.engine.push_query(text)
+    with pytest.raises(KsqlError):
+        world.engine.query(text)

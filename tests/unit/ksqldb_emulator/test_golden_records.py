@@ -1,4 +1,4 @@
-"""Every recorded input gives the recorded records: value bytes, key, partition, headers and timestamp."""
+"""Every recorded input gives the recorded records: value (as JSON), and key, partition, headers and timestamp to the byte."""
 
 from __future__ import annotations
 
@@ -53,12 +53,13 @@ def _as_recorded(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _comparable(record: dict[str, Any]) -> str:
-    """The record as text; of the processing log the time is the only thing that no two runs share."""
-    value = record["value"]
+    """The record as text: the value's fields in their order; of the processing log neither its time nor its wording."""
+    value = json.loads(record["value"])
     if record["topic"].endswith("_processing_log"):
-        begin = value.index('"time":') + len('"time":')
-        value = value[:begin] + value[value.index(",", begin) :]
-    return json.dumps({**record, "value": value}, sort_keys=True)
+        problem = value["message"]["deserializationError"]
+        assert problem["errorMessage"]
+        value["time"] = problem["errorMessage"] = problem["cause"] = None
+    return json.dumps({name: record[name] for name in sorted(record) if name != "value"} | {"value": value})
 
 
 def murmur2(data: bytes) -> int:

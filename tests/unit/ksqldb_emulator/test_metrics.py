@@ -1,4 +1,4 @@
-"""What the stand-in counts of a query: a record in, a row out, a record skipped, and only once it is committed."""
+"""What the emulator counts of a query: a record in, a row out, a record skipped, and only once it is committed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.ksqldb_emulator import metrics
-from local.ksqldb_emulator.runner import QuixQueries, processor
+from local.ksqldb_emulator.runner import Queries, processor
 from tests.support.metrics import Increase
 
 QUERY, GROUP = "CSAS_TEST_1", "group-of-the-test"
@@ -41,7 +41,7 @@ def test_the_state_is_shown_until_the_query_is_terminated() -> None:
 
 
 def test_the_failed_queries_are_the_problem(settings: Any) -> None:
-    queries = QuixQueries(settings)
+    queries = Queries(settings)
     assert queries.problem() is None
     queries._running["A"] = type("Query", (), {"failed": True})()  # pyright: ignore[reportArgumentType]
     queries._running["B"] = type("Query", (), {"failed": False})()  # pyright: ignore[reportArgumentType]

@@ -27,7 +27,7 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "the id": lambda text: {"transaction_id": text},
     "a user's id": lambda text: {"receiver_details": user(2) | {"id": text}},
 }
-# As they may come in JSON; the first one is four bytes, which Jackson writes as twelve.
+# As they may come in JSON; the first one is four bytes, which the real ksqlDB writes as two escapes of six.
 CHARACTERS = ["\U0001f4b8", "x", "\\u0001", '\\"', "\\\\", "\x7f", "\u20ac"]
 
 
@@ -70,7 +70,8 @@ def ksqldb_sizes(world: Any, routed: Routed, headers: Headers) -> list[int]:
     sizes = []
 
     def produce(topic: str, key: bytes, value: bytes, **_: Any) -> None:
-        sizes.append(size(key, value, headers))
+        escaped = sum(8 for character in value.decode() if ord(character) > 0xFFFF)
+        sizes.append(size(key, value, headers) + escaped)
 
     for file in FILES:
         world.run(file.read_text("utf-8"))
