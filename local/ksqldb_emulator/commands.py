@@ -4,15 +4,15 @@ As in the real server it has one partition and is written in transactions, so ea
 the transaction's mark); ksqlDB numbers its queries by these offsets.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer
 
+from contracts.kafka import transactional
+from contracts.reading import end_of, records_between
 from local.ksqldb_emulator.settings import Settings
 
 _TIMEOUT = 15.0
@@ -41,18 +41,9 @@ class CommandLog:
 
         def delivered(error: object, message: Message) -> None:
             if error is None:
-                offset = message.offset()
-                assert offset is not None
-                offsets.append(offset)
+                offsets.append(message.offset() or 0)
 
-        producer = Producer(
-            {
-                **self._settings.kafka(),
-                "transactional.id": self._settings.service_id,
-                "transaction.timeout.ms": 10000,
-            },
-            logger=_CLIENT_LOG,
-        )
+        producer = Producer({**self._settings.kafka, **transactional(self._settings["service.id"])}, logger=_CLIENT_LOG)
         producer.init_transactions(_TIMEOUT)
         producer.begin_transaction()
         producer.produce(
@@ -64,11 +55,11 @@ class CommandLog:
         return offsets[0]
 
     def read(self) -> Iterator[tuple[int, Command]]:
-        """All commands with their offsets, from the first to the one that is the last now."""
+        """All commands with their offsets, from the first to the one that is the last now. Raises KafkaException."""
         consumer = Consumer(
             {
-                **self._settings.kafka(),
-                "group.id": self._settings.service_id,
+                **self._settings.kafka,
+                "group.id": self._settings["service.id"],
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
@@ -76,14 +67,8 @@ class CommandLog:
             logger=_CLIENT_LOG,
         )
         try:
-            consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
-            while (message := consumer.poll(_TIMEOUT)) is not None:
-                error = message.error()
-                if error is not None:
-                    if error.code() == KafkaError._PARTITION_EOF:
-                        return
-                    raise KafkaException(error)
-                yield message.offset() or 0, Command(**json.loads(message.value() or b"{}"))
-            raise TimeoutError("the command topic cannot be read")
+            for batch in records_between(consumer, self._topic, {}, end_of(consumer, self._topic)):
+                for message in batch:
+                    yield message.offset() or 0, Command(**json.loads(message.value() or b"{}"))
         finally:
             consumer.close()

@@ -2,8 +2,6 @@
 repeats it.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Mapping
@@ -13,7 +11,7 @@ from local.ksqldb_emulator import entities, processing_log
 from local.ksqldb_emulator import tree as t
 from local.ksqldb_emulator.commands import Command, CommandLog
 from local.ksqldb_emulator.entities import Entity, PersistentQuery
-from local.ksqldb_emulator.errors import BAD_STATEMENT, QUERY_ENDPOINT, SERVER_ERROR, KsqlError, Refused, not_here
+from local.ksqldb_emulator.errors import QUERY_ENDPOINT, SERVER_ERROR, KsqlError, Refused, not_here
 from local.ksqldb_emulator.parser import parse
 from local.ksqldb_emulator.planner import QueryPlan, check_properties, plan_create, plan_query
 from local.ksqldb_emulator.runner import Queries
@@ -45,35 +43,32 @@ class Engine:
         """
         done: list[Entity] = []
         with self._lock:
-            for statement in _parse(text):
+            for statement in parse(text):
                 try:
                     done.append(self._carry_out(statement, properties))
                 except Refused as error:
-                    raise _statement_error(str(error), statement.text, done) from None
-                except KsqlError as error:
-                    error.entities = done
+                    error.text, error.entities = statement.text, done
                     raise
         return done
 
     def query(self, text: str) -> tuple[t.Select, QueryPlan] | t.PrintTopic:
         """A statement for /query and /query-stream: a push query with its plan, or PRINT. Raises KsqlError."""
-        parsed = _parse(text)
-        if len(parsed) != 1:
-            raise _statement_error(f"one statement is expected here, not {len(parsed)}", text)
-        statement = parsed[0].statement
+        parsed = parse(text)
         try:
-            if isinstance(statement, t.PrintTopic):
-                topic = self._topics.find(statement.topic)
-                if topic is None:
-                    raise Refused(f"the topic {statement.topic} does not exist (names in quotes keep their case)")
-                return t.PrintTopic(topic, statement.from_beginning, statement.limit)
-            if not isinstance(statement, t.Select):
-                raise Refused("this is no query: it goes to /ksql")
-            if not statement.emit:
-                raise Refused(f"{not_here('a pull query')}; with EMIT CHANGES it is a push query")
-            return statement, plan_query(statement, self._streams, persistent=False)
+            match [statement for statement, _ in parsed]:
+                case [t.PrintTopic(topic) as statement]:
+                    if self._topics.describe(topic) is None:
+                        raise Refused(f"the topic {topic} does not exist")
+                    return statement
+                case [t.Select(emit=True) as query]:
+                    return query, plan_query(query, self._streams, persistent=False)
+                case [t.Select()]:
+                    raise Refused(f"{not_here('a pull query')}; with EMIT CHANGES it is a push query")
+                case _:
+                    raise Refused("one SELECT or PRINT is expected here; other statements go to /ksql")
         except Refused as error:
-            raise _statement_error(str(error), parsed[0].text) from None
+            error.text = parsed[0].text if parsed else text
+            raise
 
     def restore(self) -> None:
         """Repeat the commands of the command topic, and start the queries that are still there at its end."""
@@ -82,7 +77,7 @@ class Engine:
                 self._repeat(command, offset)
             except Refused as error:
                 log.warning("not repeated: %s (%s)", command.statement.split(" WITH ")[0], error)
-        if self._settings.log_stream_create and processing_log.STREAM_NAME not in self._streams:
+        if processing_log.STREAM_NAME not in self._streams:
             self.execute(processing_log.stream_statement(self._settings.log_topic), {})
         for query in self._queries.values():
             self._runner.start(query.query_id, query.plan, query.sink.topic, query.auto_offset_reset)
@@ -135,15 +130,14 @@ class Engine:
                 topic = self._topics.describe(stream.topic)
                 return entities.source_description(text, stream, self._with_states(), self._readers_of(name), topic)
             case _:
-                message = "SELECT and PRINT are asked of /query-stream or /query, not of /ksql"
-                raise KsqlError(message, QUERY_ENDPOINT, text)
+                raise Refused("SELECT and PRINT are asked of /query-stream or /query, not of /ksql", QUERY_ENDPOINT)
 
     def _create(self, create: t.CreateStream, text: str) -> Entity:
         stream = plan_create(create, text)
         existing, properties = self._topics.describe(stream.topic), create.properties or {}
         if existing is None and "PARTITIONS" not in properties:
             raise KsqlError(f"the topic {stream.topic} does not exist: with PARTITIONS in its WITH clause it is made")
-        self._ensure_topic(stream.topic, properties, existing, existing, text)
+        self._ensure_topic(stream.topic, properties, existing, existing)
         command_id = f"stream/{quoted(create.name)}/create"
         sequence = self._remember(command_id, Command(text))
         self._streams[create.name] = stream
@@ -155,12 +149,12 @@ class Engine:
         plan = plan_query(create.query, self._streams, persistent=True)
         topic = properties.get("KAFKA_TOPIC", create.name)
         source = self._topics.describe(plan.source.topic)
-        self._ensure_topic(topic, properties, source, self._topics.describe(topic), text)
+        self._ensure_topic(topic, properties, source, self._topics.describe(topic))
         query_id = f"CSAS_{create.name.upper()}_{self._next_id}"
         # One of that name may be left from a command topic that is gone; a new query must not go on where it was.
         self._topics.forget_group(self._settings.group_of(query_id))
         reset = request.get("auto.offset.reset") or request.get("ksql.streams.auto.offset.reset")
-        command = Command(text, query_id, str(reset or self._settings.auto_offset_reset))
+        command = Command(text, query_id, str(reset or self._settings["streams.auto.offset.reset"]))
         command_id = f"stream/{quoted(create.name)}/create"
         sequence = self._remember(command_id, command)
         query = self._add_query(create, plan, command)
@@ -173,7 +167,7 @@ class Engine:
         value = tuple(projection.column for projection in plan.values)
         topic = (create.properties or {}).get("KAFKA_TOPIC", create.name)
         sink = Stream(create.name, topic, key, value, command.statement, plan.source.name)
-        reset = command.auto_offset_reset or self._settings.auto_offset_reset
+        reset = command.auto_offset_reset or self._settings["streams.auto.offset.reset"]
         query = PersistentQuery(command.query_id, sink, plan, reset)
         self._streams[sink.name] = sink
         self._queries[query.query_id] = query
@@ -225,9 +219,7 @@ class Engine:
     def _with_states(self) -> list[tuple[PersistentQuery, str]]:
         return [(query, self._runner.state(query.query_id)) for query in self._queries.values()]
 
-    def _ensure_topic(
-        self, name: str, properties: t.Properties, pattern: Topic | None, existing: Topic | None, text: str
-    ) -> None:
+    def _ensure_topic(self, name: str, properties: t.Properties, pattern: Topic | None, existing: Topic | None) -> None:
         """The topic has to be as WITH says, or else like `pattern`. It is made when it is not there."""
         like = pattern or Topic(name, 1, 1, DEFAULT_RETENTION_MS)
         wanted = Topic(
@@ -239,23 +231,9 @@ class Engine:
         if existing is None:
             self._topics.create(wanted)
         elif existing != wanted:
-            raise KsqlError(
+            raise Refused(
                 f"the topic {name} has {existing.partitions} partitions, {existing.replicas} replicas and a retention of "
                 f"{existing.retention_ms} ms, and the statement needs {wanted.partitions}, {wanted.replicas} and "
                 f"{wanted.retention_ms} ms",
                 SERVER_ERROR,
-                text,
             )
-
-
-def _parse(text: str) -> list[t.Parsed]:
-    try:
-        return parse(text)
-    except Refused as error:
-        raise _statement_error(str(error), text) from None
-
-
-def _statement_error(message: str, text: str, done: list[Entity] | None = None) -> KsqlError:
-    error = KsqlError(message, BAD_STATEMENT, text)
-    error.entities = done or []
-    return error

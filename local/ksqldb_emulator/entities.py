@@ -1,7 +1,5 @@
 """The answers of /ksql, in ksqlDB's shapes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -110,5 +108,5 @@ def _schema(sql_type: SqlType) -> Entity:
     return {
         "type": sql_type.base,
         "fields": list(map(_field, sql_type.fields)) if sql_type.base == "STRUCT" else None,
-        "memberSchema": _schema(sql_type.element) if sql_type.element else None,
+        "memberSchema": None,
     }

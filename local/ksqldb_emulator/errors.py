@@ -1,7 +1,5 @@
 """What the server answers when it cannot do what it was asked, in ksqlDB's shapes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 BAD_REQUEST = 40000
@@ -14,11 +12,11 @@ NOT_READY = 50300
 class KsqlError(Exception):
     """An answer that is an error. With the text of a statement it is `statement_error`, without one `generic_error`."""
 
-    def __init__(self, message: str, code: int = BAD_REQUEST, text: str | None = None) -> None:
+    def __init__(self, message: str, code: int = BAD_REQUEST) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
-        self.text = text
+        self.text: str | None = None
         self.entities: list[dict[str, Any]] = []  # what the request's earlier statements answered
 
     @property
@@ -34,8 +32,11 @@ class KsqlError(Exception):
         return {"@type": "statement_error", **error, "statementText": self.text, "entities": self.entities}
 
 
-class Refused(Exception):
-    """A statement that cannot be carried out; its message says why. The engine adds the statement's text and the code."""
+class Refused(KsqlError):
+    """A statement that cannot be carried out. The engine adds the statement's text."""
+
+    def __init__(self, message: str, code: int = BAD_STATEMENT) -> None:
+        super().__init__(message, code)
 
 
 class ParseError(Refused):

@@ -1,7 +1,5 @@
 """Expressions as closures over a row, so that nothing walks the tree once per record. NULL is None."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -25,6 +23,7 @@ _OPERATORS = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_LITERALS = {type(None): None, bool: BOOLEAN, str: STRING, int: INTEGER, float: DOUBLE}
 
 
 class Compiled(NamedTuple):
@@ -34,34 +33,15 @@ class Compiled(NamedTuple):
     evaluate: Evaluator
 
 
-class _NullOperand(Exception):
-    """An operand of AND, OR or NOT is NULL. The real server takes the whole expression as NULL then."""
+class Compiler:
+    """Compiles expressions over rows of these columns; `sources` are the names that may stand before a column's dot."""
 
-
-def compile_expression(expression: t.Expression, columns: tuple[Field, ...], sources: tuple[str, ...]) -> Compiled:
-    """The expression over rows of these columns; `sources` are the names that may stand before a column's dot.
-
-    Raises Refused for a name that is not there and for types that do not go together.
-    """
-    compiled = _Compiler(columns, sources).compile(expression)
-    if not isinstance(expression, t.And | t.Or | t.Not):
-        return compiled
-
-    def evaluate(row: Row) -> Any:
-        try:
-            return compiled.evaluate(row)
-        except _NullOperand:
-            return None
-
-    return Compiled(compiled.type, evaluate)
-
-
-class _Compiler:
     def __init__(self, columns: tuple[Field, ...], sources: tuple[str, ...]) -> None:
         self._columns = {column.name: (index, column.type) for index, column in enumerate(columns)}
         self._sources = sources
 
     def compile(self, expression: t.Expression) -> Compiled:  # noqa: PLR0911 - one a kind
+        """Raises Refused for a name that is not there and for types that do not go together."""
         match expression:
             case t.Literal(value):
                 return Compiled(_literal_type(value), lambda _: value)
@@ -124,31 +104,11 @@ class _Compiler:
         return Compiled(BOOLEAN, evaluate)
 
     def _condition(self, expression: t.Expression) -> Evaluator:
-        """An operand of AND, OR and NOT: it has to be true or false."""
-        compiled = self.compile(expression)
-        if compiled.type != BOOLEAN:
-            raise Refused(f"AND, OR and NOT need a BOOLEAN, not {compiled.type}")
-        if not isinstance(expression, t.Column | t.Dereference | t.FunctionCall):
-            return compiled.evaluate  # the rest is never NULL
-
-        def evaluate(row: Row) -> bool:
-            value = compiled.evaluate(row)
-            if value is None:
-                raise _NullOperand
-            return value
-
-        return evaluate
+        """An operand of AND, OR and NOT. It has to be one that is never NULL: with NULL the real server drops the record."""
+        if isinstance(expression, t.Comparison | t.And | t.Or | t.Not | t.IsNull):
+            return self.compile(expression).evaluate
+        raise Refused("AND, OR and NOT take comparisons: a BOOLEAN is written as flag = TRUE")
 
 
 def _literal_type(value: Any) -> SqlType | None:
-    match value:
-        case None:
-            return None
-        case bool():
-            return BOOLEAN
-        case str():
-            return STRING
-        case int():
-            return INTEGER if -(2**31) <= value < 2**31 else BIGINT
-        case _:
-            return DOUBLE
+    return BIGINT if isinstance(value, int) and abs(value) >= 2**31 else _LITERALS[type(value)]

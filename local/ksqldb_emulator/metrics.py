@@ -1,33 +1,25 @@
 """The emulator's metrics, by query."""
 
-from __future__ import annotations
-
+from collections import Counter
 from collections.abc import Callable
 
-from prometheus_client import Counter, Gauge
+import prometheus_client as prometheus
 
 from contracts.metrics import LAST_COMMIT
 
-_RECORDS = Counter("ksqldb_query_records", "Records read and committed", ["query"])
-_ROWS = Counter("ksqldb_query_rows", "Rows written and committed", ["query"])
-_SKIPPED = Counter("ksqldb_query_skipped_records", "Records that could not be read, for the processing log", ["query"])
-_RUNNING = Gauge("ksqldb_query_running", "1 while the query's state is RUNNING, 0 while it is ERROR", ["query"])
+_COUNTERS = {
+    "records": prometheus.Counter("ksqldb_query_records", "Records read and committed", ["query"]),
+    "rows": prometheus.Counter("ksqldb_query_rows", "Rows written and committed", ["query"]),
+    "skipped": prometheus.Counter("ksqldb_query_skipped_records", "Records for the processing log", ["query"]),
+}
+_RUNNING = prometheus.Gauge("ksqldb_query_running", "1 while the query's state is RUNNING, 0 while ERROR", ["query"])
 
 
-class Tally:
-    """What a query does in one checkpoint after another; it counts once it is committed."""
-
-    def __init__(self, query_id: str, group: str) -> None:
-        self.records = self.rows = self.skipped = 0
-        self._counters = (_RECORDS.labels(query_id), _ROWS.labels(query_id), _SKIPPED.labels(query_id))
-        self._last_commit = LAST_COMMIT.labels(group)
-
-    def committed(self) -> None:
-        """Count the checkpoint."""
-        for counter, count in zip(self._counters, (self.records, self.rows, self.skipped), strict=True):
-            counter.inc(count)
-        self.records = self.rows = self.skipped = 0
-        self._last_commit.set_to_current_time()
+def committed(query_id: str, group: str, counts: Counter[str]) -> None:
+    """Count a batch that was committed."""
+    for name, counter in _COUNTERS.items():
+        counter.labels(query_id).inc(counts[name])
+    LAST_COMMIT.labels(group).set_to_current_time()
 
 
 def watch(query_id: str, running: Callable[[], bool]) -> None:
@@ -37,6 +29,6 @@ def watch(query_id: str, running: Callable[[], bool]) -> None:
 
 def forget(query_id: str, group: str) -> None:
     """Show a query no more that was terminated."""
-    for metric in (_RECORDS, _ROWS, _SKIPPED, _RUNNING):
+    for metric in (*_COUNTERS.values(), _RUNNING):
         metric.remove(query_id)
     LAST_COMMIT.remove(group)

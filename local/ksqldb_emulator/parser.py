@@ -1,7 +1,5 @@
 """Text to statements: the grammar, the data that comes of it, and errors that name their place."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from functools import cache
@@ -19,13 +17,13 @@ from local.ksqldb_emulator.schema import RESERVED, TYPES, Field, SqlType
 # What begins something that the real server runs and the emulator does not, where it breaks the emulator's grammar.
 _ELSEWHERE = re.compile(
     r"(OR\s+REPLACE|INSERT\s+INTO|TABLES?|SOURCE|VALUES|PROPERTIES|FUNCTIONS?|CONNECTORS?|TYPES?|VARIABLES?|EXTENDED|BETWEEN"
-    r"|IN|LIKE|CASE|CAST|GROUP\s+BY|HAVING|WINDOW|(INNER\s+|LEFT\s+|RIGHT\s+|FULL\s+)?JOIN|PRIMARY\s+KEY|HEADERS?|MAP"
+    r"|IN|LIKE|CASE|CAST|GROUP\s+BY|HAVING|WINDOW|(INNER\s+|LEFT\s+|RIGHT\s+|FULL\s+)?JOIN|PRIMARY\s+KEY|HEADERS?|MAP|ARRAY"
     r"|DECIMAL|EMIT\s+FINAL|INTERVAL|SAMPLE|EXPLAIN|PAUSE|RESUME|UNSET|SET|UNDEFINE|DEFINE|ASSERT|ALTER|RUN\s+SCRIPT"
     r")\b|\|\||:=|=>|[-+*/%\[]",
     re.IGNORECASE,
 )
 _LAST_WORD = re.compile(r"\w+\s*\Z")
-_OTHER_TYPES = frozenset({"BYTES", "DATE", "DECIMAL", "MAP", "TIME", "TIMESTAMP"})
+_OTHER_TYPES = frozenset({"ARRAY", "BYTES", "DATE", "DECIMAL", "MAP", "TIME", "TIMESTAMP"})
 _LONG = 2**63
 
 
@@ -34,13 +32,15 @@ def parse(text: str) -> list[t.Parsed]:
     try:
         return create_transformer(t, _Values(text)).transform(_lark().parse(text))
     except UnexpectedInput as error:
-        raise ParseError(_complaint(text, error)) from None
+        problem = ParseError(_complaint(text, error))
     except VisitError as error:
-        if isinstance(error.orig_exc, ParseError):
-            raise error.orig_exc from None
-        raise
+        if not isinstance(error.orig_exc, ParseError):
+            raise
+        problem = error.orig_exc
     except RecursionError:
-        raise ParseError("the statement has too many nested expressions") from None
+        problem = ParseError("the statement has too many nested expressions")
+    problem.text = text
+    raise problem from None
 
 
 @cache
@@ -86,14 +86,13 @@ class _Values(Transformer):
     where = _list(lambda children: children[0])
     sign = what = _list(lambda children: children[0].upper())
     null, true, false = _list(lambda _: None), _list(lambda _: True), _list(lambda _: False)
+    topic = _list(lambda children: str(children[0]))  # Kafka knows lower case
     limit = _list(lambda children: int(children[0]))
     decimal = _list(lambda children: float("".join(children)))
     is_not_null = _list(lambda children: t.Not(t.IsNull(*children)))
     terminate_all = _list(lambda _: t.Terminate(None))
-    select_all_of = _list(lambda children: t.SelectAll(*children))
     call = _list(lambda children: t.FunctionCall(children[0], tuple(c for c in children[1:] if c is not None)))
-    array_type = _list(lambda children: SqlType("ARRAY", element=children[0]))
-    struct_type = _list(lambda children: SqlType("STRUCT", fields=tuple(children)))
+    struct_type = _list(lambda children: SqlType("STRUCT", tuple(children)))
     struct_field = _list(lambda children: Field(*children))
 
     @v_args(meta=True)
@@ -129,5 +128,5 @@ class _Values(Transformer):
         (name,) = children
         if name not in TYPES:
             other = not_here(f"the type {name}") if name in _OTHER_TYPES else f"there is no type {name}"
-            raise _at(meta, f"{other}; the types are {', '.join(TYPES)}, STRUCT and ARRAY")
+            raise _at(meta, f"{other}; the types are {', '.join(TYPES)} and STRUCT")
         return TYPES[name]

@@ -1,16 +1,12 @@
 """Statements to plans: names, types and keys. Pure functions of a statement and the streams that are there."""
 
-from __future__ import annotations
-
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 
 from local.ksqldb_emulator import tree as t
 from local.ksqldb_emulator.errors import Refused, not_here
-from local.ksqldb_emulator.expressions import SYSTEM_COLUMNS, Compiled, Evaluator, compile_expression
-from local.ksqldb_emulator.schema import BIGINT, BOOLEAN, DOUBLE, INTEGER, STRING, Field, Stream, split_number
+from local.ksqldb_emulator.expressions import SYSTEM_COLUMNS, Compiler, Evaluator
+from local.ksqldb_emulator.schema import BOOLEAN, STRING, Field, Stream
 
 Streams = Mapping[str, Stream]
 
@@ -82,8 +78,8 @@ def plan_create(create: t.CreateStream, text: str) -> Stream:
 
 
 def _check_key_type(column: Field) -> None:
-    if column.type not in (STRING, INTEGER, BIGINT, DOUBLE):
-        raise Refused(f"a KAFKA key cannot be a {column.type.base}: {column.name}")
+    if column.type != STRING:
+        raise Refused(not_here(f"the key {column.name} of type {column.type.base} (the emulator's are VARCHAR)"))
 
 
 def plan_query(query: t.Select, streams: Streams, persistent: bool) -> QueryPlan:
@@ -147,22 +143,13 @@ class _Projections:
         self._query = query
         self._source = source
         self._names = tuple(name for name in (query.alias, source.name) if name)
-        self._taken: dict[str, set[int]] = defaultdict(set)
-        for column in source.columns:
-            stem, number = split_number(column.name)
-            self._taken[stem].add(number)
-
-    def compile(self, expression: t.Expression) -> Compiled:
-        """The expression over the source's rows."""
-        return compile_expression(expression, self._source.columns, self._names)
+        self.compile = Compiler(source.columns, self._names).compile
 
     def of(self, everything: tuple[Field, ...]) -> tuple[Projection, ...]:
         """The columns, with `everything` in the place of `*`."""
         projections = []
         for item in self._query.items:
             if isinstance(item, t.SelectAll):
-                if item.source is not None and item.source not in self._names:
-                    raise Refused(f"{item.source} is not the source of this query: {', '.join(self._names)}")
                 projections += [self.named(t.Column(None, column.name)) for column in everything]
             else:
                 projections.append(self.named(item.expression, item.alias))
@@ -177,14 +164,11 @@ class _Projections:
         return Projection(Field(name, compiled.type), expression, compiled.evaluate)
 
     def _name_of(self, expression: t.Expression) -> str:
-        """The name of an item that was given none: a column's own, a field's own with a number if it is taken, KSQL_COL_n.
-
-        A number at a field's end is not its own: with a column ID, `x->ID_7` becomes ID_1.
-        """
-        if isinstance(expression, t.Column):
-            return expression.name
-        field = isinstance(expression, t.Dereference)
-        stem = split_number(expression.field)[0] if field else "KSQL_COL"
-        number = next(number for number in count() if number not in self._taken[stem])
-        self._taken[stem].add(number)
-        return stem if field and not number else f"{stem}_{number}"
+        """A column and a field have their own names; the real server makes up others, which nobody should depend on."""
+        match expression:
+            case t.Column(_, name):
+                return name
+            case t.Dereference(_, name) if name not in (column.name for column in self._source.columns):
+                return name
+            case _:
+                raise Refused("an item of the SELECT list has no name of its own: it needs one, AS name")

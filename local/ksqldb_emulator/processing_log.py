@@ -1,7 +1,5 @@
 """The processing log: what a query says about a record that it could not process."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any
 
@@ -9,18 +7,18 @@ import orjson
 
 from local.ksqldb_emulator.serde import Unreadable
 
-# What the real server declares over the topic, so that the log can be queried.
+# What the real server declares over the topic, without its arrays (CAUSE), so that the log can be queried.
 STREAM_NAME = "KSQL_PROCESSING_LOG"
 STREAM_COLUMNS = (
     "LOGGER VARCHAR, LEVEL VARCHAR, TIME BIGINT, MESSAGE STRUCT<"
     "TYPE INTEGER, "
-    "DESERIALIZATIONERROR STRUCT<TARGET VARCHAR, ERRORMESSAGE VARCHAR, RECORDB64 VARCHAR, CAUSE ARRAY<VARCHAR>, "
+    "DESERIALIZATIONERROR STRUCT<TARGET VARCHAR, ERRORMESSAGE VARCHAR, RECORDB64 VARCHAR, "
     "`topic` VARCHAR>, "
-    "RECORDPROCESSINGERROR STRUCT<ERRORMESSAGE VARCHAR, RECORD VARCHAR, CAUSE ARRAY<VARCHAR>>, "
+    "RECORDPROCESSINGERROR STRUCT<ERRORMESSAGE VARCHAR, RECORD VARCHAR>, "
     "PRODUCTIONERROR STRUCT<ERRORMESSAGE VARCHAR>, "
-    "SERIALIZATIONERROR STRUCT<TARGET VARCHAR, ERRORMESSAGE VARCHAR, RECORD VARCHAR, CAUSE ARRAY<VARCHAR>, "
+    "SERIALIZATIONERROR STRUCT<TARGET VARCHAR, ERRORMESSAGE VARCHAR, RECORD VARCHAR, "
     "`topic` VARCHAR>, "
-    "KAFKASTREAMSTHREADERROR STRUCT<ERRORMESSAGE VARCHAR, THREADNAME VARCHAR, CAUSE ARRAY<VARCHAR>>>"
+    "KAFKASTREAMSTHREADERROR STRUCT<ERRORMESSAGE VARCHAR, THREADNAME VARCHAR>>"
 )
 # The kinds of events by ksqlDB's own numbers; an entry has a place for each.
 _KINDS = (
@@ -42,13 +40,13 @@ def stream_statement(topic: str) -> str:
 def deserialization_error(query_id: str, topic: str, error: Unreadable, time_ms: int, with_record: bool) -> bytes:
     """The entry about a record of `topic` that a query could not read. `time_ms` is the time of the event."""
     size, record = len(error.record), None
-    message = f"Failed to deserialize {error.target} from topic: {topic}. {error}"
+    message = f"Failed to deserialize value from topic: {topic}. {error}"
     if size > MAX_RECORD_BYTES:
         message += f" (its {size} bytes are too many for this log)"
     elif with_record:
         record = base64.b64encode(error.record).decode()
     details = {
-        "target": error.target,
+        "target": "value",
         "errorMessage": message,
         "recordB64": record,
         "cause": [str(error)],

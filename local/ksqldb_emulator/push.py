@@ -1,14 +1,11 @@
 """Push queries and PRINT: records of a topic as they come, until enough of them came or the client went away."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import orjson
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
 
 from local.ksqldb_emulator.pipeline import row_reader
@@ -18,6 +15,8 @@ from local.ksqldb_emulator.settings import Settings
 
 _POLL = 0.25
 _BATCH = 500
+# What PRINT says first.
+FORMATS = "Key format: KAFKA_STRING\nValue format: JSON or KAFKA_STRING\n"
 
 T = TypeVar("T")
 Batches = Generator[list[T]]
@@ -53,16 +52,6 @@ def _shown(data: bytes | None) -> str:
     return "<null>" if data is None else data.decode("utf-8", "replace")
 
 
-def formats(line: str) -> str:
-    """What PRINT says before its first record, of that record."""
-    value = line.split(", value: ", 1)[1].rsplit(", partition: ", 1)[0]
-    try:
-        orjson.loads(value)
-        return "Key format: KAFKA_STRING\nValue format: JSON or KAFKA_STRING\n"
-    except orjson.JSONDecodeError:
-        return "Key format: KAFKA_STRING\nValue format: KAFKA_STRING\n"
-
-
 def _records(
     settings: Settings, topic: str, from_beginning: bool, limit: int | None, convert: Callable[[Message], T | None]
 ) -> Batches[T]:
@@ -71,7 +60,7 @@ def _records(
     """
     consumer = Consumer(
         {
-            **settings.kafka(),
+            **settings.kafka,
             "group.id": "ksqldb-push-query",  # a consumer needs one; nothing is ever committed to it
             "enable.auto.commit": False,
             "isolation.level": "read_committed",

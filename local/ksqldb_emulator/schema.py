@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class SqlType:
-    """A type. `base` is ksqlDB's own word (STRING, INTEGER, BIGINT, DOUBLE, BOOLEAN, STRUCT, ARRAY)."""
+    """A type. `base` is ksqlDB's own word: STRING, INTEGER, BIGINT, DOUBLE, BOOLEAN or STRUCT, which has `fields`."""
 
     base: str
-    fields: tuple[Field, ...] = ()  # of a STRUCT
-    element: SqlType | None = None  # of an ARRAY
+    fields: tuple[Field, ...] = ()
 
     def __str__(self) -> str:
         """As a statement names it, with every field's name quoted."""
-        if self.base == "STRUCT":
-            return f"STRUCT<{', '.join(f'{quoted(f.name)} {f.type}' for f in self.fields)}>"
-        return f"ARRAY<{self.element}>" if self.element else self.base
+        fields = ", ".join(f"{quoted(field.name)} {field.type}" for field in self.fields)
+        return f"STRUCT<{fields}>" if self.base == "STRUCT" else self.base
 
 
 @dataclass(frozen=True)
@@ -73,16 +70,7 @@ YEARS
 """
 RESERVED = frozenset(_WORDS.split())
 
-_NUMBERED = re.compile(r"(?P<stem>.*?)(?:_(?P<number>[0-9]+))?\Z", re.DOTALL)
-
 
 def quoted(name: str) -> str:
     """The name between back-quotes."""
     return "`" + name.replace("`", "``") + "`"
-
-
-def split_number(name: str) -> tuple[str, int]:
-    """A name without the number at its end, and the number: ID_7 is ID and 7, ID is ID and 0."""
-    match = _NUMBERED.match(name)
-    assert match is not None  # it matches everything
-    return match["stem"], int(match["number"] or 0)

@@ -1,10 +1,7 @@
-"""JSON values and KAFKA keys: bytes to rows and rows to bytes. A row is a tuple of column values; a STRUCT is a tuple too."""
-
-from __future__ import annotations
+"""JSON values: bytes to rows and rows to bytes. A row is a tuple of column values; a STRUCT is a tuple too."""
 
 import math
 import re
-import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -23,11 +20,10 @@ _SHAPES = 256
 
 
 class Unreadable(Exception):
-    """A record's key or value (`target`) that is not what its stream says."""
+    """A record's value that is not what its stream says. The message has nothing of the record in it."""
 
-    def __init__(self, target: str, message: str, record: bytes) -> None:
+    def __init__(self, message: str, record: bytes) -> None:
         super().__init__(message)
-        self.target = target
         self.record = record
 
 
@@ -44,29 +40,22 @@ class _Wrong(Exception):
 
 
 def value_reader(columns: tuple[Field, ...]) -> Callable[[bytes], Row]:
-    """A reader of the JSON values of a topic. It raises Unreadable; its messages have no value in them."""
+    """A reader of the JSON values of a topic. It raises Unreadable."""
     convert = _struct_reader(columns)
 
     def read(data: bytes) -> Row:
         try:
             return convert(orjson.loads(data))
         except orjson.JSONDecodeError as error:
-            raise Unreadable("value", f"not JSON: {error.msg}", data) from None
+            raise Unreadable(f"not JSON: {error.msg}", data) from None
         except _Wrong as error:
-            raise Unreadable("value", f"{error.problem}, path: ${error.path}", data) from None
+            raise Unreadable(f"{error.problem}, path: ${error.path}", data) from None
 
     return read
 
 
 def _reader(sql_type: SqlType) -> Converter:
-    match sql_type.base:
-        case "STRUCT":
-            return _struct_reader(sql_type.fields)
-        case "ARRAY":
-            assert sql_type.element is not None
-            return _array_reader(_reader(sql_type.element))
-        case base:
-            return _SCALARS[base]
+    return _struct_reader(sql_type.fields) if sql_type.base == "STRUCT" else _SCALARS[sql_type.base]
 
 
 def _struct_reader(fields: tuple[Field, ...]) -> Callable[[Any], Row]:
@@ -105,15 +94,6 @@ def _found(names: list[str], value: dict[str, Any]) -> list[str | None]:
     """For each column the name of its field in this object: the same name, or else one that differs in case only."""
     upper = {field.upper(): field for field in value}
     return [name if name in value else upper.get(name) for name in names]
-
-
-def _array_reader(convert: Converter) -> Converter:
-    def read(value: Any) -> list[Any]:
-        if not isinstance(value, list):
-            raise _Wrong(value, "array")
-        return [None if item is None else convert(item) for item in value]
-
-    return read
 
 
 def _text(value: Any) -> str:
@@ -191,50 +171,12 @@ def to_json(value: Any, sql_type: SqlType) -> Any:
 
 def _writer(sql_type: SqlType) -> Converter | None:
     """What has to be done to a value before it is JSON; None when nothing has."""
-    match sql_type.base:
-        case "DOUBLE":
-            return _write_double
-        case "STRUCT":
-            return lambda row: {f.name: to_json(value, f.type) for f, value in zip(sql_type.fields, row, strict=True)}
-        case "ARRAY":
-            assert sql_type.element is not None
-            element = sql_type.element
-            return lambda items: [to_json(item, element) for item in items]
-        case _:
-            return None
+    if sql_type.base == "STRUCT":
+        return lambda row: {f.name: to_json(value, f.type) for f, value in zip(sql_type.fields, row, strict=True)}
+    return _write_double if sql_type.base == "DOUBLE" else None
 
 
 def _write_double(value: float) -> float | str:
     if math.isfinite(value):
         return value + 0.0  # which makes 0.0 of -0.0
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-# keys: how a number is laid out
-_KEYS = {"INTEGER": struct.Struct(">i"), "BIGINT": struct.Struct(">q"), "DOUBLE": struct.Struct(">d")}
-
-
-def key_reader(columns: tuple[Field, ...]) -> Callable[[bytes | None], Row]:
-    """A reader of KAFKA keys: a row of one column, or of none for a stream without a key. It raises Unreadable."""
-    if not columns:
-        return lambda _: ()
-    layout = _KEYS.get(columns[0].type.base)
-    if layout is None:
-        return lambda data: (None if data is None else data.decode("utf-8", "replace"),)
-
-    def read(data: bytes | None) -> Row:
-        if data is not None and len(data) != layout.size:
-            raise Unreadable("key", f"the key has {len(data)} bytes, not {layout.size}", data)
-        return (None,) if data is None else layout.unpack(data)
-
-    return read
-
-
-def key_writer(column: Field | None) -> Callable[[Any], bytes | None]:
-    """A writer of KAFKA keys: raw UTF-8, or a big-endian number."""
-    if column is None:
-        return lambda _: None
-    layout = _KEYS.get(column.type.base)
-    if layout is None:
-        return lambda value: None if value is None else value.encode("utf-8", "replace")
-    return lambda value: None if value is None else layout.pack(value)

@@ -1,7 +1,5 @@
 """The HTTP side: ksqlDB's paths, bodies and status codes."""
 
-from __future__ import annotations
-
 import logging
 import random
 from collections.abc import AsyncIterator, Generator, Mapping
@@ -22,7 +20,6 @@ from local.ksqldb_emulator import tree as t
 from local.ksqldb_emulator.engine import Engine
 from local.ksqldb_emulator.errors import NOT_READY, SERVER_ERROR, KsqlError
 from local.ksqldb_emulator.planner import QueryPlan
-from local.ksqldb_emulator.schema import quoted
 from local.ksqldb_emulator.serde import to_json
 from local.ksqldb_emulator.settings import Settings
 from local.ksqldb_emulator.topics import Topics
@@ -57,7 +54,7 @@ class Server:
                 Route("/info", self._info),
                 Route("/healthcheck", self._health),
                 Route("/ksql", self._ksql, methods=["POST"]),
-                Route("/query-stream", self._query_stream, methods=["POST"]),
+                Route("/query-stream", self._query, methods=["POST"]),
                 Route("/query", self._query, methods=["POST"]),
             ],
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)],
@@ -69,7 +66,7 @@ class Server:
         info = {
             "version": VERSION,
             "kafkaClusterId": await anyio.to_thread.run_sync(self._topics.cluster_id),
-            "ksqlServiceId": self._settings.service_id,
+            "ksqlServiceId": self._settings["service.id"],
             "serverStatus": "RUNNING",
         }
         return _answer(request, {"KsqlServerInfo": info})
@@ -90,14 +87,16 @@ class Server:
         text, properties = await self._statement(request)
         return _answer(request, await anyio.to_thread.run_sync(self._engine.execute, text, properties))
 
-    async def _query_stream(self, request: Request) -> Response:
-        """A header, then one array a line."""
-        query, plan, properties = await self._asked(request)
-        if plan is None:
-            return self._print(query)
+    async def _query(self, request: Request) -> Response:
+        """PRINT as lines of text; a push query as a header and then one array a line."""
+        text, properties = await self._statement(request)
+        found = await anyio.to_thread.run_sync(self._engine.query, text)
+        if isinstance(found, t.PrintTopic):
+            return StreamingResponse(self._lines(found), media_type="text/plain")
+        query, plan = found
         columns = [projection.column for projection in plan.values]
         header = {
-            "queryId": _query_id(query),
+            "queryId": f"transient_{query.alias or query.source}_{random.getrandbits(63)}",
             "columnNames": [column.name for column in columns],
             "columnTypes": [str(column.type) for column in columns],
         }
@@ -109,45 +108,18 @@ class Server:
 
         return StreamingResponse(body(), media_type=_DELIMITED)
 
-    async def _query(self, request: Request) -> Response:
-        """The older way: one JSON array, an element a line."""
-        query, plan, properties = await self._asked(request)
-        if plan is None:
-            return self._print(query)
-        schema = ", ".join(f"{quoted(value.column.name)} {value.column.type}" for value in plan.values)
-
-        async def body() -> AsyncIterator[bytes]:
-            yield b"[" + orjson.dumps({"header": {"queryId": _query_id(query), "schema": schema}}) + b",\n"
-            async for batch in self._rows(query, plan, properties):
-                yield b"".join(orjson.dumps({"row": {"columns": row}}) + b",\n" for row in batch)
-            yield b'{"finalMessage":"Limit Reached"}]\n'
-
-        return StreamingResponse(body(), media_type=_JSON)
-
-    def _print(self, asked: t.PrintTopic) -> Response:
-        async def body() -> AsyncIterator[str]:
-            first = True
-            lines = push.lines(self._settings, asked.topic, bool(asked.from_beginning), asked.limit)
-            async for batch in self._batches(lines):
-                if first and batch:
-                    yield push.formats(batch[0])
-                    first = False
-                yield "".join(f"{line}\n" for line in batch)
-            yield "Topic printing ceased\n"
-
-        return StreamingResponse(body(), media_type="text/plain")
-
-    async def _asked(self, request: Request) -> tuple[Any, QueryPlan | None, Mapping[str, Any]]:
-        """A query, its plan (PRINT has none), and the request's properties."""
-        text, properties = await self._statement(request)
-        found = await anyio.to_thread.run_sync(self._engine.query, text)
-        return (found, None, properties) if isinstance(found, t.PrintTopic) else (*found, properties)
+    async def _lines(self, asked: t.PrintTopic) -> AsyncIterator[str]:
+        yield push.FORMATS
+        lines = push.lines(self._settings, asked.topic, bool(asked.from_beginning), asked.limit)
+        async for batch in self._batches(lines):
+            yield "".join(f"{line}\n" for line in batch)
+        yield "Topic printing ceased\n"
 
     async def _rows(
         self, query: t.Select, plan: QueryPlan, properties: Mapping[str, Any]
     ) -> AsyncIterator[list[list[Any]]]:
         reset = properties.get("auto.offset.reset") or properties.get("ksql.streams.auto.offset.reset")
-        beginning = (reset or self._settings.auto_offset_reset) == "earliest"
+        beginning = (reset or self._settings["streams.auto.offset.reset"]) == "earliest"
         types = [projection.column.type for projection in plan.values]
         async for batch in self._batches(push.rows(self._settings, plan, beginning, query.limit)):
             yield [list(map(to_json, row, types)) for row in batch]
@@ -182,10 +154,6 @@ class Server:
     def _check_ready(self) -> None:
         if not self.ready:
             raise KsqlError("KSQL is not yet ready to serve requests.", NOT_READY)
-
-
-def _query_id(query: t.Select) -> str:
-    return f"transient_{query.alias or query.source}_{random.getrandbits(63)}"
 
 
 def _answer(request: Request, body: Any, status: int = 200) -> Response:

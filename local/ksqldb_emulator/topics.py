@@ -1,7 +1,5 @@
 """Kafka topics, as far as the emulator needs to know and to make them."""
 
-from __future__ import annotations
-
 import logging
 import time
 from concurrent.futures import Future
@@ -31,8 +29,8 @@ class Topics:
     """The topics of the broker."""
 
     def __init__(self, settings: Settings) -> None:
-        self._session_seconds = settings.session_timeout_ms / 1000
-        self._admin = AdminClient(settings.kafka(), logger=logging.getLogger("librdkafka"))
+        self._session_seconds = int(settings["streams.session.timeout.ms"]) / 1000
+        self._admin = AdminClient({**settings.kafka}, logger=logging.getLogger("librdkafka"))
 
     def describe(self, name: str) -> Topic | None:
         """The topic, or None when there is none of that name."""
@@ -42,11 +40,6 @@ class Topics:
         resource = ConfigResource(ResourceType.TOPIC, name)
         config = self._admin.describe_configs([resource])[resource].result(_TIMEOUT)
         return Topic(name, len(found.partitions), len(found.partitions[0].replicas), int(config["retention.ms"].value))
-
-    def find(self, name: str) -> str | None:
-        """A topic's name in its own case: an unquoted name is in upper case by now. None when there is none."""
-        names = self._admin.list_topics(timeout=_TIMEOUT).topics
-        return next((known for known in sorted(names, key=name.__ne__) if known.upper() == name.upper()), None)
 
     def all(self) -> list[Topic]:
         """Every topic but Kafka's and ksqlDB's own, by name. Their retention is not asked for."""

@@ -85,7 +85,7 @@ class SelectItem(Ast):
 
 @dataclass(frozen=True)
 class SelectAll(Ast):
-    source: str | None = None
+    pass
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,6 @@ class FakeTopics(Topics):
     def forget_group(self, group: str) -> None:
         self.forgotten_groups.append(group)
 
-    def find(self, name: str) -> str | None:
-        return next((known for known in self.topics if known.upper() == name.upper()), None)
-
     def all(self) -> list[Topic]:
         return list(self.topics.values())
 
@@ -105,7 +102,8 @@ class World:
 
 @pytest.fixture(scope="session")
 def settings() -> Settings:
-    return replace(configuration.load({"KAFKA_BOOTSTRAP_SERVER": "127.0.0.1:1"}), auto_offset_reset="latest")
+    loaded = configuration.load({"KAFKA_BOOTSTRAP_SERVER": "127.0.0.1:1"})
+    return replace(loaded, properties={**loaded.properties, "ksql.streams.auto.offset.reset": "latest"})
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from local.ksqldb_emulator.metrics import Tally
 from local.ksqldb_emulator.runner import processor
 
 RECORDS = json.loads((Path(__file__).parent / "golden" / "records.json").read_text("utf-8"))
@@ -34,7 +33,7 @@ def test_record(record: dict[str, Any], world: Any, queries: dict[str, Any]) -> 
     headers = [(name, value.encode()) for name, value in source["headers"]] or None
     key = None if source["key"] is None else source["key"].encode()
     for query_id, (plan, sink, _) in queries.items():
-        process = processor(world.settings, query_id, plan, sink, produce, Tally(query_id, "group"))
+        process = processor(world.settings, query_id, plan, sink, produce)
         process(source["value"].encode(), key, source["timestamp"], headers)
 
     assert sorted(map(_comparable, map(_as_recorded, produced))) == sorted(map(_comparable, record["output"]))
@@ -81,8 +80,8 @@ def murmur2(data: bytes) -> int:
 def test_the_log_without_records(world: Any, queries: dict[str, Any]) -> None:
     plan, sink, _ = queries["CSAS_SENDER_USERS_5"]
     entries: list[bytes] = []
-    settings = replace(world.settings, log_records=False)
-    tally = Tally("Q", "group")
-    process = processor(settings, "Q", plan, sink, lambda topic, value: entries.append(value), tally)
-    process(b"no json", None, 1, None)
+    without = {**world.settings.properties, "ksql.logging.processing.rows.include": "false"}
+    settings = replace(world.settings, properties=without)
+    process = processor(settings, "Q", plan, sink, lambda topic, value: entries.append(value))
+    assert process(b"no json", None, 1, None) == "skipped"
     assert json.loads(entries[0])["message"]["deserializationError"]["recordB64"] is None

@@ -31,7 +31,19 @@ def test_all_statements_in_order(client: TestClient, statements: list[dict[str, 
 
 
 # What programs read of an answer; other texts are for people.
-EXACT = {"@type", "error_code", "name", "topic", "id", "queryId", "commandId", "sinks", "sinkKafkaTopics", "state", "status"}
+EXACT = {
+    "@type",
+    "error_code",
+    "name",
+    "topic",
+    "id",
+    "queryId",
+    "commandId",
+    "sinks",
+    "sinkKafkaTopics",
+    "state",
+    "status",
+}
 
 
 def shape(answer: Any, field: str = "") -> Any:
@@ -71,19 +83,6 @@ def test_push_query_of_an_unknown_stream(client: TestClient, push_queries: list[
     answer = client.post(recorded["path"], json=recorded["request"])
     assert answer.status_code == 400
     assert shape(answer.json()) == shape(json.loads(recorded["body"]))
-
-
-def test_old_push_query_is_an_array(client: TestClient, statements: list[dict[str, Any]], monkeypatch: Any) -> None:
-    for recorded in statements[:4]:
-        client.post("/ksql", json=recorded["request"])
-    monkeypatch.setattr(push, "rows", lambda *_: (batch for batch in [[["u2", None]], []]))
-    answer = client.post("/query", json={"ksql": "SELECT ID, NAME FROM SENDER_USERS EMIT CHANGES LIMIT 1;"})
-    header, row, end = answer.json()
-    assert header["header"]["schema"] == "`ID` STRING, `NAME` STRING"
-    assert header["header"]["queryId"].startswith("transient_SENDER_USERS_")
-    assert row == {"row": {"columns": ["u2", None]}}
-    assert end == {"finalMessage": "Limit Reached"}
-    assert answer.headers["content-type"] == "application/json"
 
 
 def test_print(client: TestClient, monkeypatch: Any) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from local.ksqldb_emulator import metrics
 from local.ksqldb_emulator.runner import Queries, processor
@@ -13,24 +16,44 @@ from tests.support.metrics import Increase
 QUERY, GROUP = "CSAS_TEST_1", "group-of-the-test"
 
 
-def test_a_checkpoint_is_counted_when_it_is_committed(world: Any, statements: list[dict[str, Any]]) -> None:
+def test_what_becomes_of_records_is_counted(world: Any, statements: list[dict[str, Any]]) -> None:
     for recorded in statements[:4]:
         world.run(recorded["request"]["ksql"])
     plan, sink, _ = world.queries.plans["CSAS_SENDER_USERS_5"]
-    increase, tally = Increase(), metrics.Tally(QUERY, GROUP)
-    process = processor(world.settings, QUERY, plan, sink, lambda *_, **__: None, tally)
-    for value in (b'{"sender_details": {"id": "u1"}}', b'{"sender_details": null}', b"no json"):
-        process(value, None, 1, None)
-    assert increase.of("ksqldb_query_records_total", query=QUERY) == 0
-    for _ in range(2):  # the second checkpoint is empty
-        tally.committed()
-        names = ("records", "rows", "skipped_records")
-        assert [increase.of(f"ksqldb_query_{name}_total", query=QUERY) for name in names] == [3, 1, 1]
+    process = processor(world.settings, QUERY, plan, sink, lambda *_, **__: None)
+    values = (b'{"sender_details": {"id": "u1"}}', b'{"sender_details": null}', b"no json")
+    outcomes = [process(value, None, 1, None) for value in values]
+    assert outcomes == ["rows", "left_out", "skipped"]
+    increase = Increase()
+    counts = Counter(outcomes)
+    counts["records"] = 3
+    metrics.committed(QUERY, GROUP, counts)
+    names = ("records", "rows", "skipped_records")
+    assert [increase.of(f"ksqldb_query_{name}_total", query=QUERY) for name in names] == [3, 1, 1]
     assert increase.of("kafka_consumergroup_last_commit_timestamp_seconds", group=GROUP) > 0
+
+
+def test_a_row_that_is_too_large_goes_to_the_log(world: Any, statements: list[dict[str, Any]]) -> None:
+    for recorded in statements[:4]:
+        world.run(recorded["request"]["ksql"])
+    plan, sink, _ = world.queries.plans["CSAS_SENDER_USERS_5"]
+    produced = []
+
+    def produce(topic: str, value: bytes, **_: Any) -> None:
+        if topic == sink:
+            raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+        produced.append((topic, json.loads(value)["message"]["productionError"]["errorMessage"]))
+
+    process = processor(world.settings, QUERY, plan, sink, produce)
+    assert process(b'{"sender_details": {"id": "u1"}}', None, 1, None) == "skipped"
+    ((topic, message),) = produced
+    assert topic == world.settings.log_topic
+    assert message.startswith("A row could not be written to topic: users.")
 
 
 def test_the_state_is_shown_until_the_query_is_terminated() -> None:
     failed, increase = False, Increase()
+    metrics.committed(QUERY, GROUP, Counter())
     metrics.watch(QUERY, lambda: not failed)
     assert increase.of("ksqldb_query_running", query=QUERY) == 1
     failed = True

@@ -44,7 +44,7 @@ def test_no_statement(text: str) -> None:
         ("DROP STREAM x;", t.DropStream(None, "X", None)),
         ('drop stream if exists "x" delete topic;', t.DropStream(True, "x", True)),
         ("print 'a-b';", t.PrintTopic("a-b", None, None)),
-        ("PRINT users FROM BEGINNING LIMIT 3;", t.PrintTopic("USERS", True, 3)),
+        ("PRINT users FROM BEGINNING LIMIT 3;", t.PrintTopic("users", True, 3)),
     ],
 )
 def test_statements(text: str, statement: t.Statement) -> None:
@@ -79,7 +79,7 @@ def test_expressions(text: str, expression: t.Expression) -> None:
 
 def test_create_stream() -> None:
     text = (
-        "create stream if not exists `a b` (k int key, v struct<x array<varchar>, `y` boolean>, d Double)"
+        "create stream if not exists `a b` (k int key, v struct<x struct<z varchar>, `y` boolean>, d Double)"
         " with (value_format='json', 'kafka_topic'='t''s', partitions=3);"
     )
     statement = parse(text)[0].statement
@@ -87,7 +87,7 @@ def test_create_stream() -> None:
     assert (statement.not_exists, statement.name) == (True, "a b")
     assert [(e.name, str(e.type), e.key) for e in statement.elements] == [
         ("K", "INTEGER", True),
-        ("V", "STRUCT<`X` ARRAY<STRING>, `y` BOOLEAN>", None),
+        ("V", "STRUCT<`X` STRUCT<`Z` STRING>, `y` BOOLEAN>", None),
         ("D", "DOUBLE", None),
     ]
     assert statement.properties == {"VALUE_FORMAT": "json", "KAFKA_TOPIC": "t's", "PARTITIONS": 3}
@@ -125,6 +125,7 @@ def test_errors_name_their_place(text: str, message: str) -> None:
         ("CREATE STREAM x (a DATE) WITH (KAFKA_TOPIC='x');", "line 1:20: the type DATE is ksqlDB's"),
         ("CREATE STREAM x (a DECIMAL(4, 2)) WITH (KAFKA_TOPIC='x');", "line 1:27: DECIMAL is ksqlDB's"),
         ("CREATE STREAM x (a MAP<INT, INT>) WITH (KAFKA_TOPIC='x');", "line 1:23: MAP is ksqlDB's"),
+        ("CREATE STREAM x (a ARRAY<INT>) WITH (KAFKA_TOPIC='x');", "line 1:25: ARRAY is ksqlDB's"),
         ("SELECT a FROM s WHERE a LIKE 'x' EMIT CHANGES;", "line 1:25: LIKE is ksqlDB's"),
         ("SELECT a FROM s WHERE a IN ('x') EMIT CHANGES;", "line 1:25: IN is ksqlDB's"),
         ("SELECT a FROM s GROUP BY a EMIT CHANGES;", "line 1:23: GROUP BY is ksqlDB's"),

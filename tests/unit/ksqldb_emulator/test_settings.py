@@ -11,7 +11,7 @@ from local.ksqldb_emulator import settings
 def test_the_servers_own_file_is_what_counts() -> None:
     loaded = settings.load({"KAFKA_BOOTSTRAP_SERVER": "k:1", "KSQLDB_PORT": "1", "KAFKA_SECURITY_PROTOCOL": "SSL"})
     assert (loaded.host, loaded.port) == ("127.0.0.1", 1)
-    assert loaded.kafka() == {"bootstrap.servers": "k:1", "security.protocol": "SSL"}
+    assert loaded.kafka == {"bootstrap.servers": "k:1", "security.protocol": "SSL"}
     assert loaded.log_topic == "fraud_ksql_processing_log"
     assert loaded.command_topic == "_confluent-ksql-fraud__command_topic"
     assert loaded.group_of("CSAS_X_3") == "_confluent-ksql-fraud_query_CSAS_X_3"

@@ -11,7 +11,6 @@ import pytest
 from contracts.models import FRAUDULENT, UNIDENTIFIED
 from contracts.records import MAX_TRANSACTION_BYTES, Headers, headers_size
 from ingestor.routing import Refused, Routed, route
-from local.ksqldb_emulator.metrics import Tally
 from local.ksqldb_emulator.runner import processor
 from processor.rules import outputs, parse
 from processor.validator import Verdict
@@ -76,6 +75,6 @@ def ksqldb_sizes(world: Any, routed: Routed, headers: Headers) -> list[int]:
     for file in FILES:
         world.run(file.read_text("utf-8"))
     for query_id, (plan, sink, _) in world.queries.plans.items():
-        process = processor(world.settings, query_id, plan, sink, produce, Tally(query_id, "group"))
+        process = processor(world.settings, query_id, plan, sink, produce)
         process(routed.value, routed.key.encode(), 1, headers)
     return sizes
