@@ -252,9 +252,12 @@ class Lab:
 
 
 @contextmanager
-def laboratory() -> Iterator[Lab]:
-    """A laboratory in a temporary folder; nothing is left of it afterwards."""
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name, running_broker(Path(name, "broker")) as bootstrap:
+def laboratory(*overrides: str) -> Iterator[Lab]:
+    """A laboratory in a temporary folder; nothing is left of it afterwards. `overrides` are for `running_broker`."""
+    with (
+        tempfile.TemporaryDirectory(prefix="benchmarks-") as name,
+        running_broker(Path(name, "broker"), *overrides) as bootstrap,
+    ):
         lab = Lab(bootstrap, Path(name))
         lab.run(sys.executable, "init/init_kafka.py")
         wait_until(lab.has_leaders, START_SECONDS, "every partition has a leader")

@@ -19,6 +19,8 @@ from benchmarks.cases import Plan
 from benchmarks.lab import SEED
 from benchmarks.report import Row
 from contracts import topics
+from contracts.records import headers_of
+from contracts.timestamps import bank_timestamp
 from local.parts import DATABASE
 from tests.support.stack import Stack, running_stack, wait_until
 
@@ -117,9 +119,10 @@ def state_of(stack: Stack) -> dict[str, Any]:
 def result_delays(
     stack: Stack, seconds: float, on_row: Callable[[str, float], object] = lambda key, sent_at: None
 ) -> list[float]:
-    """From a transaction's timestamp, which every stage hands on, to its row on the result topic, for so long.
+    """From a transaction's timestamp, which every stage hands on in a header, to the sight of its row on the result topic,
+    for so long: the row's own timestamp would leave out the transaction in which it waits for its commit.
 
-    All clocks are this machine's. `on_row` gets each row's key and timestamp.
+    All clocks are this machine's. `on_row` gets each row's key and the transaction's timestamp.
     """
     delays: list[float] = []
     consumer = Consumer(
@@ -137,10 +140,11 @@ def result_delays(
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             message = consumer.poll(0.1)
-            if message is not None and message.error() is None:
-                sent_at = message.timestamp()[1] / 1000
-                delays.append(time.time() - sent_at)
-                on_row((message.key() or b"").decode(), sent_at)
+            if message is None or message.error() is not None:
+                continue
+            if (sent := bank_timestamp(headers_of(message))) is not None:
+                delays.append(time.time() - sent / 1000)
+                on_row((message.key() or b"").decode(), sent / 1000)
     finally:
         consumer.close()
     return delays

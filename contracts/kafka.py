@@ -20,6 +20,10 @@ SECURITY = {
 }
 
 
+# A broker sends a record that is larger than this alone.
+FETCH_BYTES = 4 * 1024 * 1024
+
+
 def bootstrap_server(environ: Mapping[str, str] = os.environ) -> str:
     """The broker's address. Raises SettingsError when KAFKA_BOOTSTRAP_SERVER is not set."""
     server = environ.get("KAFKA_BOOTSTRAP_SERVER", "").strip()
@@ -47,6 +51,10 @@ def static_member(replica: str) -> dict[str, str | int]:
         "heartbeat.interval.ms": 1_000,
         "isolation.level": "read_committed",
         "statistics.interval.ms": STATISTICS_MS,
+        # By default a client may hold 64 MiB of records that it has not handed over yet, half of what a service has in all.
+        "queued.max.messages.kbytes": 8 * 1024,
+        "fetch.max.bytes": FETCH_BYTES,
+        "fetch.queue.backoff.ms": 10,  # the default leaves a full queue alone for a second
     }
 
 

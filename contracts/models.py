@@ -1,13 +1,18 @@
 """The events as pydantic models: transactions as the banks send them, rows as the stores keep them, the validator's calls.
 
 The gate is pydantic's lax mode: a numeric string is a number. Unknown fields are dropped. Two things are refused on top
-of the types, because no later stage could keep them: an empty id (it would be the key of nothing) and an amount that is
-not finite (JSON has no word for it).
+of the types, because no later stage could keep them: an empty id (it would be the key of nothing) and an amount that is a
+boolean, not finite, or has more digits than a double holds (amounts.py). A value is one JSON text and no more, and its
+strings are Unicode: half a surrogate pair is not.
 """
 
-from typing import Annotated, Literal
+import json
+from decimal import Decimal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, FiniteFloat, StringConstraints
+from pydantic import BaseModel, StringConstraints
+
+from contracts.amounts import Amount
 
 Id = Annotated[str, StringConstraints(min_length=1)]
 SourceProcess = Literal["ksql", "kafka-streams"]
@@ -42,11 +47,21 @@ class Transaction(BaseModel):
     sender_details: User
     receiver_bank_account: str
     receiver_details: User
-    amount: FiniteFloat
+    amount: Amount
     status: str
     evaluation: str
     transfer_date: str
     sender_bank: str
+
+    @classmethod
+    def from_json(cls, value: bytes) -> Self:
+        """The transaction of a record's value. Raises ValidationError.
+
+        Unlike `model_validate_json` it judges the amount by the digits that are written: pydantic reads a number with a
+        fraction as a double, and what a double does not hold is gone by then.
+        """
+        cls.model_validate_json(value)
+        return cls.model_validate(json.loads(value.decode(), parse_float=Decimal))
 
 
 class TransactionResult(BaseModel):
@@ -57,7 +72,7 @@ class TransactionResult(BaseModel):
     SENDER_ID: Id
     RECEIVER_BANK_ACCOUNT: str
     RECEIVER_ID: Id
-    AMOUNT: FiniteFloat
+    AMOUNT: Amount
     STATUS: str
     EVALUATION: str
     TRANSFER_DATE: str

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from quixstreams import Application
+from quixstreams.models.serializers import IgnoreMessage
 
 from contracts.kafka import client_config
 from contracts.records import Headers
@@ -17,6 +18,14 @@ logger = logging.getLogger(__name__)
 
 # One try to reach the broker: a signal is only heard in between.
 TRY_SECONDS = 2.0
+
+
+class Place(NamedTuple):
+    """Where a record is."""
+
+    topic: str
+    partition: int
+    offset: int
 
 
 def run_application(build: Callable[[], Application], stopping: Event) -> None:
@@ -94,3 +103,33 @@ def readable(topic: Any) -> Any:
 
     topic.row_deserialize = row_of
     return topic
+
+
+def hold(topic: Any, consumer: Any, waits: Callable[[Place], bool]) -> None:
+    """Process no record of the topic for which `waits` is true: its partition is paused there until it is false.
+
+    All that is before the record, and all other partitions, are processed and committed meanwhile. `consumer` is the
+    application's own: `processing_context.consumer`.
+    """
+    deserialize, resume_backpressured = topic.row_deserialize, consumer.resume_backpressured
+    held: set[Place] = set()
+
+    @wraps(deserialize)
+    def row_of(message: Any) -> Any:
+        place = Place(message.topic(), message.partition(), message.offset())
+        if not waits(place):
+            return deserialize(message)
+        consumer.pause([TopicPartition(*place)])
+        consumer.seek(TopicPartition(*place))
+        held.add(place)
+        raise IgnoreMessage  # it counts as not read
+
+    @wraps(resume_backpressured)
+    def resume() -> None:  # Quix asks for it between any two records
+        resume_backpressured()
+        for place in [place for place in held if not waits(place)] if held else ():
+            held.discard(place)
+            consumer.resume([one for one in consumer.assignment() if (one.topic, one.partition) == place[:2]])
+
+    topic.row_deserialize = row_of
+    consumer.resume_backpressured = resume

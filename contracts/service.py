@@ -9,9 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from threading import Event
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, AnyHttpUrl, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.kafka import SettingsError
@@ -26,6 +26,14 @@ class Environment(BaseSettings):
     """Settings that come from environment variables; an empty one counts as not set, as `NAME=` in an env file means."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
+
+
+def _without_call(url: str) -> str:
+    return str(AnyHttpUrl(url)).rstrip("/").removesuffix("/validate").rstrip("/")
+
+
+# The validator's address: users give it with the path of its one call or without, services get it without.
+ValidatorUrl = Annotated[str, AfterValidator(_without_call)]
 
 
 SettingsT = TypeVar("SettingsT", bound=Environment)

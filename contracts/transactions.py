@@ -1,14 +1,24 @@
-"""Exactly-once from topic to topic: a batch is consumed, and what comes of it is produced in one transaction with its offsets."""
+"""Exactly-once from topic to topic: a batch is read, and what comes of it is written in one transaction with its offsets."""
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from threading import Event
 from typing import TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from contracts.records import Record
+
 logger = logging.getLogger(__name__)
 
+# A batch ends when all that is there has been read, but transactions begin no sooner one after the other than this: a lone
+# record is handled at once, and under load the batches grow. Each transaction costs the broker the same, however full it is.
+PERIOD_SECONDS = 0.03
+BATCH_SIZE = 2_000
+# The bank's topic takes records of 8 MiB, and a batch is in memory two times, as it came and as it is written.
+BATCH_BYTES = 8 * 1024 * 1024
+IDLE_SECONDS = 0.5
 # One try of a transaction's operation: a signal is only heard in between. Called again it goes on, it does not start again.
 TRY_SECONDS = 2.0
 COMMITTED_SECONDS = 10.0
@@ -27,16 +37,12 @@ class Transactions:
         self._consumer = consumer
         self._producer = producer
         self._stopping = stopping
+        self._begun_at = 0.0
 
     def run(
-        self,
-        topic: str,
-        size: int,
-        seconds: float,
-        write: Callable[[list[Message]], T],
-        after: Callable[[list[Message], T | None], None],
+        self, topic: str, write: Callable[[list[Record]], T], after: Callable[[list[Record], T | None], None]
     ) -> None:
-        """Handle batches of a topic until `stopping` is set: what has arrived within so many seconds, or so many records.
+        """Handle batches of a topic until `stopping` is set.
 
         `write` produces what comes of a batch; `after` gets the batch and what `write` returned once that is committed, None
         when the transaction was aborted, and an empty batch now and then while nothing arrives. The batch in hand is
@@ -49,7 +55,7 @@ class Transactions:
         self._retried(self._producer.init_transactions)
         self._consumer.subscribe([topic])
         while not self._stopping.is_set():
-            batch = _without_errors(self._consumer.consume(size, seconds))
+            batch = self._read()
             result = None
             if batch:
                 try:
@@ -62,10 +68,23 @@ class Transactions:
                     self._rewind()
             after(batch, result)
 
-    def _commit(self, batch: list[Message], write: Callable[[list[Message]], T]) -> T:
+    def _read(self) -> list[Record]:
+        batch, size, seconds = list[Record](), 0, IDLE_SECONDS
+        while True:
+            # Waits for one, then takes what is there: waiting for more of them would set no limit to their bytes.
+            messages = self._consumer.consume(1, seconds) + self._consumer.consume(BATCH_SIZE - len(batch) - 1, 0)
+            for record in map(Record.of, _without_errors(messages)):
+                batch.append(record)
+                size += BATCH_BYTES if record.size is None else record.size
+            seconds = self._begun_at + PERIOD_SECONDS - time.monotonic()
+            if not batch or len(batch) >= BATCH_SIZE or size >= BATCH_BYTES or seconds <= 0:
+                return batch
+
+    def _commit(self, batch: list[Record], write: Callable[[list[Record]], T]) -> T:
+        self._begun_at = time.monotonic()
         self._producer.begin_transaction()
         result = write(batch)
-        positions = {(message.topic(), message.partition()): message.offset() + 1 for message in batch}
+        positions = {(record.topic, record.partition): record.offset + 1 for record in batch}
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in positions.items()]
         group = self._consumer.consumer_group_metadata()
         self._retried(lambda seconds: self._producer.send_offsets_to_transaction(offsets, group, seconds))

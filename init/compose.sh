@@ -124,7 +124,7 @@ check_images() {
         case $image in fraud-detection/*) continue ;; esac
         docker image inspect "$image" >/dev/null 2>&1 && continue
         say "pulling $image"
-        docker pull --quiet "$image" >/dev/null && continue
+        docker pull "$image" && continue
         case $image in
         sgg10/*) fail "the image $image cannot be had: ./start.sh --simulators uses this repository's own bank and validator" ;;
         *) fail "the image $image cannot be had: check the network, or use ./start.sh --local, which needs no image" ;;
@@ -184,7 +184,9 @@ status() {
     [ -n "$(compose ps --quiet)" ] || fail "the stack does not run: source start.sh --build starts it"
     [ $# -gt 0 ] || compose ps --all
     not_well=$(compose ps --all --format '{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}' |
-        awk '$2 == "running" && ($3 == "healthy" || $3 == 0) {next} $2 == "exited" && $NF == 0 {next} {print $1}')
+        awk '$2 == "running" && ($3 == "healthy" || $3 == 0) {next}
+             $1 ~ /^(init|wait-for)-/ && $2 == "exited" && $NF == 0 {next} # these run once
+             {print $1}')
     if [ -t 0 ] && [ -t 1 ]; then terminal=(); fi
     compose exec ${terminal[@]+"${terminal[@]}"} console python -m console.status "$@" || code=$?
     [ -z "$not_well" ] || fail "not well: ${not_well//$'\n'/ }"
@@ -200,7 +202,7 @@ topic() {
     local arguments=(--bootstrap-server kafka:29092 --isolation-level read_committed --topic "$1")
     need_kafka
     [ "${2:-}" != --from-beginning ] || arguments+=(--from-beginning)
-    exec docker exec kafka /opt/kafka/bin/kafka-console-consumer.sh "${arguments[@]}"
+    exec docker exec kafka kafka-console-consumer "${arguments[@]}"
 }
 
 case $1 in
@@ -226,4 +228,5 @@ replay-dlq)
     need_kafka
     compose run --rm --no-deps init-kafka python init/replay_dlq.py "${@:2}"
     ;;
+clean-ksqldb) compose run --rm --no-deps init-ksqldb bash init/clean_ksqldb.sh ;;
 esac

@@ -1,4 +1,4 @@
-"""Creates the topics. Idempotent; fails loudly when a topic is there with other settings than it needs.
+"""Creates the topics, and gives those that are there the settings that they need. Idempotent; fails loudly when it cannot.
 
 Environment: KAFKA_BOOTSTRAP_SERVER (and the usual security settings), TOPIC_PARTITIONS (6), TOPIC_REPLICATION_FACTOR (1).
 """
@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 from pydantic import PositiveInt
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the script is run by its path
@@ -36,28 +43,28 @@ class Settings(Environment, env_prefix="TOPIC_"):
 
 
 def topic_config(name: str) -> dict[str, str]:
-    """A topic's own settings: not compacted, 7 days (a compacted `users` topic would stop a ksqlDB query at a null key)."""
-    config = {"cleanup.policy": "delete", "retention.ms": str(7 * 24 * 3600 * 1000)}
+    """A topic's own settings: not compacted, 7 days (a compacted `users` topic would stop a ksqlDB query at a null key).
+
+    The 7 days count from when a record was written: by the bank's clock, which stages would hand on, an old transaction could
+    be gone before the next stage has read it.
+    """
+    config = {
+        "cleanup.policy": "delete",
+        "retention.ms": str(7 * 24 * 3600 * 1000),
+        "message.timestamp.type": "LogAppendTime",
+    }
     if name in MAX_MESSAGE_BYTES:
         config["max.message.bytes"] = str(MAX_MESSAGE_BYTES[name])
     return config
 
 
-def differences(name: str, settings: Settings, partitions: int, config: Mapping[str, str]) -> list[str]:
-    """What an existing topic has otherwise than it needs."""
-    found = []
-    if partitions != settings.partitions:
-        found.append(f"has {partitions} partitions, not {settings.partitions}")
-    found += [
-        f"has {key}={config.get(key)}, not {value}"
-        for key, value in topic_config(name).items()
-        if config.get(key) != value
-    ]
-    return found
+def differences(name: str, config: Mapping[str, str]) -> dict[str, str]:
+    """The settings that an existing topic needs and has otherwise, as they should be."""
+    return {key: value for key, value in topic_config(name).items() if config.get(key) != value}
 
 
 def main() -> None:
-    """Create what is missing, check what is there."""
+    """Create what is missing, change what is there."""
     settings = load_settings(Settings)
     admin = AdminClient(client_config() | {"client.id": "init-kafka"}, logger=logging.getLogger("kafka"))
     _await_broker(admin)
@@ -75,7 +82,8 @@ def main() -> None:
                 raise SettingsError(f"topic {name} could not be created: {error.args[0].str()}") from None
             existing.append(name)
     if existing:
-        _check(admin, existing, settings)
+        _check_partitions(admin, existing, settings)
+        _configure(admin, existing)
     logger.info("%d topics are there, %d of them new", len(topics.ALL), len(topics.ALL) - len(existing))
 
 
@@ -94,20 +102,39 @@ def _await_broker(admin: AdminClient) -> None:
             logger.info("waiting for the broker")
 
 
-def _check(admin: AdminClient, names: list[str], settings: Settings) -> None:
+def _check_partitions(admin: AdminClient, names: list[str], settings: Settings) -> None:
     metadata = admin.list_topics(timeout=10).topics
-    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    problems = []
-    for resource, future in admin.describe_configs(resources).items():
-        config = {key: entry.value for key, entry in future.result().items()}
-        partitions = len(metadata[resource.name].partitions)
-        problems += [
-            f"topic {resource.name} {problem}" for problem in differences(resource.name, settings, partitions, config)
-        ]
+    counts = {name: len(metadata[name].partitions) for name in names}
+    problems = [
+        f"topic {name} has {count} partitions, not {settings.partitions}"
+        for name, count in counts.items()
+        if count != settings.partitions
+    ]
     if problems:
-        raise SettingsError(
-            "; ".join(problems) + ": delete the topic, or change its settings or TOPIC_PARTITIONS to agree"
-        )
+        raise SettingsError("; ".join(problems) + ": delete the topic, or change TOPIC_PARTITIONS to agree")
+
+
+def _configure(admin: AdminClient, names: list[str]) -> None:
+    changes = []
+    for resource, future in admin.describe_configs(
+        [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    ).items():
+        config = {key: entry.value for key, entry in future.result().items()}
+        wanted = differences(resource.name, config)
+        for key, value in wanted.items():
+            logger.info("topic %s has %s=%s: changed to %s", resource.name, key, config.get(key), value)
+        if wanted:
+            entries = [ConfigEntry(*one, incremental_operation=AlterConfigOpType.SET) for one in wanted.items()]
+            changes.append(ConfigResource(ResourceType.TOPIC, resource.name, incremental_configs=entries))
+    if not changes:
+        return
+    for resource, future in admin.incremental_alter_configs(changes).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            raise SettingsError(
+                f"the settings of topic {resource.name} could not be changed: {error.args[0].str()}"
+            ) from None
 
 
 if __name__ == "__main__":

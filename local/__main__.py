@@ -19,7 +19,7 @@ def main() -> int:  # noqa: PLR0911 - one a command
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up").add_argument("--detach", action="store_true")
     commands.add_parser("status").add_argument("--json", action="store_true")
-    for name in ("stop", "clean"):
+    for name in ("stop", "clean", "clean-ksqldb"):
         commands.add_parser(name)
     topic = commands.add_parser("topic")
     topic.add_argument("name")
@@ -40,6 +40,8 @@ def main() -> int:  # noqa: PLR0911 - one a command
                 return launcher.stop(settings)
             case "clean":
                 return _clean(settings)
+            case "clean-ksqldb":
+                return launcher.run_with_ksqldb(settings, ["init/clean_ksqldb.py"])
             case "replay-dlq":
                 return _replay(settings, [arguments.name, *(["--dry-run"] if arguments.dry_run else [])])
             case _:

@@ -9,6 +9,33 @@ from contracts.kafka import SettingsError
 from local.jvm import class_path, java
 from local.settings import HOST, Settings
 
+MIB = 1024 * 1024
+
+# The settings of the broker that matter in both modes: docker-compose.yml has the same ones, and a unit test compares them.
+BOTH_MODES: dict[str, str | int] = {
+    "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": 0,
+    # A restarted broker is taken back after this time, not after the default 9 s.
+    "broker.session.timeout.ms": 3000,
+    "broker.heartbeat.interval.ms": 500,
+    # Transactions of processes that never come back must not hold readers up for the default 15 minutes at most.
+    "transaction.max.timeout.ms": 60000,
+    # 30 days: a group that was away must find its position for as long as there are records that it has read. Topics keep
+    # theirs for 7 days, and up to 7 more until a segment is full or old enough; offsets by default for 7 days and no longer.
+    "offsets.retention.minutes": 30 * 24 * 60,
+    # A request is held in memory from the moment that its size is announced; by default it may have 100 MiB. Our producers
+    # send 16 MiB at most (message.max.bytes) and the rest of a request is small; a topic takes 8 or 9 MiB in one batch.
+    "socket.request.max.bytes": 17 * MIB,
+    # When the requests that are received or handled have so much, the next ones wait in their sockets. The last that is let
+    # in may go beyond it: 97 MiB at most. Four of the largest can be stuck and all others are still served. What a reader
+    # fetches goes from the disk to the socket and needs no memory here.
+    "queued.max.request.bytes": 80 * MIB,
+}
+
+# For the requests (97 MiB), what a broker with the stack's topics needs (45 MiB), and room for new objects. A thread that has
+# read or written a large request would keep a buffer of its size outside of the heap.
+MEMORY = ("-Xmx192m", f"-Djdk.nio.maxCachedBufferSize={MIB}")
+
 
 def command(settings: Settings) -> list[str]:
     """Writes the settings, formats the storage at the first start, and returns the command that runs the broker."""
@@ -16,7 +43,7 @@ def command(settings: Settings) -> list[str]:
     file = settings.folders.run / "kafka.properties"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(properties(settings, data))
-    run = java(settings, "-Xmx128m", "-cp", class_path(settings, "kafka"))
+    run = java(settings, *MEMORY, "-cp", class_path(settings, "kafka"))
     if not (data / "meta.properties").exists():
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         formatted = subprocess.run(
@@ -43,7 +70,6 @@ def properties(settings: Settings, data: Path) -> str:
         "advertised.listeners": f"PLAINTEXT://{settings.bootstrap}",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": data,
-        "auto.create.topics.enable": "false",
         "offsets.topic.replication.factor": 1,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
@@ -54,12 +80,7 @@ def properties(settings: Settings, data: Path) -> str:
         # One node needs no spread, and few internal partitions make every start faster.
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.num.partitions": 4,
-        "group.initial.rebalance.delay.ms": 0,
-        # A restarted broker is taken back after this time, not after the default 9 s.
-        "broker.session.timeout.ms": 3000,
-        "broker.heartbeat.interval.ms": 500,
         "controlled.shutdown.enable": "true",
-        # Transactions of processes that never come back must not hold readers up for the default 15 minutes at most.
-        "transaction.max.timeout.ms": 60000,
+        **BOTH_MODES,
     }
     return "".join(f"{key}={value}\n" for key, value in values.items())

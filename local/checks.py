@@ -1,36 +1,53 @@
-"""Readiness checks: each answers within a few seconds whether a part can be used, and never raises."""
+"""Health checks. Each answers within a few seconds and never raises.
+
+True: the service can be used. False: it answers, but says that it cannot be used. None: no answer.
+"""
 
 import socket
+import struct
+import time
 from collections.abc import Callable
+from pathlib import Path
 
+import bson
 import requests
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 SECONDS = 3.0
 
-Check = Callable[[], bool]
+Check = Callable[[], bool | None]
 
 
 def port_open(host: str, port: int) -> Check:
     """Something accepts connections."""
 
-    def check() -> bool:
+    def check() -> bool | None:
         with socket.socket() as probe:
             probe.settimeout(SECONDS)
-            return probe.connect_ex((host, port)) == 0
+            return True if probe.connect_ex((host, port)) == 0 else None
 
     return check
 
 
-def http_ok(url: str) -> Check:
-    """GET answers with a 2xx."""
+def http_ok(url: str, alive: str | None = None) -> Check:
+    """GET answers with a 2xx. `alive` is asked when `url` gives no answer: any answer of it shows that the process lives."""
 
-    def check() -> bool:
-        try:
-            return requests.get(url, timeout=SECONDS).ok
-        except requests.RequestException:
-            return False
+    def check() -> bool | None:
+        status = _status(url)
+        if status is None and alive is not None:
+            return None if _status(alive) is None else False
+        return None if status is None else 200 <= status < 300
+
+    return check
+
+
+def http_answers(url: str) -> Check:
+    """GET answers, and not with a server error: a server that refuses whoever has no key is healthy."""
+
+    def check() -> bool | None:
+        status = _status(url)
+        return None if status is None else status < 500
 
     return check
 
@@ -38,18 +55,57 @@ def http_ok(url: str) -> Check:
 def broker_ready(bootstrap: str) -> Check:
     """The broker answers a metadata request."""
     listening = port_open(*_address(bootstrap))
+    admin: AdminClient | None = None
 
-    def check() -> bool:
+    def check() -> bool | None:
+        nonlocal admin
         if not listening():  # librdkafka would log each refused connection
-            return False
+            return None
+        # One client for all checks: each has threads of its own.
+        admin = admin or AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 500})
         try:
-            return bool(
-                AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=SECONDS).brokers
-            )
+            return bool(admin.list_topics(timeout=SECONDS).brokers)
         except KafkaException:
-            return False
+            return None
 
     return check
+
+
+def mongodb_answers(host: str, port: int) -> Check:
+    """The server answers a ping: that it accepts connections says nothing, since the kernel does that for it."""
+    ping = bson.encode({"ping": 1, "$db": "admin"})
+    # An OP_MSG (2013) with one section: length, request id, response to, opcode, flags, kind of section.
+    message = struct.pack("<iiiiIB", 21 + len(ping), 1, 0, 2013, 0, 0) + ping
+
+    def check() -> bool | None:
+        try:
+            with socket.create_connection((host, port), SECONDS) as connection:
+                connection.sendall(message)
+                return True if connection.recv(1) else None
+        except OSError:
+            return None
+
+    return check
+
+
+def fresh(file: Path, seconds: float) -> Check:
+    """The file, which a service touches as long as it works, has been touched in the last seconds."""
+
+    def check() -> bool | None:
+        try:
+            return True if time.time() - file.stat().st_mtime < seconds else None
+        except OSError:
+            return None
+
+    return check
+
+
+def _status(url: str) -> int | None:
+    try:
+        with requests.get(url, timeout=SECONDS, stream=True) as answer:
+            return answer.status_code
+    except requests.RequestException:
+        return None
 
 
 def _address(bootstrap: str) -> tuple[str, int]:

@@ -16,6 +16,11 @@ def s3_plugin() -> Path | None:
     return next(iter(sorted(S3_PLUGINS.glob("s3-sink-connector-for-apache-kafka-*/"))), None)
 
 
+def heap(s3_plugin: Path | None) -> str:
+    """The worker's heap: the S3 sink gathers a backlog in memory, and dies of one of 200,000 rows at 96 MiB."""
+    return "-Xmx96m" if s3_plugin is None else "-Xmx512m"
+
+
 def command(settings: Settings) -> list[str]:
     """Writes the worker's settings, lays out its plugins, and returns the command that runs it."""
     plugins = settings.folders.run / "connect-plugins"
@@ -29,7 +34,7 @@ def command(settings: Settings) -> list[str]:
     )
     return java(
         settings,
-        "-Xmx96m",
+        heap(s3_plugin()),
         "-cp",
         class_path(settings, "kafka"),
         "org.apache.kafka.connect.cli.ConnectDistributed",

@@ -31,8 +31,8 @@ class Jar(NamedTuple):
         return f"{self.artifact}-{self.version}{classifier}.jar"
 
 
-def read_list(name: str) -> list[Jar]:
-    """The jars of `local/jars/<name>.txt`, in the order of the class path."""
+def read_list(name: str | Path) -> list[Jar]:
+    """The jars of `local/jars/<name>.txt`, or of another list by its path, in the order of the class path."""
     jars = []
     for line in (LISTS / f"{name}.txt").read_text().splitlines():
         if line and not line.startswith("#"):

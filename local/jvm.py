@@ -18,6 +18,7 @@ def java(settings: Settings, *arguments: str) -> list[str]:
         str(JAVA),
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
+        "-XX:+ExitOnOutOfMemoryError",  # to be restarted: it would live on without the threads that were hit
         f"-Djava.io.tmpdir={settings.folders.temporary}",
         f"-Dlog4j2.configurationFile={ROOT / 'local' / 'log4j2.yaml'}",
         *arguments,

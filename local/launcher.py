@@ -24,7 +24,7 @@ from console import status
 from contracts.kafka import SettingsError
 from local import connect, jars, parts, state, view
 from local.counts import Counts
-from local.settings import HOST, Settings
+from local.settings import HOST, ROOT, Settings
 from local.supervisor import StartFailed, Supervisor, stop_processes
 
 logger = logging.getLogger(__name__)
@@ -128,6 +128,29 @@ def stop(settings: Settings) -> int:
     _clear_leftovers(settings, lambda line: sys.stdout.write(line + "\n"))
     sys.stdout.write("the local stack is stopped, its data is kept\n")
     return 0
+
+
+def run_with_ksqldb(settings: Settings, script: list[str]) -> int:
+    """Run a Python script beside ksqlDB; of a stopped stack the broker and ksqlDB are started for it. Returns the exit code."""
+
+    def run() -> int:
+        environment = {**os.environ, "KSQLDB_URL": settings.ksqldb_url}
+        return subprocess.run([sys.executable, *script], env=environment, cwd=ROOT, check=False).returncode
+
+    if state.read(settings.folders.state) is not None:
+        return run()
+    with _only_one(settings):
+        _make_temporary_folder(settings)
+        _check_ports(settings)
+        nodes = [node for node in parts.nodes(settings) if node.name in ("kafka", "init_kafka", "ksqldb-server")]
+        supervisor, ready = Supervisor(nodes, settings.folders.logs, lambda _: None), Event()
+        try:
+            supervisor.run(ready, lambda: ready.set() if supervisor.all_ready else None)
+            return run()
+        except StartFailed as error:
+            raise SettingsError(f"ksqlDB did not start: {error}") from None
+        finally:
+            supervisor.stop()
 
 
 def _supervise(supervisor: Supervisor, settings: Settings, console: Console, stopping: Event) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from local import broker, connect, s3proxy
-from local.checks import Check, broker_ready, http_ok, port_open
+from local.checks import Check, broker_ready, fresh, http_answers, http_ok, mongodb_answers
 from local.jars import Jar, path_of, read_list
 from local.jvm import JAVA, class_path
 from local.settings import HOST, ROOT, Settings
@@ -22,10 +22,18 @@ PYTHON_SOURCES = (
 
 DATABASE = "fraudulent_transactions_db"
 
+# A broker that was killed reads through its logs before it answers, which takes minutes when they are gigabytes.
+BROKER_START_SECONDS = 900.0
+# What has no port touches a file every second or two, and waits up to 10 s for an answer of its own.
+HEARTBEAT_SECONDS = 30.0
+
 
 @dataclass(frozen=True)
 class Node:
-    """Something to run. With `ready` it is a long-running part that is restarted; without, a step that runs once."""
+    """Something to run. With `ready` it is a long-running part that is restarted; without, a step that runs once.
+
+    A service that is not ready within `start_seconds` ends the start of the stack; a restarted one is restarted again.
+    """
 
     name: str
     command: list[str]
@@ -33,6 +41,7 @@ class Node:
     after: tuple[str, ...] = ()
     ready: Check | None = None
     port: int | None = None
+    start_seconds: float = 120.0
     # Parts are stopped in the order of these numbers, so that each can still hand over what it has to the next.
     stop_order: int = 0
 
@@ -58,6 +67,7 @@ def nodes(settings: Settings) -> list[Node]:
             broker.command(settings),
             ready=broker_ready(bootstrap),
             port=ports.kafka_port,
+            start_seconds=BROKER_START_SECONDS,
             stop_order=4,
         ),
         _python_step("init_kafka", "init/init_kafka.py", kafka_clients, after=("kafka",)),
@@ -66,7 +76,8 @@ def nodes(settings: Settings) -> list[Node]:
             connect.command(settings),
             kafka_clients | mongodb | s3,
             after=("kafka",),
-            ready=http_ok(f"{settings.connect_url}/connectors"),
+            # The list waits for the worker, which can be busy with a rebalance; the address above it does not.
+            ready=http_ok(f"{settings.connect_url}/connectors", alive=settings.connect_url),
             port=ports.connect_port,
             stop_order=2,
         ),
@@ -149,7 +160,7 @@ def nodes(settings: Settings) -> list[Node]:
             [sys.executable, str(ROOT / "kafka-connect" / "keep_running.py")],
             {"KCONNECT_URL": settings.connect_url},
             after=("init_kconnect",),
-            ready=lambda: True,  # it serves nobody: it looks
+            ready=fresh(settings.folders.temporary / "connect-watchdog", HEARTBEAT_SECONDS),
         ),
         _module(
             "multi-bank-system",
@@ -157,7 +168,7 @@ def nodes(settings: Settings) -> list[Node]:
             {"KAFKA_BOOTSTRAP_SERVERS": bootstrap},
             after=("transactions-ingestor", "unidentified-transactions-processor", "init_ksqldb", "init_kconnect"),
             # It has no service to ask for: it notes here that what it sent has been delivered.
-            ready=(settings.folders.temporary / "bank-delivered").exists,
+            ready=fresh(settings.folders.temporary / "bank-delivered", HEARTBEAT_SECONDS),
         ),
     ]
     if settings.mongodb.embedded:
@@ -170,7 +181,7 @@ def nodes(settings: Settings) -> list[Node]:
                     "MONGODB_DATA": str(settings.folders.data / "mongodb"),
                     "MONGODB_PORT": str(ports.mongodb_port),
                 },
-                ready=port_open(HOST, ports.mongodb_port),
+                ready=mongodb_answers(HOST, ports.mongodb_port),
                 port=ports.mongodb_port,
                 stop_order=3,
             )
@@ -180,7 +191,7 @@ def nodes(settings: Settings) -> list[Node]:
             Node(
                 "s3",
                 _s3_command(settings),
-                ready=port_open(HOST, ports.s3_port),
+                ready=http_answers(settings.s3.endpoint),
                 port=ports.s3_port,
                 stop_order=3,
             )

@@ -1,4 +1,8 @@
-"""Runs the nodes: each as soon as those it waits for are ready, all in parallel; restarts parts that die; stops them all."""
+"""Runs the nodes: each as soon as those it waits for are ready, all in parallel; restarts what dies or hangs; stops them all.
+
+Every service is checked for as long as it runs. One that fails its check is unhealthy, and is restarted when it stays so for
+longer than a service that is only busy would: SILENT_SECONDS and UNHEALTHY_SECONDS say how long.
+"""
 
 import os
 import signal
@@ -13,12 +17,28 @@ from threading import Event
 
 import psutil
 
+from local.checks import Check
 from local.parts import Node
 from local.settings import ROOT
 
 TICK_SECONDS = 0.1
-READY_SECONDS = 120.0
 STOP_SECONDS = 10.0
+# Between two checks of a service that is ready. Until then, and while it is unhealthy, it is asked again at once.
+CHECK_SECONDS = 2.0
+# A service without a good answer for so long is shown as unhealthy: one slow answer is no fault.
+DOUBT_SECONDS = 6.0
+# A service that gives no answer at all for so long, and does nothing meanwhile, hangs. Pauses for garbage collection, a busy
+# disk or a rebalance are shorter by far.
+SILENT_SECONDS = 60.0
+# A service that answers that it is unhealthy, or gives no answer but works, may get over it by itself: it waits for transactions
+# and members to time out (a minute), or it is MongoDB, which serves one query after the other, at a long one.
+UNHEALTHY_SECONDS = 300.0
+# A process that uses more of a core than this works.
+WORKING_SHARE = 0.2
+# A start that takes longer is said, once.
+SLOW_START_SECONDS = 60.0
+# The supervisor's clock does not go on while the launcher itself is held up (suspended, starved), and cannot see what answers.
+MAX_TICK_SECONDS = 1.0
 # A part that lived this long starts its back-off anew.
 SETTLED_SECONDS = 30.0
 MAX_BACKOFF_SECONDS = 10.0
@@ -32,6 +52,7 @@ class Phase(StrEnum):
     WAITING = "waiting"
     STARTING = "starting"
     READY = "ready"
+    UNHEALTHY = "unhealthy"
     DONE = "done"
     BACKOFF = "restarting"
     STOPPED = "stopped"
@@ -51,7 +72,17 @@ class Running:
     phase: Phase = Phase.WAITING
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
-    check: "Future[bool] | None" = None
+    # The check that is under way, and the process that it is about.
+    check: "Future[bool | None] | None" = None
+    checked: subprocess.Popen[bytes] | None = None
+    # Times of the supervisor's clock: the last check, the last good answer, the last answer of any kind, and the last time
+    # that a service which this one needs was not usable. `worked` is the CPU time used until the last answer.
+    checked_at: float = 0.0
+    healthy_at: float = 0.0
+    answered_at: float = 0.0
+    excused_at: float = 0.0
+    worked: float = 0.0
+    slow: bool = False
     failures: int = 0
     restarts: int = 0
     restart_at: float = 0.0
@@ -75,7 +106,10 @@ class Supervisor:
     def __post_init__(self) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
         self.runs = {node.name: Running(node, self.logs / f"{node.name}.log") for node in self.nodes}
+        # One check of a node at a time, also of one that hangs: there are never more threads than nodes.
         self._checks = ThreadPoolExecutor(len(self.nodes), thread_name_prefix="check")
+        self._needs = {node.name: self._services_before(node) for node in self.nodes}
+        self._clock = 0.0
 
     @property
     def all_ready(self) -> bool:
@@ -83,8 +117,11 @@ class Supervisor:
 
     def run(self, stopping: Event, on_tick: Callable[[], None]) -> None:
         """Start everything and keep it running until `stopping` is set. Raises StartFailed; stop() is the caller's to call."""
-        begun = time.monotonic()
+        begun = ticked = time.monotonic()
         while not stopping.is_set():
+            now = time.monotonic()
+            self._clock += min(now - ticked, MAX_TICK_SECONDS)
+            ticked = now
             for run in self.runs.values():
                 self._advance(run)
             if self.ready_seconds is None and self.all_ready:
@@ -120,18 +157,21 @@ class Supervisor:
             case Phase.BACKOFF:
                 if time.monotonic() >= run.restart_at:
                     self._launch(run)
-            case Phase.STARTING | Phase.READY:
+            case Phase.STARTING | Phase.READY | Phase.UNHEALTHY:
                 assert run.process is not None
                 code = run.process.poll()
                 if code is not None:
                     self._exited(run, code)
-                elif run.phase is Phase.STARTING and run.node.ready is not None:
-                    self._await_ready(run, run.node.ready)
+                elif run.node.ready is not None:
+                    self._check(run, run.node.ready)
+                    self._judge(run)
             case Phase.DONE | Phase.STOPPED:
                 pass
 
     def _launch(self, run: Running) -> None:
-        run.phase, run.check, run.started_at = Phase.STARTING, None, time.monotonic()
+        run.phase, run.started_at = Phase.STARTING, time.monotonic()
+        run.healthy_at = run.answered_at = run.excused_at = self._clock
+        run.worked, run.slow = 0.0, False
         if run.log.exists() and run.log.stat().st_size > MAX_LOG_BYTES:
             run.log.replace(run.log.with_suffix(".log.1"))
         with run.log.open("ab") as output:
@@ -146,19 +186,69 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C goes to the launcher alone, which stops the parts in order
             )
 
-    def _await_ready(self, run: Running, ready: Callable[[], bool]) -> None:
-        seconds = time.monotonic() - run.started_at
+    def _check(self, run: Running, ready: Check) -> None:
+        """Take the answer of the check that is under way, and begin the next one when it is due."""
         if run.check is None:
-            run.check = self._checks.submit(ready)
+            if run.phase is not Phase.READY or self._clock - run.checked_at >= CHECK_SECONDS:
+                run.check, run.checked, run.checked_at = self._checks.submit(ready), run.process, self._clock
         elif run.check.done():
-            if run.check.result():
-                run.phase = Phase.READY
-                self.say(f"{run.node.name} is ready ({seconds:.1f} s)")
-            elif seconds > READY_SECONDS and self.ready_seconds is None:
-                raise StartFailed(
-                    f"{run.node.name} was not ready within {READY_SECONDS:.0f} s: see {run.log}\n{tail(run.log, run.log_start)}"
-                )
+            answer = run.check.result()
             run.check = None
+            if run.checked is not run.process:  # it was asked of the process before this one
+                return
+            if answer is not None:
+                run.answered_at, run.worked = self._clock, _cpu_seconds(run)
+            if answer:
+                run.healthy_at = self._clock
+                self._healthy(run)
+
+    def _healthy(self, run: Running) -> None:
+        if run.phase is Phase.STARTING:
+            self.say(f"{run.node.name} is ready ({time.monotonic() - run.started_at:.1f} s)")
+        elif run.phase is Phase.UNHEALTHY:
+            self.say(f"{run.node.name} is healthy again")
+        run.phase = Phase.READY
+
+    def _judge(self, run: Running) -> None:
+        """Conclude from the answers so far. Raises StartFailed for a service that hangs before the stack is ready."""
+        if any(not self.runs[needed].usable for needed in self._needs[run.node.name]):
+            run.excused_at = self._clock
+        if run.phase is Phase.READY and self._clock - run.healthy_at > DOUBT_SECONDS:
+            run.phase = Phase.UNHEALTHY
+            self.say(f"{run.node.name} is unhealthy: no good answer for {DOUBT_SECONDS:.0f} s (log: {run.log})")
+        if run.phase is Phase.STARTING and not run.slow and self._clock - run.healthy_at > SLOW_START_SECONDS:
+            run.slow = True
+            self.say(f"{run.node.name} is still starting (log: {run.log})")
+        if fault := self._overdue(run):
+            if self.ready_seconds is None:
+                raise StartFailed(f"{run.node.name} {fault}: see {run.log}\n{tail(run.log, run.log_start)}")
+            self.say(f"{run.node.name} {fault}: it is killed and started again (log: {run.log})")
+            _signal(run, signal.SIGKILL)  # what hangs ignores SIGTERM, and loses nothing by SIGKILL
+            run.healthy_at = run.answered_at = self._clock
+
+    def _overdue(self, run: Running) -> str | None:
+        """Why the service has to be restarted, or None. Time in which a service that it needs was not usable does not count."""
+        unhealthy = self._clock - max(run.healthy_at, run.excused_at)
+        silent = self._clock - max(run.answered_at, run.excused_at)
+        if run.phase is Phase.STARTING:
+            limit = run.node.start_seconds
+            return f"was not ready within {limit:.0f} s" if unhealthy > limit else None
+        if unhealthy > UNHEALTHY_SECONDS:
+            return f"has been unhealthy for {UNHEALTHY_SECONDS:.0f} s"
+        if silent > SILENT_SECONDS and not self._works(run):
+            return f"has not answered for {SILENT_SECONDS:.0f} s"
+        return None
+
+    def _works(self, run: Running) -> bool:
+        return _cpu_seconds(run) - run.worked > WORKING_SHARE * (self._clock - run.answered_at)
+
+    def _services_before(self, node: Node) -> set[str]:
+        """The services that the node needs, also those that a step before it needs."""
+        found: set[str] = set()
+        for name in node.after:
+            needed = self.runs[name].node
+            found |= self._services_before(needed) | ({name} if needed.ready is not None else set())
+        return found
 
     def _exited(self, run: Running, code: int) -> None:
         if run.node.ready is None and code == 0:
@@ -204,6 +294,16 @@ def stop_processes(identities: dict[int, float]) -> int:
         process.kill()
     psutil.wait_procs(alive, timeout=STOP_SECONDS)
     return len(left)
+
+
+def _cpu_seconds(run: Running) -> float:
+    """The CPU time that the process has used."""
+    assert run.process is not None
+    try:
+        times = psutil.Process(run.process.pid).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return times.user + times.system
 
 
 def _signal(run: Running, number: signal.Signals) -> None:

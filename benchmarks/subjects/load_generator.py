@@ -20,8 +20,7 @@ async def main() -> None:
     in_flight = int(os.environ["IN_FLIGHT"])
     sample = itertools.islice(messages(1, 50, 0.0, 0.0), 1_000)
     bodies = itertools.cycle(
-        to_validation_request(Transaction.model_validate_json(message.value)).model_dump_json().encode()
-        for message in sample
+        to_validation_request(Transaction.from_json(message.value)).model_dump_json().encode() for message in sample
     )
     calls = 0
     headers = {"Content-Type": "application/json"}

@@ -11,7 +11,7 @@ from console.state import State
 
 END_TO_END = Histogram(
     "fraud_end_to_end_seconds",
-    "From the bank's timestamp of a transaction to the sight of its row on the result topic",
+    "From the bank's timestamp of a transaction to that of its row on the result topic",
     buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
 )
 STATES = ("running", "failed", "paused", "unassigned")

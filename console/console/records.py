@@ -1,6 +1,5 @@
 """What the records of the topics add up to: totals, rates, delays, the newest frauds, who is who, dead letters. No I/O."""
 
-import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import orjson
 from console.state import Quantiles
 from contracts import topics
 from contracts.records import Headers, headers_of
+from contracts.timestamps import bank_timestamp
 
 NEWEST = 50
 RATE_SECONDS = 5.0
@@ -39,7 +39,7 @@ class Message(Protocol):
 
 @dataclass(frozen=True)
 class Fraud:
-    """A row of the result topic as it came; `timestamp` is the bank's, in milliseconds."""
+    """A row of the result topic as it came; `timestamp` is when it was written, in milliseconds."""
 
     timestamp: int
     value: bytes
@@ -71,16 +71,15 @@ class Records:
         self.last: dict[Place, int] = {}
         # The offset that comes next, by topic and partition.
         self.next: dict[Place, int] = {}
-        # Seconds from the bank's timestamp to the arrival here, of rows that came since this was last taken.
+        # Seconds from the bank's timestamp to the row's own, of rows that came since this was last taken and have both.
         self.delays: list[float] = []
         self.frauds: list[Fraud] = []
         self.letters: list[Letter] = []
         self.names: OrderedDict[str, str] = OrderedDict()
         self._history: deque[tuple[float, dict[str, int]]] = deque()
 
-    def apply(self, messages: Iterable[Message], behind: frozenset[Place], now: float | None = None) -> None:
-        """Take a batch. `now` is time.time(); partitions that are `behind` tell nothing about delays."""
-        now = time.time() if now is None else now
+    def apply(self, messages: Iterable[Message], behind: frozenset[Place]) -> None:
+        """Take a batch; partitions that are `behind` tell nothing about delays."""
         results, letters = [], []
         for message in messages:
             topic = message.topic() or ""
@@ -92,9 +91,10 @@ class Records:
             if place not in self.first:
                 self.first[place] = offset
             if topic == topics.FRAUDULENT_TRANSACTIONS_RESULT:
-                results.append(Fraud(message.timestamp()[1], message.value() or b""))
-                if place not in behind:
-                    self.delays.append(max(now - message.timestamp()[1] / 1000, 0.0))
+                written = message.timestamp()[1]
+                results.append(Fraud(written, message.value() or b""))
+                if place not in behind and (sent := bank_timestamp(headers_of(message))) is not None:
+                    self.delays.append(max(written - sent, 0) / 1000)
             elif topic == topics.USERS:
                 self._learn_name(message.value() or b"")
             elif topic in topics.DEAD_LETTERS:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AnyHttpUrl, Field
 
-from contracts.service import Environment
+from contracts.service import Environment, ValidatorUrl
 
 Url = Annotated[str, AfterValidator(lambda url: str(AnyHttpUrl(url)).rstrip("/"))]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -15,7 +15,7 @@ class Settings(Environment):
 
     kconnect_url: Url
     ksqldb_url: Url
-    fraud_validator_url: Url
+    fraud_validator_url: ValidatorUrl
     # Where the two services serve /healthz and /metrics; the host's name may stand for several replicas.
     ingestor_metrics_url: Url
     processor_metrics_url: Url

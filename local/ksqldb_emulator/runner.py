@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from contracts.kafka import static_member, transactional
-from contracts.records import headers_of
+from contracts.records import Record
 from contracts.transactions import Stopped, Transactions
 from local.ksqldb_emulator import metrics
 from local.ksqldb_emulator.pipeline import compile_pipeline
@@ -21,7 +21,6 @@ from local.ksqldb_emulator.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BATCH_SIZE = 2_000
 # librdkafka's defaults may hold 64 MiB a consumer; a small process with several queries cannot. A row has to fit into the
 # topics' limit: one that does not is refused by the client, where the query can go on.
 _SMALL = {"queued.max.messages.kbytes": 2048, "fetch.message.max.bytes": 262144, "fetch.max.bytes": 1048576}
@@ -82,32 +81,26 @@ class _Query(threading.Thread):
         )
         process = processor(settings, self._id, self._plan, self._sink_topic, producer.produce)
 
-        def write(batch: list[Message]) -> Counter[str]:
-            counts = Counter(records=len(batch))
-            counts.update(
-                process(message.value(), message.key(), message.timestamp()[1], headers_of(message))
-                for message in batch
-            )
+        def write(batch: list[Record]) -> Counter[str]:
+            counts = Counter(map(process, batch))
+            counts["records"] = len(batch)
             return counts
 
-        def after(_: list[Message], counts: Counter[str] | None) -> None:
+        def after(_: list[Record], counts: Counter[str] | None) -> None:
             self.failed = False
             if counts is not None:
                 metrics.committed(self._id, group, counts)
 
         try:
-            seconds = int(settings["streams.commit.interval.ms"]) / 1000
-            Transactions(consumer, producer, self.stopping).run(
-                self._plan.source.topic, BATCH_SIZE, seconds, write, after
-            )
+            Transactions(consumer, producer, self.stopping).run(self._plan.source.topic, write, after)
         finally:
             consumer.close()
 
 
 def processor(
     settings: Settings, query_id: str, plan: QueryPlan, sink_topic: str, produce: Callable[..., Any]
-) -> Callable[[bytes | None, bytes | None, int, Any], str]:
-    """What a query does with a record's value, key, timestamp and headers; it returns `rows`, `skipped`, or `left_out`.
+) -> Callable[[Record], str]:
+    """What a query does with a record; it returns `rows`, `skipped`, or `left_out`.
 
     A result keeps the record's timestamp and headers. A record that cannot be read, and a row that is too large, goes to the
     processing log and no further.
@@ -115,13 +108,16 @@ def processor(
     pipeline = compile_pipeline(plan)
     with_record = settings["logging.processing.rows.include"] == "true"
 
-    def process(value: bytes | None, key: bytes | None, timestamp: int, headers: Any) -> str:
+    def process(record: Record) -> str:
+        _, timestamp = record.timestamp
+        if timestamp < 0:  # nowhere, as with the real server: Kafka Streams has no time for it
+            return "skipped"
         now = time.time_ns() // 1_000_000
         try:
-            result = pipeline(key, value)
+            result = pipeline(record.key, record.value)
             if result is None:
                 return "left_out"
-            produce(sink_topic, value=result[1], key=result[0], headers=headers, timestamp=timestamp)
+            produce(sink_topic, value=result[1], key=result[0], headers=record.headers, timestamp=timestamp)
             return "rows"
         except Unreadable as error:
             entry = deserialization_error(query_id, plan.source.topic, error, now, with_record)

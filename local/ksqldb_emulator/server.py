@@ -113,7 +113,6 @@ class Server:
         lines = push.lines(self._settings, asked.topic, bool(asked.from_beginning), asked.limit)
         async for batch in self._batches(lines):
             yield "".join(f"{line}\n" for line in batch)
-        yield "Topic printing ceased\n"
 
     async def _rows(
         self, query: t.Select, plan: QueryPlan, properties: Mapping[str, Any]

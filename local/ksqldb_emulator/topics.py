@@ -42,12 +42,12 @@ class Topics:
         return Topic(name, len(found.partitions), len(found.partitions[0].replicas), int(config["retention.ms"].value))
 
     def all(self) -> list[Topic]:
-        """Every topic but Kafka's and ksqlDB's own, by name. Their retention is not asked for."""
+        """Every topic but those of Kafka, Connect and ksqlDB itself, by name. Their retention is not asked for."""
         found = self._admin.list_topics(timeout=_TIMEOUT).topics
         return [
             Topic(name, len(topic.partitions), len(topic.partitions[0].replicas), 0)
             for name, topic in sorted(found.items())
-            if not name.startswith("_")
+            if not name.startswith(("_", "connect-"))
         ]
 
     def create(self, topic: Topic) -> None:

@@ -31,7 +31,7 @@ CLIENT_CONFIG = Config(connect_timeout=3, read_timeout=6, retries={"total_max_at
 class Producer(Protocol):
     """What the sink needs of the application's own producer, whose transaction also carries the input offsets."""
 
-    def produce(self, topic: str, *, value: Any, key: Any, headers: Any, timestamp: int | None) -> Any: ...
+    def produce(self, topic: str, *, value: Any, key: Any, headers: Any) -> Any: ...
 
 
 class DeadLetter(NamedTuple):
@@ -39,7 +39,6 @@ class DeadLetter(NamedTuple):
 
     value: bytes | None
     key: bytes | None
-    timestamp: int
     headers: Headers
 
 
@@ -97,7 +96,7 @@ class ArchiveSink(S3FileSink):
             super().add(value, key, timestamp, headers, topic, partition, offset)
         else:
             letter_headers = dead_letter_headers(headers, reason, topic, partition, offset, SERVICE)
-            self._dead_letters.append(DeadLetter(value, key, timestamp, letter_headers))
+            self._dead_letters.append(DeadLetter(value, key, letter_headers))
 
     def flush(self) -> None:
         """Write the objects, then produce the dead letters inside the checkpoint's transaction.
@@ -113,13 +112,7 @@ class ArchiveSink(S3FileSink):
         )
         super().flush()
         for letter in letters:
-            self._producer.produce(
-                topics.S3_SINK_DLQ,
-                value=letter.value,
-                key=letter.key,
-                headers=letter.headers,
-                timestamp=letter.timestamp,
-            )
+            self._producer.produce(topics.S3_SINK_DLQ, **letter._asdict())
 
     def committed(self) -> None:
         """Count what the last flush wrote."""

@@ -26,7 +26,13 @@ _LOGGING = """\
 """
 
 # The last option only silences a warning about one of its libraries.
-_JVM_OPTIONS = ("-Xmx40m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--sun-misc-unsafe-memory-access=allow")
+_JVM_OPTIONS = (
+    "-Xmx40m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "--sun-misc-unsafe-memory-access=allow",
+)
 
 
 def prepare(

@@ -4,8 +4,11 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
+import threading
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,16 @@ CLOUD = {
 LOCAL = {"MONGODB_PASSWORD": "m", "S3_PASSWORD": "s", "GRAFANA_PASSWORD": "g"}
 # The third party's own: its tags are not known to this repository. Pin them by digest in .env.
 NOT_OURS_TO_PIN = ("sgg10/multi-bank-system:latest", "sgg10/fraud-validator-api:latest")
+# Nothing is known of what these images carry.
+THIRD_PARTY = ("fraud-validator-api", "multi-bank-system")
+# The programs of images that are not built here which a health check may use.
+PROGRAMS = {
+    "apache/kafka:": {"bash"},
+    "confluentinc/cp-ksqldb-server:": {"bash"},
+    "mongo:": {"mongosh"},
+    "prom/prometheus:": {"wget"},
+    "grafana/grafana:": {"wget"},
+}
 # Images that run as an unprivileged user by themselves.
 UNPRIVILEGED = ("apache/kafka:", "confluentinc/cp-ksqldb-server:", "sgg10/")
 
@@ -118,8 +131,63 @@ def test_every_service_is_watched_and_bounded(services: dict[str, Any], third_pa
         assert service["restart"] in ("no", "unless-stopped"), name
         assert int(service["mem_limit"]) > 0, name
         assert service["logging"]["options"]["max-size"], name
-        if not one_shot(service):
+        if not one_shot(service) and not service["image"].startswith("sgg10/"):
             assert service.get("healthcheck", {}).get("test") or "HEALTHCHECK" in dockerfile_of(service), name
+
+
+def test_health_checks_use_what_the_image_is_known_to_have(third_party: dict[str, Any]) -> None:
+    for name, service in third_party.items():
+        if "build" in service or "healthcheck" not in service:
+            continue
+        how, program, *_ = service["healthcheck"]["test"]
+        assert how == "CMD", name
+        known = next((known for image, known in PROGRAMS.items() if service["image"].startswith(image)), set())
+        assert program in known or service["image"].startswith("fraud-detection/"), name
+
+
+def test_third_party_services(compose: Path, third_party: dict[str, Any]) -> None:
+    """Their health is asked from outside, before anything that needs them starts."""
+    for name in THIRD_PARTY:
+        assert third_party[name]["image"].startswith("sgg10/")
+        assert "healthcheck" not in third_party[name]
+        assert int(third_party[name]["mem_limit"]) == 512 * 1024**2
+        smaller = resolve(compose, FILES[:1], (), {"THIRD_PARTY_MEMORY": "300m"})["services"][name]
+        assert int(smaller["mem_limit"]) == 300 * 1024**2
+    processor = third_party["unidentified-transactions-processor"]
+    assert processor["depends_on"]["wait-for-validator"]["condition"] == "service_completed_successfully"
+    asked = {
+        service["environment"]["FRAUD_VALIDATOR_URL"]
+        for service in third_party.values()
+        if "FRAUD_VALIDATOR_URL" in (service.get("environment") or {})
+    }
+    assert asked == {"http://fraud-validator-api:8000"}
+    bank = third_party["multi-bank-system"]
+    assert bank["container_name"] == "multi-bank-system"
+    assert bank["environment"] == {
+        "KAFKA_BOOTSTRAP_SERVERS": "kafka:29092",
+        "KAFKA_TOPIC": "bank-transactions",
+        "KAFKA_GROUP_ID": "bank-transactions-group",
+        "KAFKA_CLIENT_ID": "bank-transactions-client",
+    }
+
+
+def test_every_jvm_ends_when_its_memory_is_used_up(services: dict[str, Any]) -> None:
+    """One that lives on without answering is not restarted."""
+    options = {
+        name: value
+        for name, service in services.items()
+        for variable, value in (service.get("environment") or {}).items()
+        if variable.endswith("_HEAP_OPTS")
+    }
+    assert set(options) == {"kafka", "kafka-connect", "ksqldb-server"}
+    for name, value in options.items():
+        assert "-XX:+ExitOnOutOfMemoryError" in value.split(), name
+
+
+def test_names_tell_what_runs_once(services: dict[str, Any]) -> None:
+    """`--status` goes by them: a service that has ended is a fault, what runs once has to end."""
+    for name, service in services.items():
+        assert one_shot(service) == bool(re.match("(init|wait-for)-", name)), name
 
 
 def test_one_shots_are_waited_for(services: dict[str, Any]) -> None:
@@ -139,6 +207,8 @@ def test_dependencies_are_by_condition(services: dict[str, Any]) -> None:
     for name, service in services.items():
         for needed, how in service.get("depends_on", {}).items():
             expected = "service_completed_successfully" if one_shot(services[needed]) else "service_healthy"
+            if name == "wait-for-validator":
+                expected = "service_started"
             assert how["condition"] == expected, (name, needed)
 
 
@@ -167,6 +237,64 @@ def test_every_variable_is_in_the_example_with_its_default() -> None:
 def test_container_names_of_the_readme(services: dict[str, Any]) -> None:
     assert services["kafka"]["container_name"] == "kafka"
     assert services["ksqldb-server"]["container_name"] == "ksqldb-server"
+
+
+def test_the_readme_shows_commands_as_they_are_typed() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for command in (
+        "docker-compose logs transactions-ingestor -f",
+        "docker exec -it kafka /bin/bash",
+        "kafka-console-consumer --bootstrap-server localhost:9092 --topic users --from-beginning",
+        "docker exec -it ksqldb-server ksql http://ksqldb-server:8088",
+        "curl -s http://localhost:8083/connectors/mongodb-transactions/status",
+    ):
+        assert f"    {command}\n" in readme, command
+    for other in ("/opt/kafka/bin", "docker compose logs transactions-ingestor", "ksql http://localhost"):
+        assert other not in readme, other
+
+
+def test_ksqldb_logs_with_our_file(services: dict[str, Any]) -> None:
+    """Which keeps records out of the container's output: tests/integration/test_ksqldb_log4j.py."""
+    server = services["ksqldb-server"]
+    (mount,) = server["volumes"]
+    assert Path(mount["source"]) == ROOT / "ksqldb" / "log4j2.yaml"
+    assert server["environment"]["KSQL_LOG4J_OPTS"] == f"-Dlog4j2.configurationFile=file:{mount['target']}"
+    text = (ROOT / "ksqldb" / "log4j2.yaml").read_text()
+    assert set(re.findall(r"\$\{env:(\w+)}", text)) <= server["environment"].keys()
+    settings = yaml.safe_load(text)["Configuration"]
+    (processing,) = (one for one in settings["Loggers"]["Logger"] if one["name"] == "processing")
+    assert processing["additivity"] is False
+    assert [one["ref"] for one in processing["AppenderRef"]] == [settings["Appenders"]["Kafka"]["name"]]
+    topic = server["environment"]["KSQL_LOG4J_PROCESSING_LOG_TOPIC"]
+    assert topic == f"{server['environment']['KSQL_KSQL_SERVICE_ID']}ksql_processing_log"
+
+
+@pytest.mark.parametrize(("status", "word", "healthy"), [(200, "RUNNING", True), (503, "STARTING", False)])
+def test_ksqldb_s_health_check_needs_bash_alone(
+    services: dict[str, Any], status: int, word: str, healthy: bool
+) -> None:
+    class Info(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(f'{{"KsqlServerInfo":{{"path":"{self.path}","serverStatus":"{word}"}}}}'.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    kind, bash, *arguments = services["ksqldb-server"]["healthcheck"]["test"]
+    assert (kind, bash) == ("CMD", "bash")
+    arguments = [argument.replace("$$", "$") for argument in arguments]
+
+    def check(port: int) -> int:
+        command = [shutil.which("bash") or "", *(argument.replace("8088", str(port)) for argument in arguments)]
+        return subprocess.run(command, check=False, env={"PATH": "/nonexistent"}, timeout=5).returncode
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Info) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert (check(server.server_port) == 0) == healthy
+        server.shutdown()
+    assert check(server.server_port) != 0
 
 
 def test_prometheus_finds_every_replica(services: dict[str, Any]) -> None:

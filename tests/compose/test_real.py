@@ -7,12 +7,14 @@ Maven. Skipped, with the reason, where there is no engine, where those images ca
 
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -28,12 +30,25 @@ from tests.support.stack import free_ports, wait_until
 from tests.support.topics import read_all
 
 PROJECT = "fraud-detection-test"
+# A simulator as an image of which nothing is known: no program is in it by its name, no Python, no shell, and no health check.
+BARE_IMAGE = """
+FROM fraud-detection/{name}:1.0.0
+USER 0
+RUN mv /venv/lib/python*/site-packages /packages \\
+ && mv "$(readlink -f "$(command -v python)")" /usr/local/service \\
+ && rm -rf /venv /usr/bin/* /usr/sbin/* /usr/local/bin/* /usr/local/sbin/*
+ENV PYTHONPATH=/app:/packages
+USER 65534:65534
+HEALTHCHECK NONE
+ENTRYPOINT ["/usr/local/service"]
+CMD ["-m", "{module}"]
+"""
 COMMAND_SECONDS = 900  # the first build fetches all packages
 IMAGES = ("apache/kafka:4.3.1", "python:3.13-slim", "maven:3.9-eclipse-temurin-21")
 
 
-def docker(*arguments: str) -> str:
-    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
+def docker(*arguments: str, given: str | None = None) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True, input=given).stdout
 
 
 def reason_to_skip() -> str | None:
@@ -47,7 +62,7 @@ def reason_to_skip() -> str | None:
             pulled = subprocess.run(["docker", "pull", "--quiet", image], check=False, capture_output=True)
             if pulled.returncode:
                 return f"the image {image} cannot be had"
-    if {"kafka", "ksqldb-server"} & set(docker("ps", "--all", "--format", "{{.Names}}").split()):
+    if {"kafka", "ksqldb-server", "multi-bank-system"} & set(docker("ps", "--all", "--format", "{{.Names}}").split()):
         return "a stack with this project's container names is there already"
     return None
 
@@ -77,6 +92,21 @@ class Running:
     @property
     def kafka(self) -> str:
         return f"localhost:{self.environment['KAFKA_PORT']}"
+
+
+def typed(command: str, *lines: str) -> str:
+    """What a terminal shows when these lines are typed into a command."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command.split(), stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    os.write(ours, "".join(f"{line}\n" for line in lines).encode())
+    shown = b""
+    with suppress(OSError):  # the terminal's end, on Linux
+        while chunk := os.read(ours, 65_536):
+            shown += chunk
+    os.close(ours)
+    process.wait()
+    return shown.decode()
 
 
 def bring_jars(folder: Path) -> None:
@@ -115,6 +145,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         assert cleaned.returncode == 0, cleaned.stderr
     for kind in (["ps", "--all"], ["network", "ls"], ["volume", "ls"]):
         assert docker(*kind, "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}") == ""
+
+
+def told(ended: subprocess.CompletedProcess[str]) -> str:
+    """What a command that failed has printed; nothing of one that succeeded."""
+    return ended.stdout + ended.stderr if ended.returncode else ""
 
 
 def test_the_seeded_set_goes_through(running: Running) -> None:
@@ -177,25 +212,60 @@ def test_replicas_scale_out(running: Running) -> None:
     assert scaled.returncode == 0, scaled.stderr
     for service, replicas in (("unidentified-transactions-processor", 3), ("transactions-ingestor", 2)):
         wait_until(lambda: running.health(service) == ["healthy"] * replicas, 90, f"{replicas} healthy {service}")  # noqa: B023
-        tool = "docker exec kafka /opt/kafka/bin/kafka-consumer-groups.sh --bootstrap-server kafka:29092"
+        tool = "docker exec kafka kafka-consumer-groups --bootstrap-server localhost:9092"
         described = running.run(*f"{tool} --describe --members --group {service}".split()).stdout
         for number in range(1, replicas + 1):
             assert re.search(rf"\s{service}-{number}\s", described), described
 
 
-def test_the_readme_s_commands(running: Running) -> None:
-    consumer = running.run(
-        *[
-            "docker",
-            "exec",
-            "kafka",
-            "/opt/kafka/bin/kafka-console-consumer.sh",
-            "--bootstrap-server",
-            "kafka:29092",
-        ],
-        *["--topic", "fraudulent-transactions-result", "--from-beginning", "--max-messages", "1"],
+def test_kafka_s_tools_by_their_names(running: Running) -> None:
+    """As typed in the container's shell, and without one; at localhost:9092, although the port of this machine is another."""
+    assert running.environment["KAFKA_PORT"] != "9092"
+    shown = typed(
+        "docker exec -it kafka /bin/bash",
+        "kafka-console-consumer --bootstrap-server localhost:9092 --topic users --from-beginning --max-messages 2",
+        "kafka-topics --bootstrap-server localhost:9092 --describe --topic users",
+        "exit",
     )
-    assert "TRANSACTION_ID" in consumer.stdout, consumer.stderr
+    assert shown.count('"BLOOD_GROUP"') == 2, shown
+    assert "Processed a total of 2 messages" in shown
+    assert "PartitionCount: 6" in shown
+    listed = running.run(*["docker", "exec", "kafka", "kafka-topics", "--bootstrap-server", "localhost:9092", "--list"])
+    assert set(topics.ALL) <= set(listed.stdout.split()), listed.stderr
+    tools = docker("exec", "kafka", "sh", "-c", "cd /opt/kafka/bin && ls *.sh").split()
+    for tool in tools:
+        docker("exec", "kafka", "sh", "-c", f"command -v {tool.removesuffix('.sh')}")
+
+
+def test_kafka_s_tools_have_options_of_their_own(running: Running) -> None:
+    """Those of the broker would take its memory a second time, and its ports."""
+    broker = docker("exec", "kafka", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'").split()
+    assert {"-Xmx512m", "-XX:+ExitOnOutOfMemoryError"} <= set(broker)
+    given = [
+        f"--env={name}=-XX:NoSuchOption" for name in ("KAFKA_HEAP_OPTS", "KAFKA_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS")
+    ]
+    listed = running.run(
+        *["docker", "exec", *given, "--env=JMX_PORT=9092", "kafka", "kafka-topics"],
+        *["--bootstrap-server", "localhost:9092", "--list"],
+    )
+    assert topics.USERS in listed.stdout.split(), listed.stdout + listed.stderr
+
+
+def test_a_broker_that_hangs_is_not_healthy(running: Running) -> None:
+    """Its port takes connections all the same."""
+    (kafka,) = json.loads(docker("inspect", "kafka"))
+    check = ["docker", "exec", "kafka", *kafka["Config"]["Healthcheck"]["Test"][1:]]
+    assert running.run(*check).returncode == 0
+    signal = "for p in /proc/[0-9]*; do case $(readlink $p/exe) in */java) kill -$0 ${p#/proc/} ;; esac; done"
+    running.run("docker", "exec", "kafka", "bash", "-c", signal, "STOP")
+    try:
+        assert running.run(*check).returncode != 0
+    finally:
+        running.run("docker", "exec", "kafka", "bash", "-c", signal, "CONT")
+    wait_until(lambda: running.run(*check).returncode == 0, 30, "the broker answers again")
+
+
+def test_the_readme_s_commands(running: Running) -> None:
     status = running.run(
         "curl", "-s", f"http://localhost:{running.environment['CONNECT_PORT']}/connectors/mongodb-transactions/status"
     )
@@ -205,3 +275,35 @@ def test_the_readme_s_commands(running: Running) -> None:
     assert "sent=" in running.run("docker-compose", "logs", "multi-bank-system").stdout
     letters = running.run("bash", "start.sh", "--replay-dlq", topics.BANK_TRANSACTIONS_DLQ, "--dry-run")
     assert f"{expectation().poisoned} letters would be replayed" in letters.stdout, letters.stderr
+
+
+def test_third_party_images_need_no_program(running: Running) -> None:
+    """The stack starts, and its status is true, with a bank and a validator in whose images there is none."""
+    images = {
+        "MULTI_BANK_SYSTEM_IMAGE": ("multi-bank-system", "bank"),
+        "FRAUD_VALIDATOR_IMAGE": ("fraud-validator-api", "validator"),
+    }
+    for name, module in images.values():
+        dockerfile = BARE_IMAGE.format(name=name, module=module)
+        docker("build", "--quiet", "--tag", f"fraud-detection/bare-{name}:test", "-", given=dockerfile)
+    chosen = {variable: f"fraud-detection/bare-{name}:test" for variable, (name, _) in images.items()}
+    stack = replace(running, environment={**running.environment, **chosen})
+    started = stack.run("bash", "start.sh")
+    assert started.returncode == 0, started.stdout + started.stderr
+    (bank,) = json.loads(docker("inspect", "multi-bank-system"))
+    assert bank["Config"]["Image"] == chosen["MULTI_BANK_SYSTEM_IMAGE"]
+    assert bank["HostConfig"]["Memory"] == 512 * 1024**2
+    for program in ("python", "sh"):
+        assert stack.run("docker", "exec", "multi-bank-system", program, "-c", "1").returncode != 0
+    sent = len(read_all(running.kafka, topics.BANK_TRANSACTIONS))
+    wait_until(lambda: len(read_all(running.kafka, topics.BANK_TRANSACTIONS)) > sent, 30, "the bank sends")
+    assert stack.run("bash", "start.sh", "--status").returncode == 0
+
+    for name, seen in (
+        ("multi-bank-system", "not well: multi-bank-system"),
+        ("fraud-validator-api", "fraud-validator-api is down"),
+    ):
+        stack.run("docker", "compose", "stop", name)
+        wait_until(lambda: seen in told(stack.run("bash", "start.sh", "--status")), 30, seen)  # noqa: B023
+        stack.run("docker", "compose", "start", name)
+    wait_until(lambda: stack.run("bash", "start.sh", "--status").returncode == 0, 60, "all is well again")

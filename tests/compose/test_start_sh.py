@@ -20,7 +20,7 @@ info) exit "${FAKE_INFO:-0}" ;;
 "compose config --images") printf '%s\\n' apache/kafka:4.3.1 sgg10/multi-bank-system:latest fraud-detection/init:1.0.0 ;;
 "compose config --no-interpolate") cat docker-compose.yml ;;
 "image inspect sgg10/"*) exit "${FAKE_INSPECT:-0}" ;;
-"pull --quiet"*) exit 1 ;;
+"pull "*) echo "latest: Pulling from ${2%:*}"; exit "${FAKE_PULL:-0}" ;;
 "inspect --format"*) printf '%s' "${FAKE_KAFKA:-false}" ;;
 "compose up"*) exit "${FAKE_UP:-0}" ;;
 "compose ps --all --format"*) printf '%s' "${FAKE_PS:-}" ;;
@@ -204,10 +204,16 @@ def test_the_environment_hides_no_profile_from_compose(here: Path) -> None:
 
 
 def test_image_that_cannot_be_had(here: Path) -> None:
-    answer = run(here, FAKE_INSPECT="1", **FREE)
+    answer = run(here, FAKE_INSPECT="1", FAKE_PULL="1", **FREE)
     assert answer.returncode == 1
     assert "sgg10/multi-bank-system:latest cannot be had" in answer.stderr
     assert "--simulators" in answer.stderr
+
+
+def test_pulls_show_their_progress(here: Path) -> None:
+    answer = run(here, FAKE_INSPECT="1", **FREE)
+    assert answer.returncode == 0, answer.stderr
+    assert "pulling sgg10/multi-bank-system:latest\nlatest: Pulling from sgg10/multi-bank-system\n" in answer.stdout
 
 
 def test_a_service_that_does_not_come_up(here: Path) -> None:
@@ -225,6 +231,10 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     sick = run(here, "--status", FAKE_RUNNING="abc", FAKE_PS="kafka running unhealthy 0\ninit-kafka exited  1\n")
     assert sick.returncode == 1
     assert "not well: kafka init-kafka" in sick.stderr
+    # A service has no business to end, whatever its exit code; only what runs once has.
+    ended = run(here, "--status", FAKE_RUNNING="abc", FAKE_PS="multi-bank-system exited  0\ninit-kafka exited  0\n")
+    assert ended.returncode == 1
+    assert ended.stderr == "error: not well: multi-bank-system\n"
     well = "kafka running healthy 0\n"
     # The console sees more than the engine does: a task that failed, for one.
     assert run(here, "--status", FAKE_RUNNING="abc", FAKE_PS=well, FAKE_WELL="1").returncode == 1
@@ -239,6 +249,7 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     assert no_stack.returncode == 1
     assert "no stack runs" in no_stack.stderr
     assert run(here, "--from-beginning", "--topic", "users", FAKE_KAFKA="true").returncode == 0
+    assert "docker exec kafka kafka-console-consumer --bootstrap-server kafka:29092 --isolation-level" in calls(here)
     assert "--isolation-level read_committed --topic users --from-beginning\n" in calls(here)
 
 

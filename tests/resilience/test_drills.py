@@ -30,6 +30,7 @@ from tests.resilience.faults import (
     kill_as_it_writes,
     last_exit,
     nobody_restarts,
+    part,
     process_of,
     simulation,
     terminate,
@@ -68,6 +69,7 @@ NORMAL = {"fraudulent_share": LOAD.validator_share}
 VALIDATOR_OUTAGE_SECONDS = 30
 STORE_OUTAGE_SECONDS = 60
 HANG_SECONDS = 20
+HUNG_SECONDS = 90  # after which the launcher has restarted what hangs
 CHANCE_SECONDS = 600
 RANDOM = random.Random(20261124)
 
@@ -180,6 +182,32 @@ def test_hangs(stack: Stack, watcher: Watcher, name: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(
+    ("names", "stages"),
+    [
+        (["kafka"], set(STAGES.values())),
+        (["mongodb", "s3", "kafka-connect", "transactions-ingestor"], {INGESTOR, MONGODB, S3}),
+        (["connect-watchdog"], {MONGODB}),  # not the bank, which would send the same transactions again
+    ],
+    ids=str,
+)
+def test_what_hangs_for_ever_is_restarted(stack: Stack, watcher: Watcher, names: list[str], stages: set[str]) -> None:
+    pids = {}
+    for name in names:
+        process = process_of(stack, name)
+        process.suspend()
+        pids[name] = process.pid
+    moment = time.monotonic()
+    for name in names:
+        wait_until(lambda name=name: part(stack, name)["phase"] == "unhealthy", BACK_SECONDS, f"{name} is unhealthy")
+    wait_until(
+        lambda: not any(part(stack, name)["pid"] == pids[name] for name in names), HUNG_SECONDS, "all are killed"
+    )
+    await_back(stack, pids)
+    report(f"{', '.join(names)} hang, silence", recovery(watcher, moment, time.monotonic(), stages))
+
+
+@pytest.mark.long
 @pytest.mark.timeout(2 * CHANCE_SECONDS)
 def test_kill_by_chance(stack: Stack, watcher: Watcher) -> None:
     deadline = time.monotonic() + CHANCE_SECONDS
@@ -190,15 +218,15 @@ def test_kill_by_chance(stack: Stack, watcher: Watcher) -> None:
 
 def test_nothing_is_lost_and_nothing_is_repeated(stack: Stack, watcher: Watcher) -> None:
     """Stops the bank, waits for the rest of what it sent, and compares everything with the seed."""
-    process_of(stack, "multi-bank-system").suspend()
-    sent = ids(read_all(stack.kafka, topics.BANK_TRANSACTIONS))
-    report(f"{sent.total():,} transactions, sent in", sent.total() / LOAD.rate)
-    assert set(sent.values()) == {1}
-    expected = delivered(LOAD, sent)
-    await_everything(stack, expected, 120)
-    nothing_lost_nothing_repeated(stack, expected)
-    for topic, seen in watcher.seen.items():
-        assert seen == ids(read_all(stack.kafka, topic)), f"the concurrent reader of {topic} saw something else"
+    with down(stack, "multi-bank-system"):
+        sent = ids(read_all(stack.kafka, topics.BANK_TRANSACTIONS))
+        report(f"{sent.total():,} transactions, sent in", sent.total() / LOAD.rate)
+        assert set(sent.values()) == {1}
+        expected = delivered(LOAD, sent)
+        await_everything(stack, expected, 120)
+        nothing_lost_nothing_repeated(stack, expected)
+        for topic, seen in watcher.seen.items():
+            assert seen == ids(read_all(stack.kafka, topic)), f"the concurrent reader of {topic} saw something else"
 
 
 def test_no_log_and_no_answer_tells_a_secret(stack: Stack) -> None:

@@ -118,8 +118,8 @@ def processes_of(folder: Path) -> list[str]:
 
 
 @contextmanager
-def running_broker(folder: Path) -> Iterator[str]:
-    """A broker alone; gives its address."""
+def running_broker(folder: Path, *overrides: str) -> Iterator[str]:
+    """A broker alone; gives its address. `overrides` are settings (`name=value`) that it has otherwise than the stack's."""
     ports = free_ports()
     cache = cache_folder()
     settings = Settings(
@@ -131,7 +131,8 @@ def running_broker(folder: Path) -> Iterator[str]:
     jars.fetch(jars.read_list("kafka"), cache, lambda done, wanted: None)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "kafka.log").open("wb") as log:
-        process = subprocess.Popen(broker.command(settings), stdout=log, stderr=subprocess.STDOUT)
+        command = [*broker.command(settings), *(word for one in overrides for word in ("--override", one))]
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_until(broker_ready(settings.bootstrap), 60, "the broker answers")
         yield settings.bootstrap
@@ -140,7 +141,7 @@ def running_broker(folder: Path) -> Iterator[str]:
         process.wait(30)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
     """Ask until it holds; fails with what was waited for."""
     deadline = time.monotonic() + seconds
     while not condition():

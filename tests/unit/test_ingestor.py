@@ -1,7 +1,9 @@
 """The routing rule and the loop around it."""
 
 import json
+import time
 from collections.abc import Sequence
+from decimal import Decimal
 from threading import Event
 from typing import Any
 
@@ -16,7 +18,9 @@ from contracts import topics
 from contracts.dead_letters import MAX_LETTER_BYTES, REASON, SOURCE_OFFSET, reason_of
 from contracts.models import FRAUDULENT, UNIDENTIFIED, Transaction
 from contracts.records import MAX_TRANSACTION_BYTES, Headers
-from ingestor.loop import Stopped, ingest
+from contracts.timestamps import BANK_TIMESTAMP
+from contracts.transactions import Stopped
+from ingestor.loop import ingest
 from ingestor.routing import Refused, Routed, route
 from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
@@ -80,7 +84,14 @@ def test_any_bytes_are_routed_or_refused(value: bytes) -> None:
         assert outcome.reason
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.floats().map(str) | st.text()
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | (st.floats() | st.integers() | st.decimals()).map(str)
+    | st.text()
+)
 
 
 @given(
@@ -95,7 +106,7 @@ def test_the_contract_alone_decides(group: str | None, field: str, content: Any)
     value = json.dumps(changed).encode()
     outcome = route(value, [])
     try:
-        expected = Transaction.model_validate_json(value)
+        expected = Transaction.from_json(value)
     except ValidationError as error:
         assert outcome == Refused(reason_of(error))
     else:
@@ -105,11 +116,86 @@ def test_the_contract_alone_decides(group: str | None, field: str, content: Any)
             assert expected.evaluation not in (FRAUDULENT, UNIDENTIFIED)
 
 
+def with_amount(text: str) -> bytes:
+    """A transaction with this JSON as its amount."""
+    return json.dumps(raw(amount=0.125)).replace("0.125", text).encode()
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53))
 def test_every_finite_amount_passes(amount: float) -> None:
-    routed = route(json.dumps(raw(amount=amount)).encode(), [])
-    assert isinstance(routed, Routed)
-    assert json.loads(routed.value)["amount"] == amount
+    for text in (repr(amount), f"{amount:.17g}", f'"{amount}"'):
+        routed = route(with_amount(text), [])
+        assert isinstance(routed, Routed)
+        assert json.loads(routed.value)["amount"] == amount
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False).map(lambda number: f"{number:f}"[:2_000].strip(".")))
+def test_an_amount_is_routed_as_it_is_or_refused(text: str) -> None:
+    """A number as it is and in quotes are judged alike, and by its digits."""
+    for written in (text, f'"{text}"'):
+        outcome = route(with_amount(written), [])
+        if isinstance(outcome, Routed):
+            double = json.loads(outcome.value)["amount"]
+            digits = max(len(text.strip("-0").replace(".", "").strip("0")), 1)
+            assert Decimal(text) in (Decimal(repr(double)), Decimal(f"{double:.{digits - 1}e}"))
+        else:
+            assert outcome.reason.startswith("amount: ")
+            assert Decimal(text) != Decimal(repr(float(text)))
+
+
+@pytest.mark.parametrize("wrap", ["{}", '"{}"'])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("9007199254740992", 2.0**53),
+        ("9007199254740993", None),
+        ("-9007199254740993", None),
+        ("18446744073709551615", None),
+        ("18446744073709551616", 2.0**64),
+        ("123456789012345678901234567890", None),
+        ("100000000000000000000000000000", 1e29),
+        ("90071992547409.93", None),
+        ("0.1000000000000000000001", None),
+        ("0.10000000000000001", 0.1),
+        ("100.100000000000000000000000", 100.1),
+        ("1e-400", None),
+        ("1e400", None),
+        ("12.50", 12.5),
+        ("1E5", 1e5),
+    ],
+)
+def test_an_amount_that_a_double_cannot_hold_is_refused(wrap: str, text: str, expected: float | None) -> None:
+    outcome = route(with_amount(wrap.format(text)), [])
+    if expected is None:
+        assert isinstance(outcome, Refused)
+        assert outcome.reason.startswith("amount: Input should be a ")
+        assert text not in outcome.reason
+    else:
+        assert isinstance(outcome, Routed)
+        assert json.loads(outcome.value)["amount"] == expected
+
+
+@pytest.mark.parametrize("text", ["true", "false", '"1_000"', '"Infinity"', '"-inf"', '"NaN"', '"0x10"', "NaN", "[1]"])
+def test_what_is_no_number_is_no_amount(text: str) -> None:
+    outcome = route(with_amount(text), [])
+    assert isinstance(outcome, Refused)
+    assert outcome.reason.startswith("amount: ")
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\udc00", "\\ud800\\u0041", "\\ud800\\ud800", "x\\udfff"])
+@pytest.mark.parametrize("field", ["status", "transaction_id", "unknown"])
+def test_half_a_surrogate_pair_is_refused(field: str, half: str) -> None:
+    value = json.dumps(raw(**{field: "HALF"})).replace("HALF", half).encode()
+    assert isinstance(route(value, []), Refused)
+    assert isinstance(route(value.replace(half.encode(), b"\\ud83d\\udcb8"), []), Routed)
+
+
+@pytest.mark.parametrize("more", [b"{}", b" {}", b"\n", b",", b"0", b"x"])
+def test_a_value_is_one_json_text(more: bytes) -> None:
+    value = json.dumps(raw()).encode()
+    for first in (value, json.dumps(raw(more=1)).encode()):
+        assert isinstance(route(first + more, []), Refused if more.strip() else Routed)
+        assert isinstance(route(first + value, []), Refused)
 
 
 class FakeMessage:
@@ -121,8 +207,10 @@ class FakeMessage:
         value: bytes | None,
         error: KafkaError | None = None,
         headers: Headers | None = [("trace", b"1")],  # noqa: B006 - nothing changes it
+        timestamp: tuple[int, int] = (1, 1700000000000),
     ) -> None:
         self._offset, self._value, self._error, self._headers = offset, value, error, headers
+        self._timestamp = timestamp
 
     def error(self) -> KafkaError | None:
         return self._error
@@ -133,13 +221,16 @@ class FakeMessage:
     def key(self) -> bytes:
         return b"key"
 
+    def __len__(self) -> int:
+        return len(self._value or b"")
+
     def headers(self) -> Headers:
         if self._headers is None:
             raise SystemError("<method 'headers' of 'cimpl.Message' objects> returned a result with an exception set")
         return self._headers
 
     def timestamp(self) -> tuple[int, int]:
-        return 1, 1700000000000
+        return self._timestamp
 
     def topic(self) -> str:
         return topics.BANK_TRANSACTIONS
@@ -157,9 +248,18 @@ class FakeConsumer:
     def __init__(self, batches: Sequence[list[FakeMessage]], stopping: Event) -> None:
         self._batches, self._stopping = list(batches), stopping
         self.sought: list[tuple[int, int]] = []
+        self._given = False
 
     def subscribe(self, _: list[str]) -> None: ...
-    def consume(self, _count: int, _seconds: float) -> list[FakeMessage]:
+    def consume(self, _count: int, seconds: float) -> list[FakeMessage]:
+        """A batch, and nothing more for the rest of its time."""
+        if not seconds:
+            return []
+        if self._given:
+            self._given = False
+            time.sleep(seconds)
+            return []
+        self._given = True
         if len(self._batches) == 1:
             self._stopping.set()
         return self._batches.pop(0)
@@ -194,8 +294,8 @@ class FakeProducer:
     def begin_transaction(self) -> None:
         self._open, self._positions = [], []
 
-    def produce(self, topic: str, value: Any, key: Any, timestamp: int, headers: Any) -> None:
-        self._open.append((topic, key, value, timestamp, headers))
+    def produce(self, topic: str, value: Any, key: Any, headers: Any) -> None:
+        self._open.append((topic, key, value, headers))
 
     def send_offsets_to_transaction(self, positions: list[Any], _group: Any, _seconds: float) -> None:
         self._positions = [position.offset for position in positions]
@@ -229,10 +329,10 @@ def test_a_batch_and_its_offsets_are_one_transaction() -> None:
         topics.BANK_TRANSACTIONS_DLQ,
     ]
     assert producer.committed[0][1:] == (
-        "t1", transaction().model_dump_json().encode(), 1700000000000, [("trace", b"1")],
+        "t1", transaction().model_dump_json().encode(), [("trace", b"1"), (BANK_TIMESTAMP, b"1700000000000")],
     )  # fmt: skip
-    letter = dict(producer.committed[1][4])
-    assert letter["trace"] == b"1"
+    letter = dict(producer.committed[1][3])
+    assert (letter["trace"], letter[BANK_TIMESTAMP]) == (b"1", b"1700000000000")
     assert letter[SOURCE_OFFSET] == b"6"
     assert b"JSON" in letter[REASON]
     assert producer.offsets == [7]
@@ -246,14 +346,65 @@ def test_a_record_with_headers_that_cannot_be_read_is_a_letter_without_them() ->
         (topics.BANK_TRANSACTIONS_DLQ, b"key", json.dumps(raw()).encode()),
         topics.FRAUDULENT_TRANSACTIONS,
     )
-    assert dict(letter[4])[REASON] == b"headers: a header's name is not UTF-8"
-    assert "trace" not in dict(letter[4])
+    assert dict(letter[3])[REASON] == b"headers: a header's name is not UTF-8"
+    assert "trace" not in dict(letter[3])
+
+
+NOW_MS = round(time.time() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "reason"),
+    [
+        ((1, -5000), b"timestamp: -5000 is before 1970"),
+        ((1, -62135596800000), b"timestamp: -62135596800000 is before 1970"),  # the zero time of the year 1
+        ((1, NOW_MS + 2 * 3_600_000), b"in the future"),
+        ((1, NOW_MS * 1000), b"in the future"),  # microseconds
+    ],
+)
+def test_an_impossible_timestamp_is_refused(timestamp: tuple[int, int], reason: bytes) -> None:
+    producer = FakeProducer()
+    run(producer, [FakeMessage(6, json.dumps(raw()).encode(), timestamp=timestamp), GOOD], [])
+    letter, good = producer.committed
+    assert (letter[0], good[0]) == (topics.BANK_TRANSACTIONS_DLQ, topics.FRAUDULENT_TRANSACTIONS)
+    assert reason in dict(letter[3])[REASON]
+    assert dict(letter[3])[BANK_TIMESTAMP] == str(timestamp[1]).encode()
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "header"),
+    [
+        ((0, 0), None),  # no timestamp, in an old format of records
+        ((1, -1), None),  # the same in today's
+        ((1, 0), b"0"),
+        ((1, 1_700_000_000), b"1700000000"),  # seconds for milliseconds: 1970
+        ((1, NOW_MS + 60_000), str(NOW_MS + 60_000).encode()),
+        ((2, NOW_MS), str(NOW_MS).encode()),
+    ],
+)
+def test_any_other_timestamp_goes_along_in_a_header(timestamp: tuple[int, int], header: bytes | None) -> None:
+    """In the place of one that was there, as with a dead letter that was put back."""
+    before: Headers = [(BANK_TIMESTAMP, b"17"), ("trace", b"1")]
+    producer = FakeProducer()
+    run(producer, [FakeMessage(6, json.dumps(raw()).encode(), headers=before, timestamp=timestamp)], [])
+    ((topic, *_, headers),) = producer.committed
+    assert topic == topics.FRAUDULENT_TRANSACTIONS
+    assert headers == [("trace", b"1")] if header is None else [("trace", b"1"), (BANK_TIMESTAMP, header)]
+
+
+def test_the_limit_of_a_transaction_counts_the_header() -> None:
+    """The processor counts it too, and would refuse what has just been let in."""
+    producer = FakeProducer()
+    value = json.dumps(raw()).encode()
+    rest = MAX_TRANSACTION_BYTES - len(value) - len("trace") - 2
+    run(producer, [FakeMessage(6, value, headers=[("trace", b"x" * rest)])], [])
+    assert producer.committed[0][0] == topics.BANK_TRANSACTIONS_DLQ
 
 
 def test_a_record_too_large_for_a_letter_leaves_its_reason_and_place() -> None:
     producer = FakeProducer()
     run(producer, [FakeMessage(6, b"x" * MAX_LETTER_BYTES)], [])
-    ((topic, key, value, _, headers),) = producer.committed
+    ((topic, key, value, headers),) = producer.committed
     assert (topic, key, value) == (topics.BANK_TRANSACTIONS_DLQ, None, None)
     assert [name for name, _ in headers if not name.startswith("dlq.")] == []
     assert dict(headers)[SOURCE_OFFSET] == b"6"

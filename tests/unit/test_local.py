@@ -5,11 +5,8 @@ import json
 import os
 import re
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import psutil
 import pytest
@@ -22,8 +19,9 @@ from local import jars, state, supervisor
 from local.launcher import show_status
 from local.parts import Node
 from local.settings import AWS_GROUP, MONGODB_GROUP, Folders, MongoTarget, Ports, S3Target, Settings, cloud_group, load
-from local.supervisor import Phase, StartFailed, Supervisor, stop_processes
+from local.supervisor import Phase, stop_processes
 from local.view import addresses, live
+from tests.support.supervised import PYTHON, SLEEP, Running, part
 
 
 def test_cloud_group_is_all_or_nothing() -> None:
@@ -99,44 +97,6 @@ def test_addresses_show_no_credential(tmp_path: Path) -> None:
     shown = addresses(settings(tmp_path))
     assert "secret" not in shown
     assert "hidden" not in shown
-
-
-PYTHON = sys.executable
-SLEEP = [PYTHON, "-c", "import time; time.sleep(60)"]
-
-
-def part(
-    name: str, command: list[str] = SLEEP, after: tuple[str, ...] = (), ready: Callable[[], bool] = lambda: True
-) -> Node:
-    return Node(name, command, after=after, ready=ready)
-
-
-class Running:
-    """A supervisor in a thread."""
-
-    def __init__(self, nodes: list[Node], folder: Path) -> None:
-        self.said: list[str] = []
-        self.supervisor = Supervisor(nodes, folder, self.said.append)
-        self._stopping, self.error = Event(), None
-        self._thread = Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.supervisor.run(self._stopping, lambda: None)
-        except StartFailed as error:
-            self.error = error
-
-    def until(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.02)
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join()
-        self.supervisor.stop()
 
 
 def test_nodes_start_when_those_before_them_are_ready(tmp_path: Path) -> None:

@@ -2,23 +2,26 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 from quixstreams.models import Row, Topic, TopicType
+from quixstreams.models.serializers import IgnoreMessage
 from quixstreams.sinks import SinkBackpressureError
 
 from contracts import topics
 from contracts.dead_letters import MAX_LETTER_BYTES, REASON, SOURCE_OFFSET
 from contracts.mapping import to_validation_request
-from contracts.quix import readable
+from contracts.quix import Place, hold, readable
 from contracts.records import MAX_TRANSACTION_BYTES, Headers
 from processor.rules import Unreadable, outputs, parse
-from processor.sink import ValidatingSink
-from processor.validator import Outage, Outcome, Refusal, ValidatorClient, Verdict, judge
+from processor.sink import CHECKPOINT_BYTES, RETRY_AFTER_SECONDS, ValidatingSink
+from processor.validator import INSIST_CALLS, Outage, Outcome, Refusal, ValidatorClient, Verdict, judge
 from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
 from tests.support.stack import wait_until
@@ -73,11 +76,18 @@ class FakeValidator:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.insisted: list[str] = []
         self._open: dict[str, Future[Outcome]] = {}
 
     def submit(self, body: bytes) -> "Future[Outcome]":
+        return self._ask(body, self.asked)
+
+    def insist(self, body: bytes) -> "Future[Outcome]":
+        return self._ask(body, self.insisted)
+
+    def _ask(self, body: bytes, calls: list[str]) -> "Future[Outcome]":
         transaction_id = json.loads(body)["transaction_id"]
-        self.asked.append(transaction_id)
+        calls.append(transaction_id)
         return self._open.setdefault(transaction_id, Future())
 
     def answer(self, transaction_id: str, outcome: Outcome) -> None:
@@ -117,6 +127,10 @@ class FakeProducer:
         self.produced.append((topic, record))
 
 
+def place(offset: int) -> Place:
+    return Place(topics.UNIDENTIFIED_TRANSACTIONS, 0, offset)
+
+
 def add(sink: ValidatingSink, offset: int, value: bytes | None = None) -> None:
     body = value or json.dumps(raw(transaction_id=f"t{offset}", evaluation="unidentified")).encode()
     sink.add(body, b"key", 1700000000000, [("trace", b"1")], topics.UNIDENTIFIED_TRANSACTIONS, 0, offset)
@@ -143,7 +157,8 @@ def test_calls_start_at_once_and_results_keep_the_order(parts: Parts) -> None:
     sink.flush()
     results = [record["key"] for topic, record in producer.produced if topic == topics.FRAUDULENT_TRANSACTIONS_RESULT]
     assert results == ["t1", "t3"]
-    assert {record["timestamp"] for _, record in producer.produced} == {1700000000000}
+    assert all("timestamp" not in record for _, record in producer.produced)  # they count from when they are written
+    assert all(record["headers"] == [("trace", b"1")] for _, record in producer.produced)
 
 
 def test_a_refusal_and_an_unreadable_value_are_dead_letters(parts: Parts) -> None:
@@ -194,19 +209,113 @@ def test_headers_that_quix_fails_at_are_none() -> None:
 def test_an_outage_writes_nothing_and_asks_for_the_records_again(parts: Parts) -> None:
     sink, validator, producer = parts
     add(sink, 1)
+    validator.answer("t1", Outage("down"))
     add(sink, 2)
-    validator.answer("t1", Verdict(True))
-    validator.answer("t2", Outage("down"))
-    add(sink, 3)
-    assert validator.asked == ["t1", "t2"]  # a validator that is down is not asked on
-    with pytest.raises(SinkBackpressureError):
+    assert validator.asked == ["t1"]  # a validator that is down is not asked on
+    with pytest.raises(SinkBackpressureError) as caught:
         sink.flush()
-    assert producer.produced == []
+    assert caught.value.retry_after == RETRY_AFTER_SECONDS
+    assert (producer.produced, validator.insisted) == ([], [])
     for offset in (1, 2, 3):
+        assert not sink.waits(place(offset))
         add(sink, offset)
         validator.answer(f"t{offset}", Verdict(True))
     sink.flush()
     assert len(producer.produced) == 9
+
+
+def test_one_that_gets_no_answer_waits_alone(parts: Parts) -> None:
+    """The others are not asked about again; those behind it in its partition are held there by the consumer."""
+    sink, validator, producer = parts
+    for offset in (1, 2, 3):
+        add(sink, offset)
+    for offset, outcome in ((1, Verdict(True)), (2, Outage("HTTP 500")), (3, Verdict(True))):
+        validator.answer(f"t{offset}", outcome)
+    with pytest.raises(SinkBackpressureError) as caught:
+        sink.flush()
+    assert (caught.value.retry_after, producer.produced, validator.insisted) == (0, [], ["t2"])
+    assert [sink.waits(place(offset)) for offset in (1, 2, 3)] == [False, True, False]
+    add(sink, 1)
+    sink.flush()
+    sink.committed()
+    assert [record["key"] for _, record in producer.produced] == ["t1", "u1", "u2"]
+    validator.answer("t2", Refusal("HTTP 500, while it answered others"))
+    assert not sink.waits(place(2))
+    add(sink, 2)
+    add(sink, 3)
+    sink.flush()
+    sink.committed()
+    assert [topic for topic, _ in producer.produced[3:]] == [
+        topics.UNIDENTIFIED_TRANSACTIONS_DLQ,
+        topics.FRAUDULENT_TRANSACTIONS_RESULT,
+        topics.USERS,
+        topics.USERS,
+    ]
+    letter = dict(producer.produced[3][1]["headers"])
+    assert (letter[REASON], letter[SOURCE_OFFSET]) == (b"HTTP 500, while it answered others", b"2")
+    assert validator.asked == ["t1", "t2", "t3"]
+    add(sink, 1)  # answers are forgotten with the commit
+    assert validator.asked == ["t1", "t2", "t3", "t1"]
+
+
+def test_a_full_checkpoint_takes_no_more(parts: Parts) -> None:
+    sink, _, producer = parts
+    large = b"x" * (CHECKPOINT_BYTES // 2)
+    add(sink, 1, large)
+    assert not sink.waits(place(2))
+    sink.add(b"", b"key", 1700000000000, [("large", large)], topics.UNIDENTIFIED_TRANSACTIONS, 0, 2)
+    assert sink.waits(place(3))
+    sink.flush()
+    assert not sink.waits(place(3))
+    assert len(producer.produced) == 2
+
+
+class FakeConsumer:
+    """Keeps what is paused and where it was put back to."""
+
+    def __init__(self) -> None:
+        self.paused: set[int] = set()
+        self.sought: list[tuple[int, int]] = []
+        self.assigned = {0, 1}
+        self.resumed_backpressured = 0
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused.update(one.partition for one in partitions)
+
+    def seek(self, partition: TopicPartition) -> None:
+        self.sought.append((partition.partition, partition.offset))
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.paused.difference_update(one.partition for one in partitions)
+
+    def assignment(self) -> list[TopicPartition]:
+        return [TopicPartition("t", partition) for partition in self.assigned]
+
+    def resume_backpressured(self) -> None:
+        self.resumed_backpressured += 1
+
+
+def test_a_partition_is_held_at_a_record_that_waits() -> None:
+    topic, consumer, waiting = Topic("t", TopicType.REGULAR, value_deserializer="bytes"), FakeConsumer(), {7}
+    hold(readable(topic), consumer, lambda at: at.offset in waiting)
+    with pytest.raises(IgnoreMessage):
+        topic.row_deserialize(FakeMessage())  # pyright: ignore[reportArgumentType]
+    consumer.resume_backpressured()
+    assert (consumer.paused, consumer.sought, consumer.resumed_backpressured) == ({0}, [(0, 7)], 1)
+    waiting.clear()
+    consumer.assigned.remove(0)  # another replica has it by now
+    consumer.resume_backpressured()
+    assert consumer.paused == {0}
+    waiting.add(7)
+    with pytest.raises(IgnoreMessage):
+        topic.row_deserialize(FakeMessage())  # pyright: ignore[reportArgumentType]
+    waiting.clear()
+    consumer.assigned.add(0)
+    consumer.resume_backpressured()
+    assert consumer.paused == set()
+    row = topic.row_deserialize(FakeMessage())  # pyright: ignore[reportArgumentType]
+    assert isinstance(row, Row)
+    assert row.value == b"v"
 
 
 def test_a_record_that_was_not_asked_about_is_never_committed(parts: Parts) -> None:
@@ -257,6 +366,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers: list[tuple[int, bytes]] = []
+        self.failed_ids: set[str] = set()
         self.calls = self.open = self.most_open = 0
         self.lock, self.go_on = threading.Lock(), threading.Event()
         self.go_on.set()
@@ -266,12 +376,14 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["transaction_id"]
         with self.server.lock:
             self.server.calls += 1
             self.server.open += 1
             self.server.most_open = max(self.server.most_open, self.server.open)
             status, body = self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
+            if asked in self.server.failed_ids:
+                status = 500
         self.server.go_on.wait(5)
         with self.server.lock:
             self.server.open -= 1
@@ -296,7 +408,7 @@ YES = (200, b'{"is_fraudulent_transaction": true}')
 
 
 def client(server: Server, max_in_flight: int = 8, timeout: float = 2.0) -> ValidatorClient:
-    return ValidatorClient(f"http://127.0.0.1:{server.server_port}/", max_in_flight, timeout)
+    return ValidatorClient(f"http://127.0.0.1:{server.server_port}", max_in_flight, timeout)
 
 
 def test_client_gets_a_verdict(server: Server) -> None:
@@ -385,3 +497,53 @@ def test_client_turns_an_error_of_its_own_into_an_outage(server: Server, monkeyp
     validator = client(server, max_in_flight=1)
     for _ in range(2):
         assert validator.submit(BODY).result(5) == Outage("ValueError in the validator's client")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that insists as long as another does, in its own time."""
+    for name, value in (("INSIST_PAUSE_SECONDS", 0.01), ("PAUSE_SECONDS", 0.0), ("INSIST_SECONDS", 0.5)):
+        monkeypatch.setattr(f"processor.validator.{name}", value)
+
+
+def test_insisting_gets_an_answer_after_all(server: Server, impatient: None) -> None:
+    server.answers = [*[(500, b"")] * 60, YES]
+    assert client(server).insist(BODY).result(10) == Verdict(True)
+    assert server.calls == 61
+
+
+def test_insisting_ends_when_others_are_answered(server: Server, impatient: None) -> None:
+    server.answers, server.failed_ids = [YES], {"t1"}
+    validator = client(server)
+    assert validator.submit(BODY.replace(b"t1", b"t2")).result(5) == Verdict(True)
+    begun = time.monotonic()
+    outcome = validator.insist(BODY).result(10)
+    assert isinstance(outcome, Refusal)
+    assert "HTTP 500" in outcome.reason
+    assert "while it answered others" in outcome.reason
+    assert time.monotonic() - begun >= 0.5
+    assert server.calls >= 1 + (INSIST_CALLS - 1) * 4  # three requests about it and one about another
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_insisting_outlasts_an_outage(server: Server, impatient: None, before: bool) -> None:
+    """Also one that begins after others were answered."""
+    validator = client(server)
+    if before:
+        server.answers = [YES]
+        assert validator.submit(BODY.replace(b"t1", b"t2")).result(5) == Verdict(True)
+    server.answers = [(503, b"")]
+    future = validator.insist(BODY)
+    wait_until(lambda: server.calls > INSIST_CALLS * 6, 20, "it was asked many times")
+    assert not future.done()
+    server.answers = [YES]
+    assert future.result(5) == Verdict(True)
+
+
+def test_a_client_closes_while_it_insists(server: Server) -> None:
+    server.answers = [(500, b"")]
+    validator = client(server)
+    futures = [validator.insist(BODY) for _ in range(20)]
+    wait_until(lambda: server.calls > 0, 5, "it is asked")
+    validator.close()
+    assert not any(future.done() for future in futures)

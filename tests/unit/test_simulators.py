@@ -69,6 +69,9 @@ def test_validator_can_be_made_to_fail() -> None:
     assert client.post("/validate", json=REQUEST).status_code == 500
     client.put("/simulation", json={"refused_ids": ["t1"]})
     assert client.post("/validate", json=REQUEST).status_code == 422
+    client.put("/simulation", json={"failed_ids": ["t1"]})
+    assert client.post("/validate", json=REQUEST).status_code == 500
+    assert client.post("/validate", json={**REQUEST, "transaction_id": "t2"}).status_code == 200
     client.put("/simulation", json={"fraudulent_share": 1})
     assert client.post("/validate", json=REQUEST).json() == {"is_fraudulent_transaction": True}
 

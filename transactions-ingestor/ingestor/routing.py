@@ -1,11 +1,13 @@
 """The routing rule: a record of `bank-transactions` goes to one topic, or is refused with a reason. No I/O."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import msgspec
-from pydantic import BaseModel, FiniteFloat, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from contracts import topics
+from contracts.amounts import Amount
 from contracts.dead_letters import reason_of
 from contracts.models import FRAUDULENT, UNIDENTIFIED, Id, Transaction
 from contracts.records import Headers, not_a_transaction
@@ -16,8 +18,10 @@ _TOPIC_BY_EVALUATION = {
 }
 
 
-# What the contract's types are when they are taken strictly: JSON has no number that is not finite.
-_STRICT = {str: str, Id: Annotated[str, msgspec.Meta(min_length=1)], FiniteFloat: float}
+# What the contract's types are when they are taken strictly. An amount stays as it is written until it is judged.
+_STRICT = {str: str, Id: Annotated[str, msgspec.Meta(min_length=1)], Amount: msgspec.Raw}
+# Any decimal number of so many characters has few enough digits to be held by a double.
+_SHORT = 15
 
 
 def _strict(model: type[BaseModel]) -> type[msgspec.Struct]:
@@ -30,7 +34,7 @@ def _strict(model: type[BaseModel]) -> type[msgspec.Struct]:
 
 
 _Transaction = _strict(Transaction)
-_read_strictly = msgspec.json.Decoder(_Transaction).decode
+_read_strictly: Callable[[bytes], Any] = msgspec.json.Decoder(_Transaction).decode
 _write = msgspec.json.Encoder().encode
 
 
@@ -41,9 +45,24 @@ def _read(value: bytes) -> Any:
     it lets a numeric string be a number, drops unknown fields, and says what is wrong.
     """
     try:
-        return _read_strictly(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return msgspec.convert(Transaction.model_validate_json(value), _Transaction, from_attributes=True)
+        transaction = _read_strictly(value)
+        transaction.amount = _plain_amount(bytes(transaction.amount))
+    except ValueError:  # msgspec's errors, and those of what is no plain number, are all of this kind
+        return _Transaction(**Transaction.from_json(value).model_dump())
+    return transaction
+
+
+def _plain_amount(written: bytes) -> float:
+    """The double of a JSON number that a double certainly holds: a short one, or one written as Python writes a double.
+
+    Raises ValueError for any other JSON, which is for the contract to judge.
+    """
+    double = float(written)
+    if len(written) <= _SHORT and b"e" not in written and b"E" not in written:
+        return double
+    if repr(double).encode() != written:
+        raise ValueError("not certainly held by a double")
+    return double
 
 
 class Routed(NamedTuple):

@@ -16,7 +16,7 @@ def main(stopping: Event) -> None:
     """Run until stopped."""
     settings = load_settings(Settings)
     validator = ValidatorClient(
-        str(settings.fraud_validator_url), settings.fraud_validator_max_in_flight, settings.fraud_validator_timeout
+        settings.fraud_validator_url, settings.fraud_validator_max_in_flight, settings.fraud_validator_timeout
     )
     metrics.CALLS_IN_FLIGHT.set_function(lambda: validator.in_flight)
     health = ConsumerHealth()

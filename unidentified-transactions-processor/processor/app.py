@@ -10,7 +10,7 @@ from quixstreams.kafka import ConnectionConfig
 from contracts import topics
 from contracts.health import ConsumerHealth
 from contracts.kafka import client_config, static_member, transactional
-from contracts.quix import after_commit, readable
+from contracts.quix import after_commit, hold, readable
 from contracts.service import replica_name
 from processor.settings import SERVICE
 from processor.sink import ValidatingSink, Validator
@@ -40,8 +40,10 @@ def build(validator: Validator, health: ConsumerHealth) -> Application:
     logging.getLogger("quixstreams").setLevel(logging.WARNING)
     topic = application.topic(topics.UNIDENTIFIED_TRANSACTIONS, key_deserializer="bytes", value_deserializer="bytes")
     dataframe = application.dataframe(readable(topic))
-    producer = dataframe.processing_context.producer
+    context = dataframe.processing_context
+    producer = context.producer
     sink = ValidatingSink(validator, producer)
     dataframe.sink(sink)
+    hold(topic, context.consumer, sink.waits)
     after_commit(producer, sink.committed)
     return application

@@ -33,7 +33,7 @@ def parse(value: bytes | None, headers: Headers | None) -> Transaction | Unreada
     if (reason := not_a_transaction(value, headers)) is not None:
         return Unreadable(reason)
     try:
-        return Transaction.model_validate_json(value or b"")
+        return Transaction.from_json(value or b"")
     except ValidationError as error:
         return Unreadable(reason_of(error))
 

@@ -1,8 +1,8 @@
 """The processor's settings."""
 
-from pydantic import AnyHttpUrl, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
-from contracts.service import Environment
+from contracts.service import Environment, ValidatorUrl
 
 SERVICE = "unidentified-transactions-processor"
 
@@ -10,7 +10,7 @@ SERVICE = "unidentified-transactions-processor"
 class Settings(Environment):
     """Where the validator is and how hard it may be asked."""
 
-    fraud_validator_url: AnyHttpUrl
+    fraud_validator_url: ValidatorUrl
     # Calls to the validator that may be open at once; the throughput cannot exceed this number over its latency.
     fraud_validator_max_in_flight: PositiveInt = 128
     # Seconds that one try of a call may take. A call has three tries before its checkpoint is given up for now, but only one

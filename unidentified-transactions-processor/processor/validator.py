@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from datetime import timedelta
 from queue import SimpleQueue
 from threading import Thread
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import NamedTuple
 
 import uvloop
@@ -23,6 +23,14 @@ logger = logging.getLogger(__name__)
 
 TRIES = 3
 PAUSE_SECONDS = 0.2
+# When a call for one transaction alone fails: after so many in a row, over so long, while the validator answered others, it
+# will not be answered. A restart of the validator is over by then; and one that fails at half of all requests at random
+# answers a call with its three tries 7 times in 8, so that good transactions do not get there.
+INSIST_CALLS = 15
+INSIST_SECONDS = 30.0
+INSIST_PAUSE_SECONDS = 1.0
+INSIST_IN_FLIGHT = 8  # beside those that are waited for, which these must not hold up
+INSIST_LOG_SECONDS = 10.0
 # The validator's word on this transaction: asking again cannot change it. Any other error (a wrong address, a lost key, a
 # proxy's own) would meet every transaction alike, and all of them would be dead letters by the time it is mended.
 _REFUSALS = (400, 413, 422)
@@ -35,7 +43,7 @@ class Verdict(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """The validator will not judge this transaction (HTTP 400, 413 or 422)."""
+    """The validator will not judge this transaction (HTTP 400, 413 or 422), or cannot."""
 
     reason: str
 
@@ -52,10 +60,13 @@ _SECONDS = {Verdict: metrics.VERDICT_SECONDS, Refusal: metrics.REFUSAL_SECONDS, 
 
 
 class ValidatorClient:
-    """Posts validation requests, at most `max_in_flight` at once; `submit` blocks while that many are open."""
+    """Posts validation requests to the validator at `url` (a ValidatorUrl), at most `max_in_flight` at once.
+
+    `submit` blocks while that many are open.
+    """
 
     def __init__(self, url: str, max_in_flight: int, timeout: float) -> None:
-        self._url = url.rstrip("/") + "/validate"
+        self._url = f"{url}/validate"
         self._max_in_flight = max_in_flight
         # Free places as tokens: a semaphore of `threading` does the same in Python code, which costs more than it guards.
         self._places: SimpleQueue[None] = SimpleQueue()
@@ -70,6 +81,11 @@ class ValidatorClient:
             .build()
         )
         self._submitted: deque[tuple[bytes, Future[Outcome]]] = deque()
+        # The newest question that was answered: asked again, it tells a fault with one transaction from an outage.
+        self._control: bytes | None = None
+        self._insisting: set[asyncio.Task[None]] = set()
+        self._insisting_now = asyncio.Semaphore(INSIST_IN_FLIGHT)
+        self._logged_at = monotonic()
         self._woken = False
         self._loop = uvloop.new_event_loop()  # a fifth more calls a second than asyncio's own
         Thread(target=self._loop.run_forever, name="validator-client", daemon=True).start()
@@ -84,15 +100,36 @@ class ValidatorClient:
             self._loop.call_soon_threadsafe(self._start)
         return future
 
+    def insist(self, body: bytes) -> "Future[Outcome]":
+        """Ask in the background about a transaction whose call has failed, until there is an outcome other than an Outage.
+
+        An outage lasts as long as it lasts. But if the validator answers others all the while, the outcome is a Refusal.
+        """
+        future: Future[Outcome] = Future()
+
+        def start() -> None:
+            task = self._loop.create_task(self._insist(body, future))
+            self._insisting.add(task)
+            task.add_done_callback(self._insisting.discard)
+
+        self._loop.call_soon_threadsafe(start)
+        return future
+
     @property
     def in_flight(self) -> int:
-        """The calls that are open."""
+        """The calls that are open, but for those in the background."""
         return self._max_in_flight - self._places.qsize()
 
     def close(self) -> None:
-        """Close the connections; no call may be open."""
-        asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result()
+        """Close the connections; no call may be open, but for those in the background, which end without an outcome."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _close(self) -> None:
+        for task in self._insisting:
+            task.cancel()
+        await asyncio.gather(*self._insisting, return_exceptions=True)
+        await self._client.close()
 
     def _start(self) -> None:
         self._woken = False  # before the queue is emptied: a call that comes later wakes the loop again
@@ -101,24 +138,50 @@ class ValidatorClient:
             self._loop.create_task(self._answer(body, future))
 
     async def _answer(self, body: bytes, future: "Future[Outcome]") -> None:
+        future.set_result(await self._ask(body))
+        self._places.put(None)
+
+    async def _insist(self, body: bytes, future: "Future[Outcome]") -> None:
+        begun, calls = monotonic(), 1
+        while True:
+            await asyncio.sleep(INSIST_PAUSE_SECONDS)
+            async with self._insisting_now:
+                outcome = await self._ask(body)
+                if not isinstance(outcome, Outage):
+                    break
+                calls += await self._answers_another()
+            seconds = monotonic() - begun
+            if calls >= INSIST_CALLS and seconds >= INSIST_SECONDS:
+                outcome = Refusal(f"{outcome.reason}, {calls} calls in {seconds:.0f} s, while it answered others")
+                break
+            self._log(f"{outcome.reason}; {len(self._insisting)} transactions wait for an answer")
+        future.set_result(outcome)
+
+    async def _answers_another(self) -> bool:
+        return self._control is not None and not isinstance(await self._ask(self._control), Outage)
+
+    def _log(self, line: str) -> None:
+        if monotonic() - self._logged_at >= INSIST_LOG_SECONDS:
+            self._logged_at = monotonic()
+            logger.warning("%s", line)
+
+    async def _ask(self, body: bytes) -> Outcome:
+        """One call, which may be several requests."""
+        outcome: Outcome = Outage("not asked")
         try:
-            outcome = await self._ask(body)
+            for attempt in range(TRIES):
+                if attempt:
+                    await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
+                begun = perf_counter()
+                outcome, again = await self._try(body)
+                _SECONDS[type(outcome)].observe(perf_counter() - begun)
+                if not again:
+                    break
         except Exception as error:
             logger.exception("call failed")
             outcome = Outage(f"{type(error).__name__} in the validator's client")
-        future.set_result(outcome)
-        self._places.put(None)
-
-    async def _ask(self, body: bytes) -> Outcome:
-        outcome: Outcome = Outage("not asked")
-        for attempt in range(TRIES):
-            if attempt:
-                await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
-            begun = perf_counter()
-            outcome, again = await self._try(body)
-            _SECONDS[type(outcome)].observe(perf_counter() - begun)
-            if not again:
-                break
+        if isinstance(outcome, Verdict):
+            self._control = body
         return outcome
 
     async def _try(self, body: bytes) -> tuple[Outcome, bool]:

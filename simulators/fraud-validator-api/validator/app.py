@@ -26,6 +26,8 @@ class Simulation(Environment, env_prefix="VALIDATOR_"):
     poison_share: Share = 0.0  # answers 200 with a body that is not the contract's
     hang: bool = False  # takes the call and never answers
     refused_ids: set[str] = Field(default_factory=set)  # answers HTTP 422 for these transactions
+    failed_ids: set[str] = Field(default_factory=set)  # answers HTTP 500 for these
+    ignored_ids: set[str] = Field(default_factory=set)  # takes the call and never answers for these
 
 
 class DirectRoute(APIRoute):
@@ -58,14 +60,14 @@ def create_app() -> FastAPI:
     async def validate(request: ValidationRequest) -> Response:
         """Judge one transaction."""
         simulation: Simulation = app.state.simulation
-        while simulation.hang:
+        while simulation.hang or request.transaction_id in simulation.ignored_ids:
             await asyncio.sleep(0.1)
             simulation = app.state.simulation
         if simulation.latency_ms:
             await asyncio.sleep(simulation.latency_ms / 1000)
         if request.transaction_id in simulation.refused_ids:
             return Response(status_code=422)
-        if random.random() < simulation.failure_share:
+        if request.transaction_id in simulation.failed_ids or random.random() < simulation.failure_share:
             return Response(status_code=500)
         if random.random() < simulation.poison_share:
             return Response(random.choice(('{"is_fraudulent_transaction": "perhaps"}', "{}", "<html>", "")))

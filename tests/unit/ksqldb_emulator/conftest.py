@@ -33,6 +33,9 @@ class FakeTopics(Topics):
     def describe(self, name: str) -> Topic | None:
         return self.topics.get(name)
 
+    def replicas(self) -> dict[str, list[int]]:
+        return {name: [topic.replicas] * topic.partitions for name, topic in self.topics.items()}
+
     def create(self, topic: Topic) -> None:
         self.topics.setdefault(topic.name, topic)
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import TIMESTAMP_CREATE_TIME
 
+from contracts.records import Record
 from local.ksqldb_emulator.runner import processor
 
-RECORDS = json.loads((Path(__file__).parent / "golden" / "records.json").read_text("utf-8"))
+RECORDS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "golden" / "records.json").read_text("utf-8"))
 PARTITIONS = 6
 
 
@@ -34,9 +36,31 @@ def test_record(record: dict[str, Any], world: Any, queries: dict[str, Any]) -> 
     key = None if source["key"] is None else source["key"].encode()
     for query_id, (plan, sink, _) in queries.items():
         process = processor(world.settings, query_id, plan, sink, produce)
-        process(source["value"].encode(), key, source["timestamp"], headers)
+        process(sample(source["value"].encode(), key, headers, source["timestamp"]))
 
     assert sorted(map(_comparable, map(_as_recorded, produced))) == sorted(map(_comparable, record["output"]))
+
+
+def test_a_negative_timestamp_is_skipped(world: Any, queries: dict[str, Any]) -> None:
+    """The real server does so without a word; a sink further on would fail for ever at such a row."""
+    produced: list[str] = []
+
+    def produce(topic: str, **_: Any) -> None:
+        produced.append(topic)
+
+    value = next(record for record in RECORDS if record["output"])["input"]["value"].encode()
+    for query_id, (plan, sink, _) in queries.items():
+        process = processor(world.settings, query_id, plan, sink, produce)
+        assert process(sample(value, timestamp=-1)) == "skipped"
+        assert produced == []
+        assert process(sample(value, timestamp=0)) == "rows"
+        assert produced
+        produced.clear()
+
+
+def sample(value: bytes, key: bytes | None = None, headers: Any = None, timestamp: int = 1) -> Record:
+    """A record of the queries' topic."""
+    return Record(value, key, headers, (TIMESTAMP_CREATE_TIME, timestamp), "fraudulent-transactions", 0, 0)
 
 
 def _as_recorded(fields: dict[str, Any]) -> dict[str, Any]:
@@ -83,5 +107,5 @@ def test_the_log_without_records(world: Any, queries: dict[str, Any]) -> None:
     without = {**world.settings.properties, "ksql.logging.processing.rows.include": "false"}
     settings = replace(world.settings, properties=without)
     process = processor(settings, "Q", plan, sink, lambda topic, value: entries.append(value))
-    assert process(b"no json", None, 1, None) == "skipped"
+    assert process(sample(b"no json")) == "skipped"
     assert json.loads(entries[0])["message"]["deserializationError"]["recordB64"] is None

@@ -99,7 +99,6 @@ def test_print(client: TestClient, monkeypatch: Any) -> None:
         assert answer.text == (
             "Key format: KAFKA_STRING\nValue format: JSON or KAFKA_STRING\n"
             'rowtime: 2026/11/25 10:00:00.000 Z, key: u1, value: {"ID":"u1"}, partition: 0\n'
-            "Topic printing ceased\n"
         )
     assert asked == [("users", True, 3)] * 2
     assert client.post("/query", json={"ksql": "PRINT nosuch;"}).json()["error_code"] == 40001

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 from local.ksqldb_emulator import metrics
 from local.ksqldb_emulator.runner import Queries, processor
 from tests.support.metrics import Increase
+from tests.unit.ksqldb_emulator.test_golden_records import sample
 
 QUERY, GROUP = "CSAS_TEST_1", "group-of-the-test"
 
@@ -22,7 +23,7 @@ def test_what_becomes_of_records_is_counted(world: Any, statements: list[dict[st
     plan, sink, _ = world.queries.plans["CSAS_SENDER_USERS_5"]
     process = processor(world.settings, QUERY, plan, sink, lambda *_, **__: None)
     values = (b'{"sender_details": {"id": "u1"}}', b'{"sender_details": null}', b"no json")
-    outcomes = [process(value, None, 1, None) for value in values]
+    outcomes = [process(sample(value)) for value in values]
     assert outcomes == ["rows", "left_out", "skipped"]
     increase = Increase()
     counts = Counter(outcomes)
@@ -45,7 +46,7 @@ def test_a_row_that_is_too_large_goes_to_the_log(world: Any, statements: list[di
         produced.append((topic, json.loads(value)["message"]["productionError"]["errorMessage"]))
 
     process = processor(world.settings, QUERY, plan, sink, produce)
-    assert process(b'{"sender_details": {"id": "u1"}}', None, 1, None) == "skipped"
+    assert process(sample(b'{"sender_details": {"id": "u1"}}')) == "skipped"
     ((topic, message),) = produced
     assert topic == world.settings.log_topic
     assert message.startswith("A row could not be written to topic: users.")

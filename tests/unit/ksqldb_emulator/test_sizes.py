@@ -15,6 +15,7 @@ from local.ksqldb_emulator.runner import processor
 from processor.rules import outputs, parse
 from processor.validator import Verdict
 from tests.support.samples import raw, transaction, user
+from tests.unit.ksqldb_emulator.test_golden_records import sample
 from tests.unit.ksqldb_emulator.test_sql_files import FILES
 
 # librdkafka's default of message.max.bytes, less than any other limit on the way.
@@ -76,5 +77,5 @@ def ksqldb_sizes(world: Any, routed: Routed, headers: Headers) -> list[int]:
         world.run(file.read_text("utf-8"))
     for query_id, (plan, sink, _) in world.queries.plans.items():
         process = processor(world.settings, query_id, plan, sink, produce)
-        process(routed.value, routed.key.encode(), 1, headers)
+        process(sample(routed.value, routed.key.encode(), headers))
     return sizes

@@ -67,8 +67,8 @@ class StubProducer:
     def __init__(self) -> None:
         self.produced: list[tuple[str, Any]] = []
 
-    def produce(self, topic: str, *, value: Any, key: Any, headers: Any, timestamp: int | None) -> None:
-        self.produced.append((topic, {"value": value, "key": key, "headers": dict(headers), "timestamp": timestamp}))
+    def produce(self, topic: str, *, value: Any, key: Any, headers: Any) -> None:
+        self.produced.append((topic, {"value": value, "key": key, "headers": dict(headers)}))
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_what_is_not_a_row_is_a_dead_letter_with_its_place(
     assert list(s3.objects) == ["prefix/users/users-2-00000000000000000008.jsonl.gz"]
     ((topic, letter),) = producer.produced
     assert topic == topics.S3_SINK_DLQ
-    assert (letter["value"], letter["key"], letter["timestamp"]) == (None, b"key", 1000)
+    assert (letter["value"], letter["key"]) == (None, b"key")
     assert letter["headers"] == {
         "h": b"v",
         REASON: b"value is null",

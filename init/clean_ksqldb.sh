@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Removes the queries and streams of ksqldb/*.sql from ksqlDB, so that changed files can take their place; topics stay. It says
+# what that means before it does it. Takes the local stack (also one that is stopped), else the one in Docker; with KSQLDB_URL
+# that server. Safe to run again.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export LOCAL_DIR="${LOCAL_DIR:-$root/.local}"
+
+if [[ -n "${KSQLDB_URL:-}" ]]; then
+    exec "${PYTHON:-python3}" "$root/init/clean_ksqldb.py"
+elif [[ ! -e "$LOCAL_DIR/run/state.json" && "$(docker inspect --format '{{.State.Running}}' ksqldb-server 2>/dev/null)" == true ]]; then
+    exec bash "$root/init/compose.sh" clean-ksqldb
+elif [[ -d "$LOCAL_DIR/data" ]]; then
+    exec bash "$root/local/bootstrap.sh" clean-ksqldb
+fi
+echo "error: no stack of this clone is there: ./start.sh --local starts one, source start.sh --build one in Docker" >&2
+exit 1
