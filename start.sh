@@ -14,13 +14,14 @@ usage: source start.sh [--build] [--simulators]       start the stack in Docker 
        ./start.sh [--local] --stop                    stop it and keep its data
        ./start.sh [--local] --clean                   stop it and remove its data
        ./start.sh --topic NAME [--from-beginning]     print a topic's records as they come
+       ./start.sh --ksql [STATEMENT]                  ask ksqlDB, at a prompt or one statement
        ./start.sh --replay-dlq NAME [--dry-run]       put dead letters back to the topics that they came from
 
   --build        build the images of this repository anew
   --simulators   use the bank and the validator of this repository in place of the third party's images
   --json         the status for programs
-  --local        the local mode; without it --status, --stop, --topic and --replay-dlq take the local stack if it runs, else
-                 Docker, and --clean always takes Docker
+  --local        the local mode; without it --status, --stop, --topic, --ksql and --replay-dlq take the local stack if it
+                 runs, else Docker, and --clean always takes Docker
 USAGE
     }
 
@@ -49,6 +50,17 @@ USAGE
             topic=("$2")
             shift
             ;;
+        --ksql)
+            [ "$command" = up ] || wrong "--$command and $1 cannot be given together"
+            command=${1#--}
+            case ${2:-} in
+            '' | --[a-z]*) ;;
+            *)
+                topic=("$2")
+                shift
+                ;;
+            esac
+            ;;
         --help | -h)
             usage
             exit 0
@@ -65,7 +77,7 @@ USAGE
         mode=docker
         case $command in
         # The launcher of a local stack writes this file, and removes it when it has stopped.
-        status | stop | topic | replay-dlq) if [ -e "$LOCAL_DIR/run/state.json" ]; then mode=local; fi ;;
+        status | stop | topic | ksql | replay-dlq) if [ -e "$LOCAL_DIR/run/state.json" ]; then mode=local; fi ;;
         esac
     fi
     case $command/$mode in

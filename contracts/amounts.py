@@ -19,23 +19,26 @@ def amount(written: Any) -> Any:
         raise PydanticCustomError("amount_boolean", "Input should be a number, not a boolean")
     if isinstance(written, str) and "_" in written:
         raise PydanticCustomError("amount_underscore", "Input should be a number without underscores")
-    if not isinstance(written, str | int | Decimal):
+    if not isinstance(written, str | int):
         return written
     try:
-        exact = Decimal(written)
-    except InvalidOperation:
+        double = float(written)
+    except (ValueError, OverflowError):
         return written
-    double = float(exact)
-    if math.isfinite(double) and not holds(double, exact):
+    if math.isfinite(double) and not holds(double, written):
         raise PydanticCustomError("amount_digits", "Input should be a number that a double can hold without a loss")
-    return written if isinstance(written, str) else double
+    return written
 
 
-def holds(double: float, exact: Decimal) -> bool:
-    """Whether a finite double, written with as many digits as the number has, is that number.
+def holds(double: float, written: str | int) -> bool:
+    """Whether the finite double of a number, written with as many digits as the number has, is that number.
 
     That is so for the text that any language writes for a double: the shortest, 17 digits, or all of them.
     """
+    try:
+        exact = Decimal(written)
+    except InvalidOperation:  # its exponent is beyond all reason
+        return False
     if Decimal(repr(double)) == exact:
         return True
     digits = "".join(map(str, exact.as_tuple().digits)).strip("0")

@@ -7,7 +7,6 @@ strings are Unicode: half a surrogate pair is not.
 """
 
 import json
-from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, StringConstraints
@@ -61,7 +60,7 @@ class Transaction(BaseModel):
         fraction as a double, and what a double does not hold is gone by then.
         """
         cls.model_validate_json(value)
-        return cls.model_validate(json.loads(value.decode(), parse_float=Decimal))
+        return cls.model_validate(json.loads(value.decode(), parse_float=str, parse_int=str))
 
 
 class TransactionResult(BaseModel):

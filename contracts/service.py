@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -12,6 +13,7 @@ from threading import Event
 from typing import Annotated, Protocol, TypeVar
 
 from pydantic import AfterValidator, AnyHttpUrl, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.kafka import SettingsError
@@ -25,7 +27,7 @@ MAX_REPLICAS = 64
 class Environment(BaseSettings):
     """Settings that come from environment variables; an empty one counts as not set, as `NAME=` in an env file means."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_ignore_empty=True, allow_inf_nan=False)
 
 
 def _without_call(url: str) -> str:
@@ -35,8 +37,10 @@ def _without_call(url: str) -> str:
 # The validator's address: users give it with the path of its one call or without, services get it without.
 ValidatorUrl = Annotated[str, AfterValidator(_without_call)]
 
-
 SettingsT = TypeVar("SettingsT", bound=Environment)
+
+# The value of such a variable is never shown.
+SECRET = re.compile("PASS|SECRET|URI")
 
 
 def load_settings(settings: type[SettingsT]) -> SettingsT:
@@ -44,9 +48,27 @@ def load_settings(settings: type[SettingsT]) -> SettingsT:
     try:
         return settings()
     except ValidationError as error:
-        prefix = settings.model_config.get("env_prefix", "")
-        problems = [f"{prefix}{problem['loc'][0]}".upper() + f": {problem['msg']}" for problem in error.errors()]
-        raise SettingsError("; ".join(problems)) from None
+        raise SettingsError("; ".join(problems(settings, error).values())) from None
+
+
+def variable(settings: type[Environment], field: str) -> str:
+    """The environment variable of a field."""
+    return f"{settings.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def problems(settings: type[Environment], error: ValidationError) -> dict[str, str]:
+    """What is wrong, by field: the variable, what it has, and what it must be."""
+    return {
+        str(problem["loc"][0]): _problem(variable(settings, str(problem["loc"][0])), problem)
+        for problem in error.errors()
+    }
+
+
+def _problem(name: str, problem: ErrorDetails) -> str:
+    if problem["type"] == "missing":
+        return f"{name} is not set"
+    must = re.sub("^Value error, |, unable to parse.*$", "", problem["msg"]).replace("Input should be", "must be")
+    return f"{name} {must}" if SECRET.search(name) else f"{name}={problem['input']!r} {must}"
 
 
 def run_service(main: Callable[[Event], None]) -> None:

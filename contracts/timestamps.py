@@ -42,10 +42,10 @@ def with_bank_timestamp(headers: Headers, timestamp: Timestamp) -> Headers:
     """A record's headers with its timestamp, if it has one. One that was there already is replaced: a dead letter that was
     put back counts from then, and nobody but the ingestor says when a bank sent something.
     """
-    kept = [header for header in headers if header[0] != BANK_TIMESTAMP]
     kind, milliseconds = timestamp
+    kept = [header for header in headers if header[0] != BANK_TIMESTAMP] if headers else []
     if kind != TIMESTAMP_NOT_AVAILABLE and milliseconds != _NONE:
-        kept.append((BANK_TIMESTAMP, str(milliseconds).encode()))
+        kept.append((BANK_TIMESTAMP, b"%d" % milliseconds))
     return kept
 
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # The Docker Compose mode behind start.sh: compose.sh up [--build] [--simulators] | status [--json] | stop | clean
-# | topic NAME [--from-beginning] | replay-dlq NAME [--dry-run]
+# | topic NAME [--from-beginning] | ksql [STATEMENT] | replay-dlq NAME [--dry-run] | clean-ksqldb
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Those that the user asks for. Compose itself has to see all that .env has, and the environment would hide them.
 own_profiles=${COMPOSE_PROFILES:-}
 unset COMPOSE_PROFILES
+# shellcheck source=init/settings.sh
+. init/settings.sh
 
 # A proxy knows nothing of this machine's own ports.
 export no_proxy="${no_proxy:-${NO_PROXY:-}},localhost,127.0.0.1"
@@ -32,38 +34,6 @@ check_docker() {
         fail "the Docker engine does not answer: start it (or ask to be let in to it), or use ./start.sh --local, which needs none"
 }
 
-# setting NAME: its value from the environment, else from .env, else nothing.
-setting() {
-    if [ -n "${!1:-}" ]; then
-        printf '%s' "${!1}"
-    elif [ -f .env ]; then
-        sed -n "s/^$1=//p" .env | tail -n 1 | sed -e "s/^'\(.*\)'\$/\1/" -e 's/^"\(.*\)"$/\1/'
-    fi
-}
-
-# whole_group NAME ...: true when all are set, false when none is, and an error that names the missing ones otherwise.
-whole_group() {
-    local name missing=() there=()
-    for name in "$@"; do
-        if [ -n "$(setting "$name")" ]; then there+=("$name"); else missing+=("$name"); fi
-    done
-    [ ${#there[@]} -gt 0 ] || return 1
-    [ ${#missing[@]} -eq 0 ] ||
-        fail "${missing[*]} not set, while ${there[*]} is: set all of them to use the cloud, or none to use the local store"
-}
-
-percent_encode() {
-    local text=$1 character index
-    local LC_ALL=C
-    for ((index = 0; index < ${#text}; index++)); do
-        character=${text:index:1}
-        case $character in
-        [a-zA-Z0-9.~_-]) printf '%s' "$character" ;;
-        *) printf '%%%02X' "'$character" ;;
-        esac
-    done
-}
-
 random_secret() { LC_ALL=C tr -dc 'a-f0-9' </dev/urandom | head -c 40; }
 
 # Writes what this start decides into .env, where each later `docker compose` command finds it too: the secrets of the local
@@ -74,7 +44,7 @@ write_env() {
     s3_password=$(setting S3_PASSWORD)
     grafana_password=$(setting GRAFANA_PASSWORD)
     if whole_group MY_MONGODB_USER MY_MONGODB_PASS MY_MONGODB_CLUSTER; then
-        uri="mongodb+srv://$(percent_encode "$(setting MY_MONGODB_USER)"):$(percent_encode "$(setting MY_MONGODB_PASS)")@$(setting MY_MONGODB_CLUSTER)/?retryWrites=true&w=majority"
+        uri=$(mongodb_uri)
     else
         profiles+=(mongodb)
     fi
@@ -117,6 +87,13 @@ check_ports() {
         fail "port $(IFS=,; printf '%s' "${taken[*]}") is taken by another program: stop that program, or give the variable another value in .env"
 }
 
+# What is mounted is read by the containers' own users: a clone made with umask 077 would be closed to them.
+check_mounts() {
+    local closed=''
+    read -r closed < <(find ksqldb monitoring \( -type d ! -perm -005 -o -type f ! -perm -004 \) -print) || true
+    [ -z "$closed" ] || fail "$closed cannot be read by the containers' users: chmod -R o+rX ksqldb monitoring"
+}
+
 # Images that are not built here must be had before anything starts.
 check_images() {
     local image
@@ -148,7 +125,7 @@ addresses() {
   console        http://localhost:${console:-8080}    open it in a browser, or ./start.sh --status
   Kafka          localhost:${kafka:-9092}           ./start.sh --topic fraudulent-transactions-result --from-beginning
   Kafka Connect  http://localhost:${connect:-8083}    curl -s http://localhost:${connect:-8083}/connectors/mongodb-transactions/status
-  ksqlDB         http://localhost:${ksqldb:-8088}    curl -s http://localhost:${ksqldb:-8088}/info
+  ksqlDB         http://localhost:${ksqldb:-8088}    ./start.sh --ksql
   validator      http://localhost:${validator:-8000}    open http://localhost:${validator:-8000}/docs
   MongoDB        $(case ,$(setting COMPOSE_PROFILES), in *,mongodb,*) printf 'localhost:%s (user local, MONGODB_PASSWORD in .env)' "${mongodb:-27017}" ;; *) printf 'MongoDB Atlas (MY_MONGODB_CLUSTER)' ;; esac)
   S3             $(case ,$(setting COMPOSE_PROFILES), in *,s3,*) printf 'http://localhost:%s (key local, S3_PASSWORD in .env)' "${s3:-9000}" ;; *) printf 'AWS' ;; esac)$monitoring
@@ -167,8 +144,10 @@ up() {
         esac
     done
     check_docker
+    check_settings
     write_env "$simulators"
     check_ports
+    check_mounts
     check_images
     # Each started by what it depends on being healthy; --wait ends when all are, or when one of them failed.
     compose up --detach --wait --wait-timeout "${START_TIMEOUT:-600}" ${build:+"$build"} || {
@@ -180,17 +159,25 @@ up() {
 
 # The containers and what the console sees, the latter alone with --json.
 status() {
-    local not_well terminal=(-T) code=0
-    [ -n "$(compose ps --quiet)" ] || fail "the stack does not run: source start.sh --build starts it"
+    local not_well code=0
+    need_stack
     [ $# -gt 0 ] || compose ps --all
     not_well=$(compose ps --all --format '{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}' |
         awk '$2 == "running" && ($3 == "healthy" || $3 == 0) {next}
              $1 ~ /^(init|wait-for)-/ && $2 == "exited" && $NF == 0 {next} # these run once
              {print $1}')
-    if [ -t 0 ] && [ -t 1 ]; then terminal=(); fi
-    compose exec ${terminal[@]+"${terminal[@]}"} console python -m console.status "$@" || code=$?
+    in_console python -m console.status "$@" || code=$?
     [ -z "$not_well" ] || fail "not well: ${not_well//$'\n'/ }"
     return "$code"
+}
+
+need_stack() { [ -n "$(compose ps --quiet)" ] || fail "the stack does not run: source start.sh --build starts it"; }
+
+# in_console ARG ...: a program of the console's image beside the console, with a terminal where there is one.
+in_console() {
+    local terminal=(-T)
+    if [ -t 0 ] && [ -t 1 ]; then terminal=(); fi
+    compose exec ${terminal[@]+"${terminal[@]}"} console "$@"
 }
 
 need_kafka() {
@@ -222,6 +209,11 @@ clean)
 topic)
     check_docker
     topic "${@:2}"
+    ;;
+ksql)
+    check_docker
+    need_stack
+    in_console python -m console.ksql "${@:2}"
     ;;
 replay-dlq)
     check_docker

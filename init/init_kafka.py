@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
@@ -18,7 +19,7 @@ from confluent_kafka.admin import (
     NewTopic,
     ResourceType,
 )
-from pydantic import PositiveInt
+from pydantic import Field
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the script is run by its path
 
@@ -38,8 +39,9 @@ MAX_MESSAGE_BYTES = {topics.BANK_TRANSACTIONS: 8 * MIB} | dict.fromkeys(topics.D
 class Settings(Environment, env_prefix="TOPIC_"):
     """One partition count for all topics: ksqlDB asks that its inputs and outputs agree."""
 
-    partitions: PositiveInt = 6
-    replication_factor: PositiveInt = 1
+    # A broker takes no request for more than 10,000 partitions, and all topics are created in one.
+    partitions: Annotated[int, Field(ge=1, le=1_000)] = 6
+    replication_factor: Annotated[int, Field(ge=1, le=100)] = 1
 
 
 def topic_config(name: str) -> dict[str, str]:

@@ -1,15 +1,15 @@
-"""The commands of the local mode: `python -m local up|status|stop|clean|topic|replay-dlq`. start.sh calls this."""
+"""The commands of the local mode, which start.sh and init/clean_ksqldb.sh call: `python -m local COMMAND`."""
 
 import argparse
 import logging
-import os
 import shutil
 import subprocess
 import sys
 
 from contracts.kafka import SettingsError
-from local import launcher
+from local import disk, launcher
 from local.console_consumer import consume
+from local.environment import basics
 from local.settings import ROOT, Settings, load
 
 
@@ -27,8 +27,10 @@ def main() -> int:  # noqa: PLR0911 - one a command
     replay = commands.add_parser("replay-dlq")
     replay.add_argument("name")
     replay.add_argument("--dry-run", action="store_true")
+    commands.add_parser("ksql").add_argument("statement", nargs="?")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    settings: Settings | None = None
     try:
         settings = load()
         match arguments.command:
@@ -42,6 +44,11 @@ def main() -> int:  # noqa: PLR0911 - one a command
                 return _clean(settings)
             case "clean-ksqldb":
                 return launcher.run_with_ksqldb(settings, ["init/clean_ksqldb.py"])
+            case "ksql":
+                from console.ksql import prompt  # its library takes a quarter of a second to import
+
+                history = settings.folders.base / "ksql-history"
+                return prompt.main(settings.ksqldb_url, history, arguments.statement)
             case "replay-dlq":
                 return _replay(settings, [arguments.name, *(["--dry-run"] if arguments.dry_run else [])])
             case _:
@@ -49,6 +56,9 @@ def main() -> int:  # noqa: PLR0911 - one a command
                 return 0
     except SettingsError as error:
         sys.stderr.write(f"error: {error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"error: {disk.refused(error, settings.folders.base if settings else ROOT)}\n")
         return 1
 
 
@@ -62,7 +72,7 @@ def _clean(settings: Settings) -> int:
 
 def _replay(settings: Settings, arguments: list[str]) -> int:
     script = str(ROOT / "init" / "replay_dlq.py")
-    environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVER": settings.bootstrap}
+    environment = {**basics(), "KAFKA_BOOTSTRAP_SERVER": settings.bootstrap}
     return subprocess.run([sys.executable, script, *arguments], env=environment, check=False).returncode
 
 

@@ -9,6 +9,11 @@ fail() {
     exit 1
 }
 
+# What the user's shell sets for other Pythons would keep this one from its own files.
+for name in "${!PYTHON@}"; do
+    case $name in PYTHON_*) ;; *) unset "$name" ;; esac
+done
+
 # The first Python on PATH that is new enough.
 find_python() {
     local candidate
@@ -51,14 +56,23 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     cd "$root"
     mkdir -p "$LOCAL_DIR"
     # For people: a Python that has what the queries need, and knows where the stores are.
-    cat >"$LOCAL_DIR/python" <<SCRIPT
+    script=$(
+        cat <<SCRIPT
 #!/bin/sh
+# What the shell has for other stores, other Pythons or the way to the internet is not for these.
+unset \$(env | sed -nE 's/^((AWS|S3|MONGODB|PYTHON)[A-Z0-9_]*)=.*/\1/p')
 set -a
+no_proxy="\${no_proxy:-\${NO_PROXY:-}},127.0.0.1,localhost"
 [ ! -e "$LOCAL_DIR/run/stores.env" ] || . "$LOCAL_DIR/run/stores.env"
 exec "$python" "\$@"
 SCRIPT
-    chmod +x "$LOCAL_DIR/python"
-    # The launcher shows what the console says in the console's own words.
-    export PYTHONPATH=$root/console
+    )
+    # Only when it is new: on a full disk the commands go on.
+    if [ "$(cat "$LOCAL_DIR/python" 2>/dev/null)" != "$script" ]; then
+        { printf '%s\n' "$script" >"$LOCAL_DIR/python"; } 2>/dev/null || fail "$LOCAL_DIR/python cannot be written: is there space on its disk?"
+        chmod +x "$LOCAL_DIR/python"
+    fi
+    # The launcher shows what the console says in the console's own words, and checks the services' settings by their classes.
+    export PYTHONPATH=$root/console:$root/transactions-ingestor:$root/unidentified-transactions-processor:$root/simulators/multi-bank-system:$root/simulators/fraud-validator-api
     exec "$python" -m local "$@"
 fi

@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from contracts.kafka import SettingsError
+from local.environment import basics
 from local.jvm import class_path, java
 from local.settings import HOST, Settings
 
@@ -49,6 +50,7 @@ def command(settings: Settings) -> list[str]:
         formatted = subprocess.run(
             [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(file)],
             check=False,
+            env=basics(),
             capture_output=True,
             text=True,
         )

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -22,7 +22,7 @@ from rich.live import Live
 
 from console import status
 from contracts.kafka import SettingsError
-from local import connect, jars, parts, state, view
+from local import connect, disk, jars, parts, state, view
 from local.counts import Counts
 from local.settings import HOST, ROOT, Settings
 from local.supervisor import StartFailed, Supervisor, stop_processes
@@ -47,7 +47,7 @@ def up(settings: Settings) -> int:
     begun = time.monotonic()
 
     def say(line: str) -> None:
-        console.print(f"[{time.monotonic() - begun:6.1f} s] {line}", markup=False)
+        _print(console, f"[{time.monotonic() - begun:6.1f} s] {line}")
 
     with _only_one(settings):
         _clear_leftovers(settings, say)
@@ -58,7 +58,7 @@ def up(settings: Settings) -> int:
             _fetch(settings, say, stopping)
             _write_stores_environment(settings)
             supervisor = Supervisor(parts.nodes(settings), settings.folders.logs, say)
-            return _supervise(supervisor, settings, console, stopping)
+            return _supervise(supervisor, settings, console, say, stopping)
         except Interrupted:
             return 130
         finally:
@@ -106,6 +106,9 @@ def show_status(settings: Settings, as_json: bool) -> int:
         return status.show(_fault(fault), as_json)
     starting = current["ready_seconds"] is None
     found = _fault("the local stack is still starting") if starting else status.fetch(settings.console_url)
+    if full := disk.full(settings.folders.base):
+        found = {**found, "well": False, "faults": [full, *found["faults"]]}
+        current = state.as_they_are(current)
     return status.show(state.with_processes(found, current), as_json)
 
 
@@ -149,50 +152,74 @@ def run_with_ksqldb(settings: Settings, script: list[str]) -> int:
             return run()
         except StartFailed as error:
             raise SettingsError(f"ksqlDB did not start: {error}") from None
+        except KeyboardInterrupt:
+            return 130
         finally:
             supervisor.stop()
 
 
-def _supervise(supervisor: Supervisor, settings: Settings, console: Console, stopping: Event) -> int:
+def _supervise(
+    supervisor: Supervisor, settings: Settings, console: Console, say: Callable[[str], None], stopping: Event
+) -> int:
     announced, written_at, summary_at = False, 0.0, 0.0
+    full: str | None = None
     counts = Counts(settings.console_url)
     counts.start()
     screen = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def on_tick() -> None:
-        nonlocal announced, written_at, summary_at
+        nonlocal announced, written_at, summary_at, full
         now = time.monotonic()
-        if now - written_at < STATE_SECONDS and supervisor.all_ready == announced:
+        news = supervisor.all_ready and not announced
+        if now - written_at < STATE_SECONDS and not news:
             return
         written_at = now
         current = state.snapshot(supervisor, settings, counts.latest)
-        state.write(current, settings.folders.state)
-        if supervisor.all_ready and not announced:
+        was_full, full = full, _keep(current, settings)
+        if full and not was_full:
+            say(f"{full}. What runs goes on, what ends is started again until it can write")
+        elif was_full and not full:
+            say(f"the disk of {settings.folders.base} has space again")
+        if news:
             announced = True
-            console.print(f"\n{view.addresses(settings)}\n", markup=False)
-            console.print(
-                f"{current['rss_mib']:,} MiB resident in all. Ctrl-C or ./start.sh --stop stops everything.\n",
-                markup=False,
+            _print(console, f"\n{view.addresses(settings)}\n")
+            _print(
+                console, f"{current['rss_mib']:,} MiB resident in all. Ctrl-C or ./start.sh --stop stops everything.\n"
             )
         if screen is not None and announced:
             screen.update(view.live(current), refresh=True)
         elif announced and now - summary_at > PLAIN_SUMMARY_SECONDS:
             summary_at = now
-            console.print(view.summary(current), markup=False)
+            _print(console, view.summary(current))
 
     code = 0
     try:
         with screen or nullcontext():
             supervisor.run(stopping, on_tick)
     except StartFailed as error:
-        console.print(f"the stack did not start: {error}", markup=False)
+        _print(console, f"the stack did not start: {error}")
         code = 1
     finally:
-        console.print("stopping")
+        _print(console, "stopping")
         counts.stop()
         supervisor.stop()
-    console.print("stopped, nothing is left running")
+    _print(console, "stopped, nothing is left running")
     return code
+
+
+def _keep(current: dict[str, Any], settings: Settings) -> str | None:
+    """Write the state; gives what is to be said when the disk is full. The file that is there stays as it was then."""
+    try:
+        state.write(current, settings.folders.state)
+    except OSError as error:
+        return disk.refused(error, settings.folders.base)
+    return disk.full(settings.folders.base)
+
+
+def _print(console: Console, line: str) -> None:
+    """Print, if there is space for it: in the background the output is a file."""
+    with suppress(OSError):
+        console.print(line, markup=False)
 
 
 @contextmanager

@@ -3,10 +3,11 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from local import broker, connect, s3proxy
 from local.checks import Check, broker_ready, fresh, http_answers, http_ok, mongodb_answers
+from local.environment import basics
 from local.jars import Jar, path_of, read_list
 from local.jvm import JAVA, class_path
 from local.settings import HOST, ROOT, Settings
@@ -32,6 +33,7 @@ HEARTBEAT_SECONDS = 30.0
 class Node:
     """Something to run. With `ready` it is a long-running part that is restarted; without, a step that runs once.
 
+    `environment` is all that the process has.
     A service that is not ready within `start_seconds` ends the start of the stack; a restarted one is restarted again.
     """
 
@@ -177,6 +179,7 @@ def nodes(settings: Settings) -> list[Node]:
                 "mongodb",
                 "local.mongodb",
                 {
+                    "MONGODB_HOST": HOST,
                     "MONGODB_JARS": class_path(settings, "mongodb"),
                     "MONGODB_DATA": str(settings.folders.data / "mongodb"),
                     "MONGODB_PORT": str(ports.mongodb_port),
@@ -207,7 +210,10 @@ def nodes(settings: Settings) -> list[Node]:
                 stop_order=2,
             )
         )
-    return stack
+    return [
+        replace(node, environment={**basics(), **settings.services.get(node.name, {}), **node.environment})
+        for node in stack
+    ]
 
 
 def _s3_command(settings: Settings) -> list[str]:

@@ -1,18 +1,22 @@
 """The local mode's settings: folders, ports, stores. Read from the environment, after the `.env` file at the top."""
 
 import os
+import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+import subprocess
+from collections import defaultdict
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 from dotenv import load_dotenv
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from contracts.kafka import SECURITY, SettingsError
-from contracts.service import Environment, load_settings
+from contracts.service import Environment
+from local.checked import Checked
+from local.environment import basics
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -35,6 +39,33 @@ class Ports(Environment):
     processor_metrics_port: Port = 9102
     ksqldb_metrics_port: Port = 9103
     archiver_metrics_port: Port = 9104
+
+
+def _matching(pattern: str, what: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(f"must be {what}")
+        return value
+
+    return AfterValidator(check)
+
+
+class Stores(Environment):
+    """Where the rows go. What a store would refuse at the first row is refused at the start."""
+
+    s3_bucket: Annotated[
+        str,
+        _matching(
+            r"(?!xn--|sthree-|(\d+\.){3}\d+$)(?!.*(\.\.|-s3alias$|--ol-s3$))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+            "a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens, with a letter or digit at each end",
+        ),
+    ] = "test0001-fraudulent-transactions-raw"
+    s3_prefix: Annotated[
+        str, _matching(r"[\w.-]+(/[\w.-]+)*", "a folder's name: letters, digits, and . _ - between slashes")
+    ] = "fraudulent-transactions"
+    my_aws_access_key_id: Annotated[str, _matching("[!-~]+", "a key's id, without spaces")] | None = None
+    my_aws_secret_access_key: Annotated[str, _matching("[!-~]+", "a secret key, without spaces")] | None = None
+    my_aws_region: Annotated[str, _matching("[a-z]+(-[a-z0-9]+)+", "a region's name, such as eu-west-1")] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +124,9 @@ class S3Target:
             "AWS_REGION": self.region,
             "S3_BUCKET": self.bucket,
             "S3_PREFIX": self.prefix,
+            # The user's own files may have another endpoint, or a profile that is not for this.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
         return variables | ({"S3_ENDPOINT": self.endpoint} if self.endpoint else {})
 
@@ -105,6 +139,8 @@ class Settings:
     folders: Folders
     mongodb: MongoTarget
     s3: S3Target
+    # What the user has set of a service's own settings, by the service's name.
+    services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def bootstrap(self) -> str:
@@ -151,35 +187,71 @@ def cache_folder() -> Path:
 
 
 def load() -> Settings:
-    """The settings. Raises SettingsError that says which one is wrong. The environment is made fit for this mode's clients."""
-    load_dotenv(ROOT / ".env")
+    """The settings, all of them checked. The environment is made fit for this mode's clients.
+
+    Raises SettingsError that names everything that is wrong.
+    """
+    try:
+        # As it stands: a password may have a ${...}.
+        load_dotenv(ROOT / ".env", interpolate=False, encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{ROOT / '.env'} is not in UTF-8: save it in that encoding") from None
     environ = os.environ
     for name in SECURITY:  # of another cluster: this mode's broker is plain
         environ.pop(name, None)
     # A proxy knows nothing of this machine's own ports.
     environ["no_proxy"] = ",".join((environ.get("no_proxy") or environ.get("NO_PROXY", ""), HOST, "localhost"))
-    ports = load_settings(Ports)
+    checked = Checked()
+    ports, stores = checked.read(Ports), checked.read(Stores)
+    mongodb = checked.attempt(lambda: _mongodb(ports, environ))
+    aws = checked.attempt(lambda: cloud_group(AWS_GROUP, environ))
+    from local.services import user_settings  # needs the services' own folders, which not all who use this module have
+
+    of_services = user_settings(checked)
+    checked.problems += shared_ports(ports, checked.wrong)
+    checked.end()
+    assert mongodb
     folders = Folders(Path(environ.get("LOCAL_DIR") or ROOT / ".local").absolute(), cache_folder())
-    return Settings(ports, folders, _mongodb(ports, environ), _s3(ports, folders, environ))
+    return Settings(ports, folders, mongodb, _s3(ports, folders, stores, aws), of_services)
+
+
+def atlas_uri(user: str, password: str, cluster: str) -> str:
+    """The URI of an Atlas cluster, by the one rule of both modes. Raises SettingsError for a name that no host can have."""
+    variables = dict(zip(MONGODB_GROUP, (user, password, cluster), strict=True))
+    answer = subprocess.run(
+        ["bash", str(ROOT / "init" / "mongodb_uri.sh")],
+        check=False,
+        env={**basics(), **variables},
+        capture_output=True,
+        text=True,
+    )
+    if answer.returncode:
+        raise SettingsError(answer.stderr.strip())
+    return answer.stdout.strip()
+
+
+def shared_ports(ports: Ports, wrong: Container[str] = ()) -> list[str]:
+    """A problem for each port that two services would have; `wrong` are the fields that have no usable port."""
+    names = defaultdict(list)
+    for name, port in ports:
+        if name not in wrong:
+            names[port].append(name.upper())
+    return [f"{' and '.join(same)} are both {port}: give each its own port" for port, same in names.items() if same[1:]]
 
 
 def _mongodb(ports: Ports, environ: Mapping[str, str]) -> MongoTarget:
     group = cloud_group(MONGODB_GROUP, environ)
     if group is None:
         return MongoTarget(f"mongodb://{HOST}:{ports.mongodb_port}", embedded=True)
-    user, password, cluster = group
-    uri = f"mongodb+srv://{quote(user, safe='')}:{quote(password, safe='')}@{cluster}/?retryWrites=true&w=majority"
-    return MongoTarget(uri, embedded=False)
+    return MongoTarget(atlas_uri(*group), embedded=False)
 
 
-def _s3(ports: Ports, folders: Folders, environ: Mapping[str, str]) -> S3Target:
-    bucket = environ.get("S3_BUCKET") or "test0001-fraudulent-transactions-raw"
-    prefix = environ.get("S3_PREFIX") or "fraudulent-transactions"
-    group = cloud_group(AWS_GROUP, environ)
-    if group is None:
-        return S3Target(f"http://{HOST}:{ports.s3_port}", "local", _local_secret(folders), "us-east-1", bucket, prefix)
-    key_id, secret, region = group
-    return S3Target(None, key_id, secret, region, bucket, prefix)
+def _s3(ports: Ports, folders: Folders, stores: Stores, aws: tuple[str, ...] | None) -> S3Target:
+    names = stores.s3_bucket, stores.s3_prefix
+    if aws is None:
+        return S3Target(f"http://{HOST}:{ports.s3_port}", "local", _local_secret(folders), "us-east-1", *names)
+    key_id, secret, region = aws
+    return S3Target(None, key_id, secret, region, *names)
 
 
 def _local_secret(folders: Folders) -> str:

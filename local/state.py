@@ -65,6 +65,15 @@ def with_processes(found: dict[str, Any], state: dict[str, Any]) -> dict[str, An
     }
 
 
+def as_they_are(state: dict[str, Any]) -> dict[str, Any]:
+    """The state of a launcher that cannot write: which of the processes that it had then still run."""
+    parts = {
+        name: part if alive(part) else {**part, "phase": "gone", "pid": None, "rss_mib": 0}
+        for name, part in state["parts"].items()
+    }
+    return {**state, "parts": parts}
+
+
 def _process(pid: int | None) -> dict[str, Any]:
     if pid is not None:
         try:

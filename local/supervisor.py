@@ -4,7 +4,6 @@ Every service is checked for as long as it runs. One that fails its check is unh
 longer than a service that is only busy would: SILENT_SECONDS and UNHEALTHY_SECONDS say how long.
 """
 
-import os
 import signal
 import subprocess
 import time
@@ -172,6 +171,12 @@ class Supervisor:
         run.phase, run.started_at = Phase.STARTING, time.monotonic()
         run.healthy_at = run.answered_at = run.excused_at = self._clock
         run.worked, run.slow = 0.0, False
+        try:
+            self._open_process(run)
+        except OSError as error:  # such as a full disk on which its log cannot be made
+            self._gone(run, f"could not be started: {error}")
+
+    def _open_process(self, run: Running) -> None:
         if run.log.exists() and run.log.stat().st_size > MAX_LOG_BYTES:
             run.log.replace(run.log.with_suffix(".log.1"))
         with run.log.open("ab") as output:
@@ -179,7 +184,7 @@ class Supervisor:
             run.process = subprocess.Popen(
                 run.node.command,
                 cwd=ROOT,
-                env={**os.environ, **run.node.environment},
+                env=run.node.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -255,10 +260,12 @@ class Supervisor:
             run.phase = Phase.DONE
             self.say(f"{run.node.name} is done ({time.monotonic() - run.started_at:.1f} s)")
             return
+        self._gone(run, f"ended with exit code {code}")
+
+    def _gone(self, run: Running, what: str) -> None:
+        """Start it again after a pause. Raises StartFailed before the stack is ready."""
         if self.ready_seconds is None:
-            raise StartFailed(
-                f"{run.node.name} ended with exit code {code}: see {run.log}\n{tail(run.log, run.log_start)}"
-            )
+            raise StartFailed(f"{run.node.name} {what}: see {run.log}\n{tail(run.log, run.log_start)}")
         if time.monotonic() - run.started_at > SETTLED_SECONDS:
             run.failures = 0
         # A part that dies once is missed at once; only one that keeps dying has to be spared the machine.
@@ -266,11 +273,13 @@ class Supervisor:
         run.failures += 1
         run.restarts += 1
         run.phase, run.restart_at = Phase.BACKOFF, time.monotonic() + pause
-        self.say(f"{run.node.name} ended with exit code {code}, restart in {pause:.0f} s (log: {run.log})")
+        self.say(f"{run.node.name} {what}, restart in {pause:.0f} s (log: {run.log})")
 
 
 def tail(log: Path, start: int = 0, lines: int = 15) -> str:
     """The last lines of a log from the byte `start` on, indented."""
+    if not log.exists():
+        return ""
     written = log.read_bytes()[start:].decode(errors="replace").splitlines()
     return "\n".join("    " + line for line in written[-lines:])
 

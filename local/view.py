@@ -35,7 +35,7 @@ def addresses(settings: Settings) -> str:
         ("console", f"http://localhost:{settings.ports.console_port}", "open it in a browser, or ./start.sh --status"),
         ("Kafka", settings.bootstrap, f"./start.sh --topic {topics.FRAUDULENT_TRANSACTIONS_RESULT} --from-beginning"),
         ("Kafka Connect", settings.connect_url, f"curl -s {settings.connect_url}/connectors?expand=status"),
-        ("ksqlDB", settings.ksqldb_url, f"curl -s {settings.ksqldb_url}/info"),
+        ("ksqlDB", settings.ksqldb_url, "./start.sh --ksql"),
         ("validator", settings.validator_url, f"open {settings.validator_url}/docs"),
         ("MongoDB", mongodb, f"{query}/mongodb_join.py"),
         ("S3", settings.s3.endpoint or "AWS", f"{query}/athena_join.py"),

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,14 +113,22 @@ class DurableBackend:
         self._store = store
 
     def handleMessage(self, *arguments: Any) -> Any:
-        answer = self._backend.handleMessage(*arguments)
-        self._store.commit()
-        return answer
+        return self._durably(self._backend.handleMessage, arguments)
 
     def handleCommand(self, *arguments: Any) -> Any:
-        answer = self._backend.handleCommand(*arguments)
-        self._store.commit()
-        return answer
+        return self._durably(self._backend.handleCommand, arguments)
+
+    def _durably(self, handle: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        try:
+            answer = handle(*arguments)
+            self._store.commit()
+            return answer
+        except jpype.JException as error:
+            if self._store.isClosed():
+                # A write that fails, as on a full disk, closes the store for good: only a new process can open it again.
+                log.error("cannot write the data: %s", error)
+                os._exit(1)
+            raise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)

@@ -1,6 +1,8 @@
 """The archiver's settings, in the environment's usual names for S3."""
 
-from pydantic import PositiveFloat, SecretStr
+from typing import Annotated
+
+from pydantic import Field, SecretStr
 
 from contracts.service import Environment
 
@@ -16,4 +18,4 @@ class Settings(Environment):
     aws_access_key_id: str
     aws_secret_access_key: SecretStr
     aws_region: str
-    archive_interval_seconds: PositiveFloat = 5.0
+    archive_interval_seconds: Annotated[float, Field(gt=0, le=3_600)] = 5.0

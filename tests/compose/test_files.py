@@ -253,6 +253,13 @@ def test_the_readme_shows_commands_as_they_are_typed() -> None:
         assert other not in readme, other
 
 
+def test_init_ksqldb_sees_the_files_as_they_are_now(services: dict[str, Any]) -> None:
+    """Of an image it would see them as they were at its build, and a change would be ignored."""
+    (mount,) = services["init-ksqldb"]["volumes"]
+    assert (Path(mount["source"]), mount["target"]) == (ROOT / "ksqldb", "/app/ksqldb")
+    assert "WORKDIR /app\n" in dockerfile_of(services["init-ksqldb"])
+
+
 def test_ksqldb_logs_with_our_file(services: dict[str, Any]) -> None:
     """Which keeps records out of the container's output: tests/integration/test_ksqldb_log4j.py."""
     server = services["ksqldb-server"]

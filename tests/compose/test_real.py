@@ -32,16 +32,16 @@ from tests.support.topics import read_all
 PROJECT = "fraud-detection-test"
 # A simulator as an image of which nothing is known: no program is in it by its name, no Python, no shell, and no health check.
 BARE_IMAGE = """
-FROM fraud-detection/{name}:1.0.0
+FROM fraud-detection/{name}:1.0.0 AS known
 USER 0
 RUN mv /venv/lib/python*/site-packages /packages \\
  && mv "$(readlink -f "$(command -v python)")" /usr/local/service \\
  && rm -rf /venv /usr/bin/* /usr/sbin/* /usr/local/bin/* /usr/local/sbin/*
-ENV PYTHONPATH=/app:/packages
+FROM scratch
+COPY --from=known / /
+ENV PYTHONPATH=/app:/packages PYTHONUNBUFFERED=1 VALIDATOR_HOST=0.0.0.0 VALIDATOR_PORT=8000
 USER 65534:65534
-HEALTHCHECK NONE
-ENTRYPOINT ["/usr/local/service"]
-CMD ["-m", "{module}"]
+ENTRYPOINT ["/usr/local/service", "-m", "{module}"]
 """
 COMMAND_SECONDS = 900  # the first build fetches all packages
 IMAGES = ("apache/kafka:4.3.1", "python:3.13-slim", "maven:3.9-eclipse-temurin-21")
@@ -273,6 +273,10 @@ def test_the_readme_s_commands(running: Running) -> None:
     info = running.run("curl", "-s", f"http://localhost:{running.environment['KSQLDB_PORT']}/info")
     assert json.loads(info.stdout)["KsqlServerInfo"]["serverStatus"] == "RUNNING"
     assert "sent=" in running.run("docker-compose", "logs", "multi-bank-system").stdout
+    asked = running.run("bash", "start.sh", "--ksql", "SHOW TOPICS;")
+    assert "fraudulent-transactions-result" in asked.stdout, asked.stderr
+    printed = running.run("bash", "start.sh", "--ksql", "PRINT 'users' FROM BEGINNING LIMIT 3;")
+    assert printed.stdout.count("rowtime: ") == 3, printed.stderr
     letters = running.run("bash", "start.sh", "--replay-dlq", topics.BANK_TRANSACTIONS_DLQ, "--dry-run")
     assert f"{expectation().poisoned} letters would be replayed" in letters.stdout, letters.stderr
 

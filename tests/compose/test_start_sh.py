@@ -145,7 +145,7 @@ def test_taken_port(here: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "missing"),
     [
-        ({"MY_MONGODB_USER": "me"}, "MY_MONGODB_PASS MY_MONGODB_CLUSTER not set, while MY_MONGODB_USER is"),
+        ({"MY_MONGODB_USER": "me"}, "MY_MONGODB_PASS, MY_MONGODB_CLUSTER not set, while MY_MONGODB_USER is"),
         ({"MY_AWS_ACCESS_KEY_ID": "k", "MY_AWS_REGION": "r"}, "MY_AWS_SECRET_ACCESS_KEY not set"),
     ],
 )
@@ -268,10 +268,41 @@ def test_replay(here: Path) -> None:
     assert "init-kafka python init/replay_dlq.py bank-transactions-dlq --dry-run\n" in calls(here)
 
 
+@pytest.mark.parametrize(("name", "mode"), [("ksqldb/log4j2.yaml", 0o600), ("ksqldb", 0o700)])
+def test_mounted_files_must_be_readable_for_the_containers(here: Path, name: str, mode: int) -> None:
+    (here / "clone" / name).chmod(mode)
+    answer = run(here, **FREE)
+    assert answer.returncode == 1
+    assert f"error: {name} cannot be read" in answer.stderr
+    assert "chmod" in answer.stderr
+    assert "compose up" not in calls(here)
+
+
+def test_ksql(here: Path) -> None:
+    no_stack = run(here, "--ksql")
+    assert no_stack.returncode == 1
+    assert "the stack does not run" in no_stack.stderr
+    assert run(here, "--ksql", FAKE_RUNNING="abc").returncode == 0
+    assert calls(here).endswith("docker compose exec -T console python -m console.ksql\n")
+    assert run(here, "--ksql", "SHOW TOPICS;", FAKE_RUNNING="abc").returncode == 0
+    assert calls(here).endswith("docker compose exec -T console python -m console.ksql SHOW TOPICS;\n")
+
+
+def test_clean_ksqldb(here: Path) -> None:
+    no_stack = run(here, shell="bash init/clean_ksqldb.sh")
+    assert no_stack.returncode == 1
+    assert "no stack of this clone" in no_stack.stderr
+    assert run(here, shell="bash init/clean_ksqldb.sh", FAKE_KAFKA="true").returncode == 0
+    assert calls(here).endswith("docker compose run --rm --no-deps init-ksqldb bash init/clean_ksqldb.sh\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["--nosuch"],
+        ["--ksql", "SHOW TOPICS;", "SHOW STREAMS;"],
+        ["--ksql", "--json"],
+        ["--stop", "--ksql"],
         ["--topic"],
         ["--replay-dlq"],
         ["--stop", "--clean"],
@@ -309,3 +340,96 @@ def test_sourcing_leaves_the_shell_as_it_was(here: Path, shell: str) -> None:
 def test_syntax() -> None:
     for script in ("start.sh", "init/compose.sh", "local/bootstrap.sh", "tests/run.sh"):
         assert subprocess.run(["bash", "-n", str(ROOT / script)], check=False).returncode == 0
+
+
+def with_variables(here: Path, *names: str) -> None:
+    """Let the fake docker keep what it finds in its environment, as Compose fills its files with it."""
+    shown = " ".join(f"{name}=${{{name}-not set}}" for name in names)
+    fake = here / "bin" / "docker"
+    fake.write_text(fake.read_text().replace('echo "docker $*"', f'echo "docker $* {shown}"'))
+
+
+def test_every_wrong_setting_is_said_at_once_and_nothing_is_started(here: Path) -> None:
+    (here / "clone" / ".env").write_text(
+        "BANK_RATE=fast # per second\nFRAUD_VALIDATOR_TIMEOUT='0'\nKAFKA_MEMORY=lots\n"
+    )
+    answer = run(
+        here, KAFKA_PORT="high", CONNECT_PORT="8088", TOPIC_REPLICATION_FACTOR="3", S3_BUCKET="My_Bucket",
+        MY_AWS_ACCESS_KEY_ID="k", MY_MONGODB_USER="me", MY_MONGODB_PASS="secret", MY_MONGODB_CLUSTER="a_b",
+    )  # fmt: skip
+    assert answer.returncode == 1
+    first, *lines = answer.stderr.splitlines()
+    assert first == "error: settings that cannot be used:"
+    for said in (
+        "KAFKA_PORT='high' must be a whole number of at least 1 and at most 65535",
+        "BANK_RATE='fast' must be a number of at least 0 and at most 1000000",
+        "FRAUD_VALIDATOR_TIMEOUT='0' must be a number above 0 and at most 60",
+        "TOPIC_REPLICATION_FACTOR='3' must be 1: the stack has one broker (unless KAFKA_BOOTSTRAP_SERVER names another cluster)",
+        "KAFKA_MEMORY='lots' must be a size, such as 512m or 1g",
+        "CONNECT_PORT and KSQLDB_PORT are both 8088: give each its own port",
+        "MY_AWS_SECRET_ACCESS_KEY, MY_AWS_REGION not set, while MY_AWS_ACCESS_KEY_ID is: "
+        "set all of them to use the cloud, or none to use the local store",
+    ):
+        assert f"  {said}" in lines, (said, lines)
+    assert any(line.startswith("  S3_BUCKET='My_Bucket' must be a bucket's name") for line in lines)
+    assert any(line.startswith("  MY_MONGODB_CLUSTER='a_b' must be the cluster's name") for line in lines)
+    assert len(lines) == 9
+    assert "secret" not in answer.stderr
+    assert {*calls(here).splitlines()} == {"docker compose version", "docker info"}
+    assert "written by start.sh" not in env_file(here)
+
+
+def test_ports_that_nothing_has_may_be_the_same(here: Path) -> None:
+    atlas = {"MY_MONGODB_USER": "me", "MY_MONGODB_PASS": "p", "MY_MONGODB_CLUSTER": "cluster0.ab1cd"}
+    same = {**FREE, "MONGODB_PORT": FREE["KAFKA_PORT"], "GRAFANA_PORT": FREE["CONSOLE_PORT"]}
+    assert run(here, **same, **atlas).returncode == 0
+    answer = run(here, **same, COMPOSE_PROFILES="monitoring")
+    assert answer.returncode == 1
+    assert f"KAFKA_PORT and MONGODB_PORT are both {FREE['KAFKA_PORT']}" in answer.stderr
+    assert f"CONSOLE_PORT and GRAFANA_PORT are both {FREE['CONSOLE_PORT']}" in answer.stderr
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_atlas_names_a_cluster_without_its_domain(here: Path, end: str) -> None:
+    lines = ["MY_MONGODB_USER=me", "MY_MONGODB_PASS='p/w: $x'", "MY_MONGODB_CLUSTER=clusterX.xxxxx", ""]
+    (here / "clone" / ".env").write_bytes(end.join(lines).encode())
+    answer = run(here, **FREE)
+    assert answer.returncode == 0, answer.stderr
+    assert "MONGODB_URI='mongodb+srv://me:p%2Fw%3A%20%24x@clusterX.xxxxx.mongodb.net/?" in env_file(here)
+
+
+ELSEWHERE = {
+    "KAFKA_BOOTSTRAP_SERVER": "prod:9092",
+    "KAFKA_SASL_PASSWORD": "secret",
+    "KSQLDB_URL": "http://prod:8088",
+    "KCONNECT_URL": "http://prod:8083",
+    "FRAUD_VALIDATOR_URL": "http://prod:8000",
+    "MONGODB_URI": "mongodb://prod",
+    "MONGODB_PASSWORD": "secret",
+    "S3_ENDPOINT": "http://prod:9000",
+    "COMPOSE_FILE": "/another/docker-compose.yml",
+}
+
+
+def test_the_shell_sends_the_stack_nowhere_else(here: Path) -> None:
+    with_variables(here, *ELSEWHERE)
+    answer = run(here, **FREE, **ELSEWHERE)
+    assert answer.returncode == 0, answer.stderr
+    assert run(here, "--replay-dlq", "users", FAKE_KAFKA="true", **ELSEWHERE).returncode == 0
+    for call in calls(here).splitlines():
+        assert "prod" not in call
+        assert "another" not in call
+        assert "secret" not in call
+    assert "secret" not in env_file(here) + answer.stderr
+    for name in ELSEWHERE:
+        assert f"note: {name} of the environment is not used: for this stack it is set in .env\n" in answer.stderr
+    # In the file it counts.
+    (here / "clone" / ".env").write_text("KAFKA_BOOTSTRAP_SERVER=three:9092\nTOPIC_REPLICATION_FACTOR=3\n")
+    assert run(here, **FREE).returncode == 0
+
+
+def test_a_variable_that_hides_the_file_s_is_said(here: Path) -> None:
+    (here / "clone" / ".env").write_text("BANK_RATE=5\nBANK_COUNT=7\nMY_AWS_REGION=\n")
+    answer = run(here, BANK_RATE="6", BANK_COUNT="7", BANK_SEED="8", **FREE)
+    assert answer.returncode == 0
+    assert answer.stderr == "note: BANK_RATE is taken from the environment, .env has another value\n"

@@ -261,6 +261,16 @@ def check_exactly_once(bootstrap: str, count: int) -> None:
         assert numbers == list(range(person, count, 97)), key
 
 
+def test_a_large_broken_record_stops_no_query(server: Server, kafka_bootstrap: str) -> None:
+    server.init()
+    produce(kafka_bootstrap, [{"value": b"{" + b"x" * 900_000}, transaction(1)], partition=0)
+    assert [message.key() for message in Reader(kafka_bootstrap, RESULT).wait_for(1, 30)] == [b"t1"]
+    entries = Reader(kafka_bootstrap, LOG).wait_for(3, 30)
+    assert [json.loads(entry.value() or b"")["message"]["deserializationError"]["recordB64"] for entry in entries] == [
+        None
+    ] * 3
+
+
 def test_restart_resumes(server: Server, kafka_bootstrap: str) -> None:
     server.init()
     produce(kafka_bootstrap, [transaction(number) for number in range(500)])

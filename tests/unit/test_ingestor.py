@@ -175,6 +175,17 @@ def test_an_amount_that_a_double_cannot_hold_is_refused(wrap: str, text: str, ex
         assert json.loads(outcome.value)["amount"] == expected
 
 
+@pytest.mark.parametrize(
+    "text", ["1e99999999999999999999", "1e-99999999999999999999", "9" * 4_300, "9" * 4_301, "9" * 9_000]
+)
+def test_a_number_beyond_all_others_ends_nothing(text: str) -> None:
+    """Neither as an amount nor in a field that nobody knows, where it may be left out or refused with the whole."""
+    for value in (with_amount(text), with_amount(f'"{text}"')):
+        assert isinstance(route(value, []), Refused)
+    unknown = json.dumps(raw(unknown=0.125, amount="1")).replace("0.125", text).encode()
+    assert isinstance(route(unknown, []), Refused | Routed)
+
+
 @pytest.mark.parametrize("text", ["true", "false", '"1_000"', '"Infinity"', '"-inf"', '"NaN"', '"0x10"', "NaN", "[1]"])
 def test_what_is_no_number_is_no_amount(text: str) -> None:
     outcome = route(with_amount(text), [])

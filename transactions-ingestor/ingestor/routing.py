@@ -20,8 +20,8 @@ _TOPIC_BY_EVALUATION = {
 
 # What the contract's types are when they are taken strictly. An amount stays as it is written until it is judged.
 _STRICT = {str: str, Id: Annotated[str, msgspec.Meta(min_length=1)], Amount: msgspec.Raw}
-# Any decimal number of so many characters has few enough digits to be held by a double.
-_SHORT = 15
+# A decimal number of so many characters, in this range, has few enough digits to be held by a double.
+_SHORT, _SMALLEST, _LARGEST = 15, 1e-300, 1e300
 
 
 def _strict(model: type[BaseModel]) -> type[msgspec.Struct]:
@@ -58,7 +58,7 @@ def _plain_amount(written: bytes) -> float:
     Raises ValueError for any other JSON, which is for the contract to judge.
     """
     double = float(written)
-    if len(written) <= _SHORT and b"e" not in written and b"E" not in written:
+    if len(written) <= _SHORT and _SMALLEST < abs(double) < _LARGEST:
         return double
     if repr(double).encode() != written:
         raise ValueError("not certainly held by a double")

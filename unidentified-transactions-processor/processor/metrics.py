@@ -10,7 +10,7 @@ CHECKPOINT_RECORDS = Histogram(
     "processor_checkpoint_records", "Records in a committed checkpoint", buckets=(1, 5, 10, 50, 100, 500, 1_000, 2_000)
 )
 ABORTED = Counter(
-    "processor_checkpoints_aborted", "Checkpoints given up in an outage of the validator, to be read again"
+    "processor_checkpoints_aborted", "Checkpoints given up since the validator gave no answer, to be read again"
 )
 
 _REQUEST_SECONDS = Histogram(

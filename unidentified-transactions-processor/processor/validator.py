@@ -86,6 +86,7 @@ class ValidatorClient:
         self._insisting: set[asyncio.Task[None]] = set()
         self._insisting_now = asyncio.Semaphore(INSIST_IN_FLIGHT)
         self._logged_at = monotonic()
+        self._closing = False
         self._woken = False
         self._loop = uvloop.new_event_loop()  # a fifth more calls a second than asyncio's own
         Thread(target=self._loop.run_forever, name="validator-client", daemon=True).start()
@@ -126,6 +127,7 @@ class ValidatorClient:
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _close(self) -> None:
+        self._closing = True  # beside the cancellation, which the HTTP client can take for a failed request
         for task in self._insisting:
             task.cancel()
         await asyncio.gather(*self._insisting, return_exceptions=True)
@@ -144,6 +146,8 @@ class ValidatorClient:
     async def _insist(self, body: bytes, future: "Future[Outcome]") -> None:
         begun, calls = monotonic(), 1
         while True:
+            if self._closing:
+                return
             await asyncio.sleep(INSIST_PAUSE_SECONDS)
             async with self._insisting_now:
                 outcome = await self._ask(body)

@@ -4,15 +4,9 @@ from threading import Event
 
 import uvicorn
 
-from contracts.service import Environment, load_settings, run_service
+from contracts.service import load_settings, run_service
 from validator.app import create_app
-
-
-class ServerSettings(Environment, env_prefix="VALIDATOR_"):
-    """Where to listen."""
-
-    host: str = "127.0.0.1"
-    port: int = 8000
+from validator.settings import ServerSettings
 
 
 def main(_stopping: Event) -> None:

@@ -3,31 +3,16 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import Field, NonNegativeFloat, ValidationError
+from pydantic import ValidationError
 
 from contracts.models import ValidationAnswer, ValidationRequest
-from contracts.service import Environment, load_settings
+from contracts.service import load_settings
+from validator.settings import Simulation
 from validator.verdict import is_fraudulent
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Simulation(Environment, env_prefix="VALIDATOR_"):
-    """How the validator behaves. The shares are of all calls; `latency_ms` is added to each."""
-
-    fraudulent_share: Share = 0.3
-    latency_ms: NonNegativeFloat = 0.0
-    failure_share: Share = 0.0  # answers HTTP 500
-    poison_share: Share = 0.0  # answers 200 with a body that is not the contract's
-    hang: bool = False  # takes the call and never answers
-    refused_ids: set[str] = Field(default_factory=set)  # answers HTTP 422 for these transactions
-    failed_ids: set[str] = Field(default_factory=set)  # answers HTTP 500 for these
-    ignored_ids: set[str] = Field(default_factory=set)  # takes the call and never answers for these
 
 
 class DirectRoute(APIRoute):

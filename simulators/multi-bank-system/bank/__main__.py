@@ -5,41 +5,20 @@ import logging
 import random
 import time
 from threading import Event
-from typing import Annotated
 
 from confluent_kafka import Producer
-from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from bank.generator import messages
 from bank.health import Heartbeat
-from contracts import topics
+from bank.settings import BankSettings, KafkaSettings
 from contracts.kafka import security_config
-from contracts.service import Environment, Totals, load_settings, run_service
+from contracts.service import Totals, load_settings, run_service
 
 logger = logging.getLogger("bank")
 
-Share = Annotated[float, Field(ge=0, le=1)]
 # Messages are sent in groups that are due at the same tick, so that a high rate costs no more sleeps than a low one.
 TICK_SECONDS = 0.05
-
-
-class KafkaSettings(Environment):
-    """Named as the third-party image names them."""
-
-    kafka_bootstrap_servers: str
-    kafka_topic: str = topics.BANK_TRANSACTIONS
-    kafka_client_id: str = "multi-bank-system"
-
-
-class BankSettings(Environment, env_prefix="BANK_"):
-    """What this simulator adds: the rate in messages a second (0 = as fast as can be) and the mix."""
-
-    rate: NonNegativeFloat = 10.0
-    count: NonNegativeInt = 0  # 0 = endless
-    seed: int | None = None  # None = another stream at each start
-    customers: Annotated[int, Field(ge=2)] = 500
-    fraudulent_share: Share = 0.2
-    poison_share: Share = 0.0
+MAX_GROUP = 1_000
 
 
 def main(stopping: Event) -> None:
@@ -65,8 +44,9 @@ def main(stopping: Event) -> None:
     heartbeat = Heartbeat()
     totals, started, sent = Totals(logger), time.monotonic(), 0
     while not stopping.is_set():
-        due = 1_000 if not bank.rate else int((time.monotonic() - started) * bank.rate) + 1 - sent
-        group = list(itertools.islice(stream, max(due, 0)))
+        due = int((time.monotonic() - started) * bank.rate) + 1 - sent if bank.rate else MAX_GROUP
+        # Behind a rate that this machine cannot reach, groups would grow without end.
+        group = list(itertools.islice(stream, min(max(due, 0), MAX_GROUP)))
         if due > 0 and not group:
             break
         for message in group:
@@ -75,7 +55,7 @@ def main(stopping: Event) -> None:
         totals.add({"sent": len(group)} if group else {})
         producer.poll(0)
         heartbeat.on_pause(producer)
-        if bank.rate:
+        if bank.rate and due <= MAX_GROUP:
             stopping.wait(TICK_SECONDS)
     producer.flush()
     logger.info("done: %d messages sent", sent)

@@ -79,3 +79,24 @@ def ksqldb_sizes(world: Any, routed: Routed, headers: Headers) -> list[int]:
         process = processor(world.settings, query_id, plan, sink, produce)
         process(sample(routed.value, routed.key.encode(), headers))
     return sizes
+
+
+def test_a_broken_record_that_is_too_large_for_the_log_is_skipped_with_a_short_entry(world: Any) -> None:
+    """Written past the ingestor: its Base64 would be larger than any record may be."""
+    for file in FILES:
+        world.run(file.read_text("utf-8"))
+    for query_id, (plan, sink, _) in world.queries.plans.items():
+        written: list[tuple[str, bytes]] = []
+
+        def produce(topic: str, value: bytes, written: list[tuple[str, bytes]] = written, **_: Any) -> None:
+            written.append((topic, value))
+
+        process = processor(world.settings, query_id, plan, sink, produce, Tally(query_id, "group"))
+        for size_of_record in (600_000, 900_000):
+            process(b"{" + b"x" * size_of_record, None, 1, None)
+        assert [topic for topic, _ in written] == [world.settings.log_topic] * 2
+        first, second = (json.loads(entry)["message"]["deserializationError"] for _, entry in written)
+        assert len(first["recordB64"]) == 800_004
+        assert second["recordB64"] is None
+        assert second["errorMessage"] == first["errorMessage"]
+        assert max(len(entry) for _, entry in written) < LIMIT

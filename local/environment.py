@@ -1,0 +1,19 @@
+"""What every process of the local stack gets from the launcher's environment.
+
+Everything else stays with the launcher: a MONGODB_HOST, AWS_PROFILE or JAVA_TOOL_OPTIONS of the user's shell is meant for
+other programs.
+"""
+
+import os
+from collections.abc import Mapping
+
+# Who and where the user is, the language, the clock. The library paths are for a Python that cannot start without them.
+BASICS = (
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LOCAL_DIR"),
+    *("LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+)
+
+
+def basics(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The part of the environment that every process gets."""
+    return {name: value for name, value in environ.items() if name in BASICS or name.startswith("LC_")}

@@ -1,0 +1,123 @@
+"""What the launcher and the commands say and do when the disk is full."""
+
+import errno
+import json
+import os
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from local import __main__ as commands
+from local import disk, launcher, state
+from local.parts import Node
+from local.settings import Folders, MongoTarget, Ports, S3Target, Settings
+from local.supervisor import Phase
+from tests.support.supervised import PYTHON, Running, part
+
+Space = namedtuple("Space", "f_bavail f_frsize f_files f_favail")
+PLENTY = Space(10**6, 4096, 1000, 1000)
+NONE_LEFT = PLENTY._replace(f_bavail=100)
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def settings(folder: Path) -> Settings:
+    return Settings(
+        Ports(), Folders(folder, folder), MongoTarget("", embedded=True), S3Target("", "", "", "", "bucket", "")
+    )
+
+
+def space(monkeypatch: pytest.MonkeyPatch, found: Space) -> None:
+    monkeypatch.setattr(disk.os, "statvfs", lambda _path: found)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (PLENTY, None),
+        (NONE_LEFT, "is full: 0 MiB left"),
+        (PLENTY._replace(f_favail=0), "can take no more files"),
+        (PLENTY._replace(f_files=0, f_favail=0), None),  # a file system that does not count its files
+    ],
+)
+def test_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: Space, said: str | None) -> None:
+    space(monkeypatch, found)
+    told = disk.full(tmp_path / "not" / "there")
+    assert (told is None) if said is None else (told and f"the disk of {tmp_path / 'not' / 'there'}" in told)
+    assert said is None or said in (told or "")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_write_that_found_no_space(tmp_path: Path, number: int) -> None:
+    assert disk.refused(OSError(number, "no"), tmp_path).startswith(f"the disk of {tmp_path} is full")
+    with pytest.raises(PermissionError):
+        disk.refused(PermissionError(errno.EACCES, "no"), tmp_path)
+
+
+def test_the_launcher_lives_when_it_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(*_: object) -> None:
+        raise FULL
+
+    def print_nothing(*_: object, **__: object) -> None:
+        raise FULL
+
+    console = launcher.Console()
+    monkeypatch.setattr(console, "print", print_nothing)
+    launcher._print(console, "a line")
+    monkeypatch.setattr(state, "write", no_space)
+    own = settings(tmp_path)
+    assert f"the disk of {tmp_path} is full" in (launcher._keep(state.launcher_alone(own), own) or "")
+
+
+def test_a_service_whose_log_cannot_be_made_is_tried_again(tmp_path: Path) -> None:
+    fuse = tmp_path / "fuse"
+    code = f"import pathlib, time\nwhile not pathlib.Path({str(fuse)!r}).exists(): time.sleep(0.02)"
+    running = Running([part("one", [PYTHON, "-c", code])], tmp_path / "logs")
+    running.until(lambda: running.supervisor.all_ready)
+    one = running.supervisor.runs["one"]
+    one.log = tmp_path / "nowhere" / "one.log"  # what a full disk refuses, this refuses as well
+    fuse.touch()
+    running.until(lambda: one.restarts >= 2)
+    one.log.parent.mkdir()
+    fuse.unlink()
+    running.until(lambda: one.phase is Phase.READY)
+    running.stop()
+    assert any(line.startswith("one could not be started: ") for line in running.said)
+
+
+def test_a_step_whose_log_cannot_be_made_ends_the_start(tmp_path: Path) -> None:
+    (tmp_path / "step.log").symlink_to(tmp_path / "nowhere" / "step.log")
+    running = Running([Node("step", [PYTHON, "-c", "pass"])], tmp_path)
+    running.until(lambda: running.error)
+    running.stop()
+    assert "step could not be started" in str(running.error)
+
+
+def test_the_status_says_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = settings(tmp_path)
+    own.folders.run.mkdir()
+    alive = state.launcher_alone(own)
+    process = {**alive["launcher"], "phase": "ready", "port": None, "restarts": 0}
+    dead = {**process, "created": 0.0}
+    before = {**alive, "ready": True, "ready_seconds": 1.0, "parts": {"one": process, "two": dead}}
+    state.write(before, own.folders.state)
+    monkeypatch.setattr(launcher.status, "fetch", lambda _url: {"well": True, "faults": []})
+    space(monkeypatch, NONE_LEFT)
+    assert launcher.show_status(own, as_json=True) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["faults"] == ["two is gone", f"the disk of {tmp_path} is full: 0 MiB left, make space"]
+
+
+def test_a_command_that_finds_no_space_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_space(*_: object) -> int:
+        raise FULL
+
+    monkeypatch.setattr(commands, "load", lambda: settings(tmp_path))
+    monkeypatch.setattr(launcher, "up", no_space)
+    monkeypatch.setattr("sys.argv", ["local", "up"])
+    assert commands.main() == 1
+    assert capsys.readouterr().err.startswith(f"error: the disk of {tmp_path} is full")
