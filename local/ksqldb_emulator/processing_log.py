@@ -29,7 +29,7 @@ _KINDS = (
     "kafkaStreamsThreadError",
 )
 # Base64 makes a third more of a record: a larger one would make an entry that the topic does not take.
-MAX_RECORD_BYTES = 600_000
+MAX_RECORD_BYTES = 700_000
 
 
 def stream_statement(topic: str) -> str:
