@@ -11,7 +11,7 @@ from benchmarks.report import Row
 from contracts import topics
 from ingestor.settings import SERVICE as INGESTOR
 from local.checks import port_open
-from local.ksqldb.settings import load as ksqldb_settings
+from local.ksqldb_emulator.settings import load as ksqldb_settings
 from local.settings import HOST
 from processor.settings import SERVICE as PROCESSOR
 from processor.settings import Settings as ProcessorSettings
@@ -164,7 +164,7 @@ def ksqldb(plan: Plan) -> list[Row]:
         prefix = ksqldb_settings({"KAFKA_BOOTSTRAP_SERVER": lab.bootstrap}).group_of("")
         for _ in range(plan.repetitions):
             produced = [lab.end(topic) for topic in outputs]
-            with lab.module("local.ksqldb", KSQLDB_PORT=port):
+            with lab.module("local.ksqldb_emulator", KSQLDB_PORT=port):
                 lab.run("bash", "init/init_ksqldb.sh", KSQLDB_URL=f"http://{HOST}:{port}", KSQLDB_WAIT_SECONDS="60")
                 groups = lab.wait_for_groups(prefix, QUERIES)
                 before = sum(lab.committed(group, source).total for group in groups)

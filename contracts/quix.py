@@ -34,14 +34,15 @@ def run_application(build: Callable[[], Application], stopping: Event) -> None:
 
     Quix alone would ask for the topics for half a minute, in which no signal is heard, and then fail.
     """
-    _await_broker(stopping)
+    await_broker(stopping)
     if not stopping.is_set():
         application = build()
         if not stopping.is_set():
             application.run()
 
 
-def _await_broker(stopping: Event) -> None:
+def await_broker(stopping: Event) -> None:
+    """Return once the broker answers, or once `stopping` is set."""
     admin = AdminClient(client_config(), logger=logging.getLogger("kafka"))
     while not stopping.is_set():
         try:

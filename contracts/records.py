@@ -1,6 +1,6 @@
 """Records as Kafka carries them: reading their headers, and how large a transaction's record may be."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -17,7 +17,45 @@ _LENGTHS = 2
 class Message(Protocol):
     """What is used of confluent_kafka.Message."""
 
+    def value(self) -> bytes | None: ...
+    def key(self) -> bytes | None: ...
     def headers(self) -> Headers | None: ...
+    def timestamp(self) -> tuple[int, int]: ...
+    def topic(self) -> str | None: ...
+    def partition(self) -> int | None: ...
+    def offset(self) -> int | None: ...
+
+
+class Record(NamedTuple):
+    """A record as it was read. `headers` are None when they cannot be read; `timestamp` is its kind and milliseconds."""
+
+    value: bytes | None
+    key: bytes | None
+    headers: Headers | None
+    timestamp: tuple[int, int]
+    topic: str
+    partition: int
+    offset: int
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """The record of a message; once a message, as with headers_of."""
+        return cls(
+            message.value(),
+            message.key(),
+            headers_of(message),
+            message.timestamp(),
+            message.topic() or "",
+            message.partition() or 0,
+            message.offset() or 0,
+        )
+
+    @property
+    def size(self) -> int | None:
+        """Its bytes; None when its headers cannot be read, since how large they are is not known then."""
+        if self.headers is None:
+            return None
+        return len(self.value or b"") + len(self.key or b"") + (headers_size(self.headers) if self.headers else 0)
 
 
 def headers_of(message: Message) -> Headers | None:

@@ -85,7 +85,7 @@ def nodes(settings: Settings) -> list[Node]:
         ),
         _module(
             "ksqldb-server",
-            "local.ksqldb",
+            "local.ksqldb_emulator",
             kafka_clients
             | {"KSQLDB_HOST": HOST, "KSQLDB_PORT": str(ports.ksqldb_port)}
             | _metrics(ports.ksqldb_metrics_port),

@@ -7,8 +7,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from contracts import topics
 from contracts.service import run_service
-from ingestor.loop import BATCH_SECONDS, BATCH_SIZE
+from contracts.transactions import BATCH_SIZE
 from ingestor.settings import consumer_config, producer_config
+
+BATCH_SECONDS = 0.05
 
 
 def main(stopping: Event) -> None:

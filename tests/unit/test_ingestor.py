@@ -19,7 +19,8 @@ from contracts.dead_letters import MAX_LETTER_BYTES, REASON, SOURCE_OFFSET, reas
 from contracts.models import FRAUDULENT, UNIDENTIFIED, Transaction
 from contracts.records import MAX_TRANSACTION_BYTES, Headers
 from contracts.timestamps import BANK_TIMESTAMP
-from ingestor.loop import BATCH_SIZE, Stopped, _read_batch, ingest
+from contracts.transactions import Stopped
+from ingestor.loop import ingest
 from ingestor.routing import Refused, Routed, route
 from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
@@ -487,38 +488,3 @@ def test_metrics_do_not_count_what_is_aborted() -> None:
     assert increase.of("ingestor_records_total", topic=topics.FRAUDULENT_TRANSACTIONS) == 0
     assert increase.of("ingestor_batch_records_count") == 0
     assert increase.of("kafka_consumergroup_last_commit_timestamp_seconds", group="transactions-ingestor") == 0
-
-
-class Topic:
-    """A consumer of a topic with more on it than a batch takes."""
-
-    def __init__(self, *messages: FakeMessage) -> None:
-        self.messages = list(messages)
-
-    def consume(self, count: int, seconds: float) -> list[FakeMessage]:
-        """What is there, up to four: more does not fit into the client's queue."""
-        count = min(count, 4)
-        taken, self.messages = self.messages[:count], self.messages[count:]
-        if not taken:
-            time.sleep(seconds)
-        return taken
-
-
-@pytest.mark.parametrize(
-    "large",
-    [{"value": b"x" * 5_000_000}, {"value": b"", "headers": [("large", b"x" * 5_000_000)]}],
-    ids=["value", "headers"],
-)
-def test_a_batch_ends_at_its_bytes(large: Any) -> None:
-    consumer = Topic(*(FakeMessage(offset, **large) for offset in range(20)))
-    sizes = []
-    while consumer.messages:
-        sizes.append(len(_read_batch(consumer)))  # type: ignore[arg-type]
-    assert sizes == [5, 5, 5, 5]  # one is waited for, and what is in the client's queue then comes along
-
-
-def test_a_batch_ends_at_its_count_and_at_its_time() -> None:
-    consumer = Topic(*(FakeMessage(offset, b"x") for offset in range(BATCH_SIZE + 10)))
-    assert [len(_read_batch(consumer)) for _ in range(3)] == [BATCH_SIZE, 10, 0]  # type: ignore[arg-type]
-    consumer = Topic(*(FakeMessage(offset, b"x", headers=None) for offset in range(6)))
-    assert len(_read_batch(consumer)) == 5  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ OURS = (
     "contracts.metrics",
     "ingestor.metrics",
     "processor.metrics",
-    "local.ksqldb.metrics",
+    "local.ksqldb_emulator.metrics",
     "local.s3_archiver.metrics",
     "console.metrics",
 )

@@ -8,7 +8,8 @@ from confluent_kafka import Consumer, Producer
 from contracts.health import ConsumerHealth
 from contracts.metrics import serve
 from contracts.service import replica_name, run_service
-from ingestor.loop import Stopped, ingest
+from contracts.transactions import Stopped
+from ingestor.loop import ingest
 from ingestor.settings import SERVICE, consumer_config, producer_config
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from console.ksql.prompt import Shell
 from console.ksql.statements import Kind, complete, kind_of, setting, split
 from console.ksql.tables import shown
 
-GOLDEN = Path(__file__).parents[1] / "ksqldb" / "golden"
+GOLDEN = Path(__file__).parents[1] / "ksqldb_emulator" / "golden"
 RECORDED = {one["name"]: one for one in json.loads((GOLDEN / "statements.json").read_text("utf-8"))}
 
 

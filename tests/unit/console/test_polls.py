@@ -111,7 +111,7 @@ def test_connectors_and_their_restart(serve) -> None:
 
 
 def test_ksqldb_and_its_persistent_queries_as_the_real_server_tells_them(serve) -> None:
-    golden = json.loads((Path(__file__).parents[1] / "ksqldb" / "golden" / "statements.json").read_text())
+    golden = json.loads((Path(__file__).parents[1] / "ksqldb_emulator" / "golden" / "statements.json").read_text())
     queries = next(request["response"] for request in golden if request["name"] == "list_queries")
     url = serve({"/info": body({"KsqlServerInfo": {"ksqlServiceId": "fraud_"}}), "/ksql": body(queries)}).url
     found = ask(lambda http: polls.ksqldb(http, url))

@@ -1,0 +1,170 @@
+"""Runs persistent queries: each has its thread, its consumer group and its transactions."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+
+from contracts.kafka import static_member, transactional
+from contracts.records import Record
+from contracts.transactions import Stopped, Transactions
+from local.ksqldb_emulator import metrics
+from local.ksqldb_emulator.pipeline import compile_pipeline
+from local.ksqldb_emulator.planner import QueryPlan
+from local.ksqldb_emulator.processing_log import deserialization_error, production_error
+from local.ksqldb_emulator.serde import Unreadable
+from local.ksqldb_emulator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# librdkafka's defaults may hold 64 MiB a consumer; a small process with several queries cannot. A row has to fit into the
+# topics' limit: one that does not is refused by the client, where the query can go on.
+_SMALL = {"queued.max.messages.kbytes": 2048, "fetch.message.max.bytes": 262144, "fetch.max.bytes": 1048576}
+_MAX_ROW_BYTES = 1_000_000
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+_STOP_SECONDS = 30.0
+
+
+class _Query(threading.Thread):
+    def __init__(
+        self, settings: Settings, query_id: str, plan: QueryPlan, sink_topic: str, auto_offset_reset: str
+    ) -> None:
+        super().__init__(name=query_id, daemon=True)  # a stuck client must not keep the process
+        self._settings = settings
+        self._id = query_id
+        self._plan = plan
+        self._sink_topic = sink_topic
+        self._auto_offset_reset = auto_offset_reset
+        self.stopping = threading.Event()
+        self.failed = False
+
+    def run(self) -> None:
+        """Run the query until it is told to stop; what fails is started again from the last committed batch."""
+        pause = _FIRST_PAUSE
+        while not self.stopping.is_set():
+            started = time.monotonic()
+            try:
+                self._run()
+            except Stopped:
+                return
+            except Exception as error:  # whatever it is: the query has to come back by itself
+                self.failed = True
+                if time.monotonic() - started > _LONGEST_PAUSE * 2:
+                    pause = _FIRST_PAUSE
+                # In one line, without the record that it may be about.
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                log.error("query %s failed (%s), next try in %.1f s", self._id, reason, pause)
+                self.stopping.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _run(self) -> None:
+        settings, clients = self._settings, logging.getLogger("librdkafka")
+        group = settings.group_of(self._id)
+        consumer = Consumer(
+            {
+                **settings.kafka,
+                **static_member(group),
+                **_SMALL,
+                "group.id": group,
+                "session.timeout.ms": settings["streams.session.timeout.ms"],
+                "auto.offset.reset": self._auto_offset_reset,
+                "enable.auto.commit": False,
+            },
+            logger=clients,
+        )
+        producer = Producer(
+            {**settings.kafka, **transactional(group), "message.max.bytes": _MAX_ROW_BYTES}, logger=clients
+        )
+        process = processor(settings, self._id, self._plan, self._sink_topic, producer.produce)
+
+        def write(batch: list[Record]) -> Counter[str]:
+            counts = Counter(map(process, batch))
+            counts["records"] = len(batch)
+            return counts
+
+        def after(_: list[Record], counts: Counter[str] | None) -> None:
+            self.failed = False
+            if counts is not None:
+                metrics.committed(self._id, group, counts)
+
+        try:
+            Transactions(consumer, producer, self.stopping).run(self._plan.source.topic, write, after)
+        finally:
+            consumer.close()
+
+
+def processor(
+    settings: Settings, query_id: str, plan: QueryPlan, sink_topic: str, produce: Callable[..., Any]
+) -> Callable[[Record], str]:
+    """What a query does with a record; it returns `rows`, `skipped`, or `left_out`.
+
+    A result keeps the record's timestamp and headers. A record that cannot be read, and a row that is too large, goes to the
+    processing log and no further.
+    """
+    pipeline = compile_pipeline(plan)
+    with_record = settings["logging.processing.rows.include"] == "true"
+
+    def process(record: Record) -> str:
+        _, timestamp = record.timestamp
+        if timestamp < 0:  # nowhere, as with the real server: Kafka Streams has no time for it
+            return "skipped"
+        now = time.time_ns() // 1_000_000
+        try:
+            result = pipeline(record.key, record.value)
+            if result is None:
+                return "left_out"
+            produce(sink_topic, value=result[1], key=result[0], headers=record.headers, timestamp=timestamp)
+            return "rows"
+        except Unreadable as error:
+            entry = deserialization_error(query_id, plan.source.topic, error, now, with_record)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                raise
+            entry = production_error(query_id, sink_topic, error.args[0].str(), now)
+        produce(settings.log_topic, value=entry)
+        return "skipped"
+
+    return process
+
+
+class Queries:
+    """The queries that this process runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._running: dict[str, _Query] = {}
+
+    def start(self, query_id: str, plan: QueryPlan, sink_topic: str, auto_offset_reset: str) -> None:
+        """Begin to run a query."""
+        query = _Query(self._settings, query_id, plan, sink_topic, auto_offset_reset)
+        self._running[query_id] = query
+        metrics.watch(query_id, lambda: not query.failed)
+        query.start()
+
+    def stop(self, query_id: str) -> None:
+        """End a query; it returns when the query is at its end, or when its client does not come back."""
+        query = self._running.pop(query_id)
+        query.stopping.set()
+        query.join(_STOP_SECONDS)
+        metrics.forget(query_id, self._settings.group_of(query_id))
+
+    def stop_all(self, seconds: float) -> None:
+        """End all queries, and wait no longer than so many seconds for their last transactions."""
+        deadline = time.monotonic() + seconds
+        for query in self._running.values():
+            query.stopping.set()
+        for query in self._running.values():
+            query.join(max(0.0, deadline - time.monotonic()))
+
+    def problem(self) -> str | None:
+        """Which queries have failed, or None."""
+        failed = [query_id for query_id, query in self._running.copy().items() if query.failed]
+        return f"in state ERROR: {', '.join(failed)}" if failed else None
+
+    def state(self, query_id: str) -> str:
+        """RUNNING or ERROR."""
+        return "ERROR" if self._running[query_id].failed else "RUNNING"

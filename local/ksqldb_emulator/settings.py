@@ -1,0 +1,50 @@
+"""Settings of the emulator: the environment, and the file of settings that Docker Compose gives the real server."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.kafka import client_config
+
+SERVER_SETTINGS = Path(__file__).resolve().parents[2] / "ksqldb" / "ksqldb-server.env"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where it listens, which broker it uses, and the server's own properties."""
+
+    kafka: Mapping[str, str]
+    host: str
+    port: int
+    properties: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        """A property of the server. Raises KeyError when its file does not have it."""
+        return self.properties[f"ksql.{name}"]
+
+    @property
+    def log_topic(self) -> str:
+        """The topic of the processing log."""
+        return f"{self['service.id']}ksql_processing_log"
+
+    @property
+    def command_topic(self) -> str:
+        """The topic that keeps the statements."""
+        return f"_confluent-ksql-{self['service.id']}_command_topic"
+
+    def group_of(self, query_id: str) -> str:
+        """The consumer group of a persistent query, and its transactional id."""
+        return f"_confluent-ksql-{self['service.id']}query_{query_id}"
+
+
+def load(environment: Mapping[str, str] = os.environ, file: Path = SERVER_SETTINGS) -> Settings:
+    """Read the settings. Raises SettingsError when KAFKA_BOOTSTRAP_SERVER is missing, OSError when the file is."""
+    host, port = environment.get("KSQLDB_HOST", "127.0.0.1"), int(environment.get("KSQLDB_PORT", "8088"))
+    return Settings(client_config(environment), host, port, read_properties(file.read_text("utf-8")))
+
+
+def read_properties(text: str) -> dict[str, str]:
+    """The server's properties from `KSQL_NAME=value` lines, named as its image names them: ksql.a.b is KSQL_KSQL_A_B."""
+    pairs = (line.partition("=") for line in text.splitlines() if line.startswith("KSQL_"))
+    return {name.removeprefix("KSQL_").lower().replace("_", "."): value for name, _, value in pairs}

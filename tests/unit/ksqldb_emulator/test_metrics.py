@@ -1,0 +1,72 @@
+"""What the emulator counts of a query: a record in, a row out, a record skipped, and only once it is committed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from local.ksqldb_emulator import metrics
+from local.ksqldb_emulator.runner import Queries, processor
+from tests.support.metrics import Increase
+from tests.unit.ksqldb_emulator.test_golden_records import sample
+
+QUERY, GROUP = "CSAS_TEST_1", "group-of-the-test"
+
+
+def test_what_becomes_of_records_is_counted(world: Any, statements: list[dict[str, Any]]) -> None:
+    for recorded in statements[:4]:
+        world.run(recorded["request"]["ksql"])
+    plan, sink, _ = world.queries.plans["CSAS_SENDER_USERS_5"]
+    process = processor(world.settings, QUERY, plan, sink, lambda *_, **__: None)
+    values = (b'{"sender_details": {"id": "u1"}}', b'{"sender_details": null}', b"no json")
+    outcomes = [process(sample(value)) for value in values]
+    assert outcomes == ["rows", "left_out", "skipped"]
+    increase = Increase()
+    counts = Counter(outcomes)
+    counts["records"] = 3
+    metrics.committed(QUERY, GROUP, counts)
+    names = ("records", "rows", "skipped_records")
+    assert [increase.of(f"ksqldb_query_{name}_total", query=QUERY) for name in names] == [3, 1, 1]
+    assert increase.of("kafka_consumergroup_last_commit_timestamp_seconds", group=GROUP) > 0
+
+
+def test_a_row_that_is_too_large_goes_to_the_log(world: Any, statements: list[dict[str, Any]]) -> None:
+    for recorded in statements[:4]:
+        world.run(recorded["request"]["ksql"])
+    plan, sink, _ = world.queries.plans["CSAS_SENDER_USERS_5"]
+    produced = []
+
+    def produce(topic: str, value: bytes, **_: Any) -> None:
+        if topic == sink:
+            raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+        produced.append((topic, json.loads(value)["message"]["productionError"]["errorMessage"]))
+
+    process = processor(world.settings, QUERY, plan, sink, produce)
+    assert process(sample(b'{"sender_details": {"id": "u1"}}')) == "skipped"
+    ((topic, message),) = produced
+    assert topic == world.settings.log_topic
+    assert message.startswith("A row could not be written to topic: users.")
+
+
+def test_the_state_is_shown_until_the_query_is_terminated() -> None:
+    failed, increase = False, Increase()
+    metrics.committed(QUERY, GROUP, Counter())
+    metrics.watch(QUERY, lambda: not failed)
+    assert increase.of("ksqldb_query_running", query=QUERY) == 1
+    failed = True
+    assert increase.of("ksqldb_query_running", query=QUERY) == 0
+    metrics.forget(QUERY, GROUP)
+    with pytest.raises(KeyError):
+        increase.of("ksqldb_query_running", query=QUERY)
+
+
+def test_the_failed_queries_are_the_problem(settings: Any) -> None:
+    queries = Queries(settings)
+    assert queries.problem() is None
+    queries._running["A"] = type("Query", (), {"failed": True})()  # pyright: ignore[reportArgumentType]
+    queries._running["B"] = type("Query", (), {"failed": False})()  # pyright: ignore[reportArgumentType]
+    assert queries.problem() == "in state ERROR: A"
