@@ -67,6 +67,31 @@ def after_commit(producer: Any, then: Callable[[], None]) -> None:
     producer.commit_transaction = commit_then
 
 
+def resume_at_rebalance(consumer: Any) -> None:
+    """Resume what is paused before it is taken away. `consumer` is the application's own: `processing_context.consumer`.
+
+    Quix pauses all partitions while a sink cannot write, and forgets that when they are taken away; librdkafka remembers it
+    when they come back, and nothing would ever be read from them again.
+    """
+    subscribe = consumer.subscribe
+
+    def resuming(callback: Callable[..., None]) -> Callable[..., None]:
+        @wraps(callback)
+        def called(kafka_consumer: Any, partitions: list[TopicPartition]) -> None:
+            try:
+                callback(kafka_consumer, partitions)
+            finally:
+                consumer.resume(partitions)
+
+        return called
+
+    @wraps(subscribe)
+    def subscribe_resuming(*arguments: Any, on_revoke: Any, on_lost: Any, **options: Any) -> None:
+        subscribe(*arguments, on_revoke=resuming(on_revoke), on_lost=resuming(on_lost), **options)
+
+    consumer.subscribe = subscribe_resuming
+
+
 class _WithoutHeaders:
     """A message of confluent_kafka whose headers are not asked for."""
 

@@ -12,7 +12,7 @@ from contracts import topics
 from contracts.health import ConsumerHealth
 from contracts.kafka import client_config, static_member, transactional
 from contracts.metrics import serve
-from contracts.quix import after_commit, readable, run_application
+from contracts.quix import after_commit, readable, resume_at_rebalance, run_application
 from contracts.service import load_settings, run_service
 from local.s3_archiver.settings import SERVICE, Settings
 from local.s3_archiver.sink import ArchiveSink
@@ -48,7 +48,9 @@ def build(settings: Settings, health: ConsumerHealth) -> Application:
         application.dataframe(readable(application.topic(name, key_deserializer="bytes", value_deserializer="bytes")))
         for name in (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)
     ]
-    producer = dataframes[0].processing_context.producer  # the application has one
+    context = dataframes[0].processing_context  # the application has one
+    producer = context.producer
+    resume_at_rebalance(context.consumer)
     sink = ArchiveSink(settings, producer)
     for dataframe in dataframes:
         dataframe.sink(sink)
