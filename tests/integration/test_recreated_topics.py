@@ -97,9 +97,10 @@ def kept_running(environment: Mapping[str, str], log: Path) -> Iterator[None]:
         yield
     finally:
         stopping.set()
-        for process in processes[-1:]:
-            process.terminate()
-        thread.join(60)
+        while thread.is_alive():
+            for process in processes[-1:]:
+                process.terminate()
+            thread.join(1)
 
 
 def create(bootstrap: str) -> None:
