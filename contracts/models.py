@@ -7,10 +7,12 @@ strings are Unicode: half a surrogate pair is not.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, StringConstraints
 
+from contracts import topics
 from contracts.amounts import Amount
 
 Id = Annotated[str, StringConstraints(min_length=1)]
@@ -96,6 +98,10 @@ class UserRow(BaseModel):
     USERNAME: str
     BANK_ACCOUNT: str
     SOURCE_PROCESS: SourceProcess
+
+
+# The topics whose rows end in the stores.
+ROWS: Mapping[str, type[BaseModel]] = {topics.FRAUDULENT_TRANSACTIONS_RESULT: TransactionResult, topics.USERS: UserRow}
 
 
 class ValidationRequest(BaseModel):

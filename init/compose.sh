@@ -68,7 +68,7 @@ random_secret() { LC_ALL=C tr -dc 'a-f0-9' </dev/urandom | head -c 40; }
 # Writes what this start decides into .env, where each later `docker compose` command finds it too: the secrets of the local
 # stores (made once), which profiles and files are used, and where Connect writes to.
 write_env() {
-    local simulators=$1 mongodb_password s3_password grafana_password profiles=() uri='' endpoint_line=''
+    local simulators=$1 mongodb_password s3_password grafana_password profiles=() uri='' aws='' interval
     mongodb_password=$(setting MONGODB_PASSWORD)
     s3_password=$(setting S3_PASSWORD)
     grafana_password=$(setting GRAFANA_PASSWORD)
@@ -78,12 +78,13 @@ write_env() {
         profiles+=(mongodb)
     fi
     if whole_group MY_AWS_ACCESS_KEY_ID MY_AWS_SECRET_ACCESS_KEY MY_AWS_REGION; then
-        endpoint_line="S3_ENDPOINT="
+        aws=yes
     else
         profiles+=(s3)
     fi
     local kept
     kept=$(if [ -f .env ]; then own_lines; else cat .env.example; fi)
+    interval=${ARCHIVE_INTERVAL_SECONDS:-$(value_of ARCHIVE_INTERVAL_SECONDS <<<"$kept")}
     own_profiles=${own_profiles:-$(value_of COMPOSE_PROFILES <<<"$kept")}
     [ -z "$own_profiles" ] || profiles+=("$own_profiles")
     (umask 077 && : >.env.new) 2>/dev/null ||
@@ -100,7 +101,8 @@ write_env() {
             printf 'COMPOSE_FILE=docker-compose.yml%s\n' "${COMPOSE_OVERRIDES:-}${simulators:+:simulators/docker-compose.yml}"
             printf 'COMPOSE_PROFILES=%s\n' "$(IFS=,; printf '%s' "${profiles[*]:-}")"
             [ -z "$uri" ] || printf "MONGODB_URI='%s'\n" "$uri"
-            [ -z "$endpoint_line" ] || printf '%s\n' "$endpoint_line"
+            # Each object costs something in AWS: there are minutes between two of a partition, not seconds.
+            [ -z "$aws" ] || printf 'S3_ENDPOINT=\nARCHIVE_INTERVAL_SECONDS=%s\n' "${interval:-300}"
         } >.env.new
         sync # a power cut must not leave an empty .env: the secrets in it are those that the volumes were made with
         mv .env.new .env

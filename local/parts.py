@@ -10,7 +10,7 @@ from local.checks import Check, broker_ready, fresh, http_answers, http_ok, mong
 from local.environment import basics
 from local.jars import Jar, path_of, read_list
 from local.jvm import JAVA, class_path
-from local.settings import HOST, ROOT, Settings
+from local.settings import HOST, LOCAL_ARCHIVE_SECONDS, ROOT, Settings
 
 PYTHON_SOURCES = (
     ROOT,
@@ -76,7 +76,7 @@ def nodes(settings: Settings) -> list[Node]:
         Node(
             "kafka-connect",
             connect.command(settings),
-            kafka_clients | mongodb | s3,
+            kafka_clients | mongodb | s3 | {"OFFSET_FLUSH_INTERVAL_MS": _flush_interval(settings)},
             after=("kafka",),
             # The list waits for the worker, which can be busy with a rebalance; the address above it does not.
             ready=http_ok(f"{settings.connect_url}/connectors", alive=settings.connect_url),
@@ -131,7 +131,8 @@ def nodes(settings: Settings) -> list[Node]:
         Node(
             "init_kconnect",
             ["bash", str(ROOT / "init" / "init_kconnect.sh")],
-            {
+            kafka_clients
+            | {
                 "PYTHON": sys.executable,
                 "KCONNECT_URL": settings.connect_url,
                 "S3_BUCKET": settings.s3.bucket,
@@ -144,7 +145,7 @@ def nodes(settings: Settings) -> list[Node]:
             "console",
             "console",
             kafka_clients
-            | settings.services.get("s3-archiver", {})  # how long the archiver may go without a commit
+            | dict(settings.services.get("s3-archiver", {}))  # how long the archiver may go without a commit
             | {
                 "KCONNECT_URL": settings.connect_url,
                 "KSQLDB_URL": settings.ksqldb_url,
@@ -206,7 +207,7 @@ def nodes(settings: Settings) -> list[Node]:
             _consumer(
                 "s3-archiver",
                 "local.s3_archiver",
-                kafka_clients | s3,
+                kafka_clients | s3 | {"ARCHIVE_INTERVAL_SECONDS": str(settings.s3.archive_seconds)},
                 ports.archiver_metrics_port,
                 after=("init_kafka", "init_s3"),
                 stop_order=2,
@@ -216,6 +217,12 @@ def nodes(settings: Settings) -> list[Node]:
         replace(node, environment={**basics(), **settings.services.get(node.name, {}), **node.environment})
         for node in stack
     ]
+
+
+def _flush_interval(settings: Settings) -> str:
+    """How often the worker's sinks commit, in milliseconds: the S3 sink, where there is one, then writes its objects."""
+    seconds = settings.s3.archive_seconds if connect.s3_plugin() else LOCAL_ARCHIVE_SECONDS
+    return str(seconds * 1_000)
 
 
 def _s3_command(settings: Settings) -> list[str]:

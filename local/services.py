@@ -10,7 +10,6 @@ from bank.settings import BankSettings
 from contracts.service import Environment, variable
 from init.init_kafka import Settings as TopicSettings
 from local.checked import Checked
-from local.s3_archiver.settings import Settings as ArchiverSettings
 from processor.settings import Settings as ProcessorSettings
 from validator.settings import Simulation
 
@@ -37,11 +36,9 @@ def user_settings(checked: Checked, environ: Mapping[str, str] = os.environ) -> 
         names = [variable(settings, name) for name in settings.model_fields if name not in launchers]
         return {name: environ[name] for name in names if environ.get(name)}
 
-    s3 = ("s3_endpoint", "s3_bucket", "s3_prefix", "aws_access_key_id", "aws_secret_access_key", "aws_region")
     return {
         "init_kafka": own(LocalTopics),
         "multi-bank-system": own(BankSettings),
         "fraud-validator-api": own(Simulation),
         "unidentified-transactions-processor": own(ProcessorSettings, fraud_validator_url="http://localhost"),
-        "s3-archiver": own(ArchiverSettings, **dict.fromkeys(s3, "")),
     }

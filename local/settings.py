@@ -18,6 +18,7 @@ from contracts.service import Environment
 from local import files
 from local.checked import Checked
 from local.environment import basics
+from local.s3_archiver.settings import Seconds
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -42,6 +43,11 @@ class Ports(Environment):
     archiver_metrics_port: Port = 9104
 
 
+# Seconds between the objects of a partition, unless the user says otherwise: to see rows at once on this machine, and not
+# to pay for many small objects in AWS.
+LOCAL_ARCHIVE_SECONDS, AWS_ARCHIVE_SECONDS = 5, 300
+
+
 def _matching(pattern: str, what: str) -> AfterValidator:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value, re.ASCII):
@@ -64,6 +70,7 @@ class Stores(Environment):
     s3_prefix: Annotated[
         str, _matching(r"[\w.-]+(/[\w.-]+)*", "a folder's name: letters, digits, and . _ - between slashes")
     ] = "fraudulent-transactions"
+    archive_interval_seconds: Seconds | None = None
     my_aws_access_key_id: Annotated[str, _matching("[!-~]+", "a key's id, without spaces")] | None = None
     my_aws_secret_access_key: Annotated[str, _matching("[!-~]+", "a secret key, without spaces")] | None = None
     my_aws_region: Annotated[str, _matching("[a-z]+(-[a-z0-9]+)+", "a region's name, such as eu-west-1")] | None = None
@@ -119,6 +126,7 @@ class S3Target:
     region: str
     bucket: str
     prefix: str
+    archive_seconds: int = LOCAL_ARCHIVE_SECONDS
 
     @property
     def environment(self) -> dict[str, str]:
@@ -268,11 +276,12 @@ def _mongodb(ports: Ports, environ: Mapping[str, str]) -> MongoTarget:
 
 
 def _s3(ports: Ports, folders: Folders, stores: Stores, aws: tuple[str, ...] | None) -> S3Target:
-    names = stores.s3_bucket, stores.s3_prefix
+    names, seconds = (stores.s3_bucket, stores.s3_prefix), stores.archive_interval_seconds
     if aws is None:
-        return S3Target(f"http://{HOST}:{ports.s3_port}", "local", _local_secret(folders), "us-east-1", *names)
+        url, secret = f"http://{HOST}:{ports.s3_port}", _local_secret(folders)
+        return S3Target(url, "local", secret, "us-east-1", *names, seconds or LOCAL_ARCHIVE_SECONDS)
     key_id, secret, region = aws
-    return S3Target(None, key_id, secret, region, *names)
+    return S3Target(None, key_id, secret, region, *names, seconds or AWS_ARCHIVE_SECONDS)
 
 
 def _local_secret(folders: Folders) -> str:

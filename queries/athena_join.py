@@ -1,6 +1,8 @@
-"""Runs athena_join.sql without Athena, on DuckDB over the same S3 objects, and prints its rows as CSV.
+"""Runs athena_join_one_row.sql without Athena, on DuckDB over the same S3 objects, and prints its rows as CSV.
 
     S3_ENDPOINT=http://127.0.0.1:9000 AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... python queries/athena_join.py --limit 10
+
+With --every-row it runs athena_join.sql.
 
 Environment: S3_ENDPOINT (unset: AWS), S3_BUCKET, S3_PREFIX, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION.
 The tables' columns come from athena_tables.sql, so that what runs here is what Athena is told.
@@ -21,9 +23,10 @@ import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
 
 HERE = Path(__file__).parent
-TOPICS = {"transactions": "fraudulent-transactions-result", "users": "users"}
+TOPICS = {"raw_fraudulent_transactions_result": "fraudulent-transactions-result", "raw_users": "users"}
 DUCKDB_TYPES = {"string": "VARCHAR", "double": "DOUBLE"}
 PARALLEL_DOWNLOADS = 16
+ONE_ROW, EVERY_ROW = "athena_join_one_row.sql", "athena_join.sql"
 
 
 def columns(table: str) -> dict[str, str]:
@@ -35,46 +38,50 @@ def columns(table: str) -> dict[str, str]:
 
 
 def fetch(s3: Any, bucket: str, folder: str, target: Path) -> list[str]:
-    """Download a table's objects; returns the paths of the files."""
+    """Download a table's objects; returns the paths of the files. Objects of two days may have the same last name."""
+    target.mkdir(exist_ok=True)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{folder}/")
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-    files = [str(target / key.rsplit("/", 1)[1]) for key in keys]
+    files = [str(target / f"{number}.jsonl.gz") for number in range(len(keys))]
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as executor:
         for _ in executor.map(lambda key, file: s3.download_file(bucket, key, file), keys, files):
             pass
     return files
 
 
-def join(s3: Any, bucket: str, prefix: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """The names of the join's columns, and its rows."""
+def join(s3: Any, bucket: str, prefix: str, query: str = ONE_ROW) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The names of the join's columns, and its rows. What cannot be read as a row of the table is skipped, as in Athena."""
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as database:
         for table, topic in TOPICS.items():
             names = columns(table)
             database.execute(f"CREATE TABLE {table} ({', '.join(map(' '.join, names.items()))})")
-            if files := fetch(s3, bucket, f"{prefix}/{topic}", Path(folder)):
+            if files := fetch(s3, bucket, f"{prefix}/{topic}", Path(folder, table)):
                 database.execute(
-                    f"INSERT INTO {table} SELECT * FROM read_json(?, format = 'newline_delimited', columns = ?)",
+                    f"INSERT INTO {table} SELECT * FROM read_json(?, format = 'newline_delimited', columns = ?, "
+                    "ignore_errors = true, hive_partitioning = false)",
                     [files, names],
                 )
-        result = database.execute((HERE / "athena_join.sql").read_text())
+        result = database.execute((HERE / query).read_text())
         return [name for name, *_ in result.description or []], result.fetchall()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Fraudulent transactions with sender and receiver by name, from S3.")
-    parser.add_argument("--limit", type=int, metavar="N", help="show the first N transactions only")
-    limit = parser.parse_args().limit
+    parser = argparse.ArgumentParser(description="Fraudulent transactions with their senders and receivers, from S3.")
+    parser.add_argument("--limit", type=int, metavar="N", help="show the first N rows only")
+    parser.add_argument("--every-row", action="store_true", help="each stored row, not one per transaction")
+    arguments = parser.parse_args()
+    query = EVERY_ROW if arguments.every_row else ONE_ROW
     s3 = boto3.client(
         "s3", endpoint_url=os.environ.get("S3_ENDPOINT") or None, region_name=os.environ.get("AWS_REGION", "us-east-1")
     )
     bucket = os.environ.get("S3_BUCKET", "test0001-fraudulent-transactions-raw")
     try:
-        names, found = join(s3, bucket, os.environ.get("S3_PREFIX", "fraudulent-transactions"))
+        names, found = join(s3, bucket, os.environ.get("S3_PREFIX", "fraudulent-transactions"), query)
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"S3 at {os.environ.get('S3_ENDPOINT') or 'AWS'}: {error}")
     writer = csv.writer(sys.stdout)
     writer.writerow(names)
-    writer.writerows(found[:limit])
+    writer.writerows(found[: arguments.limit])
 
 
 if __name__ == "__main__":

@@ -1,28 +1,22 @@
--- One row a transaction, sender and receiver by name. S3 keeps every row that was ever written, so a user is there once
--- for every transaction that names them: of the rows with one id, one is taken.
+-- Each stored row of a transaction with its sender and receiver. S3 keeps every row that was ever written, and a user's is
+-- written for each of their transactions: athena_join_one_row.sql has one row per transaction.
 
-WITH
-  one_transaction AS (
-    SELECT *, row_number() OVER (PARTITION BY transaction_id ORDER BY source_process) AS occurrence
-    FROM transactions
-  ),
-  one_user AS (
-    SELECT id, name, row_number() OVER (PARTITION BY id ORDER BY name) AS occurrence
-    FROM users
-  )
 SELECT
   t.transaction_id,
-  t.transfer_date,
+  t.sender_bank_account,
+  t.receiver_bank_account,
   t.amount,
   t.status,
+  t.evaluation,
+  t.transfer_date,
   t.sender_bank,
+  t.source_process,
   sender.name AS sender_name,
-  t.sender_bank_account,
+  sender.address AS sender_address,
+  sender.email AS sender_email,
   receiver.name AS receiver_name,
-  t.receiver_bank_account,
-  t.source_process
-FROM one_transaction AS t
-LEFT JOIN one_user AS sender ON sender.id = t.sender_id AND sender.occurrence = 1
-LEFT JOIN one_user AS receiver ON receiver.id = t.receiver_id AND receiver.occurrence = 1
-WHERE t.occurrence = 1 AND t.transaction_id IS NOT NULL
-ORDER BY t.transfer_date, t.transaction_id
+  receiver.address AS receiver_address,
+  receiver.email AS receiver_email
+FROM raw_fraudulent_transactions_result AS t
+LEFT JOIN raw_users AS sender ON sender.id = t.sender_id
+LEFT JOIN raw_users AS receiver ON receiver.id = t.receiver_id

@@ -1,8 +1,10 @@
--- The two tables over the S3 folders, for Amazon Athena (engine version 3). One folder is one table.
--- Defined by hand: a crawler guesses types from samples, and takes the folders for one table.
--- The SerDe matches the upper-case names in the objects without regard to case, and reads .gz by its ending.
+-- The two tables over the S3 folders, for Amazon Athena (engine version 3), by the names that a Glue crawler with the prefix
+-- raw_ gives them. Give your own bucket in LOCATION and in storage.location.template.
+-- The days are computed, not stored: a new day's rows are there at once, and a query with a condition on dt reads only the
+-- days that it asks for. The SerDe matches the upper-case names in the objects without regard to case, reads .gz by its
+-- ending, and makes a row of NULLs of a line that is no JSON.
 
-CREATE EXTERNAL TABLE IF NOT EXISTS transactions (
+CREATE EXTERNAL TABLE IF NOT EXISTS raw_fraudulent_transactions_result (
   transaction_id string,
   sender_bank_account string,
   sender_id string,
@@ -15,10 +17,19 @@ CREATE EXTERNAL TABLE IF NOT EXISTS transactions (
   sender_bank string,
   source_process string
 )
+PARTITIONED BY (dt string)
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
-LOCATION 's3://test0001-fraudulent-transactions-raw/fraudulent-transactions/fraudulent-transactions-result/';
+WITH SERDEPROPERTIES ('ignore.malformed.json' = 'true')
+LOCATION 's3://test0001-fraudulent-transactions-raw/fraudulent-transactions/fraudulent-transactions-result/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'storage.location.template' = 's3://test0001-fraudulent-transactions-raw/fraudulent-transactions/fraudulent-transactions-result/dt=${dt}/'
+);
 
-CREATE EXTERNAL TABLE IF NOT EXISTS users (
+CREATE EXTERNAL TABLE IF NOT EXISTS raw_users (
   id string,
   name string,
   address string,
@@ -34,5 +45,14 @@ CREATE EXTERNAL TABLE IF NOT EXISTS users (
   bank_account string,
   source_process string
 )
+PARTITIONED BY (dt string)
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
-LOCATION 's3://test0001-fraudulent-transactions-raw/fraudulent-transactions/users/';
+WITH SERDEPROPERTIES ('ignore.malformed.json' = 'true')
+LOCATION 's3://test0001-fraudulent-transactions-raw/fraudulent-transactions/users/'
+TBLPROPERTIES (
+  'projection.enabled' = 'true',
+  'projection.dt.type' = 'date',
+  'projection.dt.format' = 'yyyy-MM-dd',
+  'projection.dt.range' = '2026-01-01,NOW',
+  'storage.location.template' = 's3://test0001-fraudulent-transactions-raw/fraudulent-transactions/users/dt=${dt}/'
+);

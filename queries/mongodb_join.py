@@ -1,9 +1,10 @@
-"""Runs mongodb_join.json and prints its rows as CSV: one row a transaction, sender and receiver by name.
+"""Runs mongodb_join.json and prints its rows as CSV: one row per transaction with its sender and receiver.
 
     MONGODB_URI=mongodb://127.0.0.1:27017 python queries/mongodb_join.py --limit 10
 
-The pipeline can be pasted into mongosh as it is: `db.transactions.aggregate(<the file>)`. It joins on `_id`, which in
-`users` is the user's id: that index is there in every MongoDB, and in the embedded one it is the only one.
+The pipeline can be pasted into mongosh as it is: `db.transactions.aggregate(<the file>)`. It joins on `ID`, which has an
+index in `users`. The embedded server keeps only the index of `_id` and reads all users for each transaction: 5,000
+transactions with 5,000 users take it 4 s.
 """
 
 import argparse
@@ -22,7 +23,7 @@ PIPELINE = Path(__file__).with_suffix(".json")
 
 
 def rows(uri: str, database: str, limit: int | None) -> Iterator[dict[str, Any]]:
-    """The join's rows, or the first `limit` of them. A user who is not there yet leaves the name out."""
+    """The join's rows, or the first `limit` of them. A user who is not there yet leaves their fields out."""
     # The limit goes first: users are looked up for the transactions that are shown and for no others.
     pipeline = ([{"$limit": limit}] if limit else []) + json.loads(PIPELINE.read_text())
     with MongoClient(uri, serverSelectionTimeoutMS=5000) as client:
@@ -36,7 +37,7 @@ def columns() -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Fraudulent transactions with sender and receiver by name, from MongoDB."
+        description="Fraudulent transactions with their senders and receivers, from MongoDB."
     )
     parser.add_argument("--limit", type=int, metavar="N", help="show the first N transactions only")
     limit = parser.parse_args().limit

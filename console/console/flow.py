@@ -157,11 +157,11 @@ def values(state: State) -> dict[str, dict[str, Any]]:
         shown[parts.KSQLDB] |= _said("bad", f"a query is {stopped[0]}")
     archiver = state.parts.get(parts.ARCHIVER)
     sinks = {name: connector for name, connector in state.connectors.items() if connector.topics}
-    shown[MONGODB] = _sink(state, {name: one for name, one in sinks.items() if set(one.topics) != set(parts.ROWS)})
+    shown[MONGODB] = _sink(state, {name: one for name, one in sinks.items() if not name.startswith("s3-")})
     shown[S3] = (
         _part(archiver, [_behind(state, [parts.ARCHIVER])])
         if archiver
-        else _sink(state, {name: one for name, one in sinks.items() if set(one.topics) == set(parts.ROWS)})
+        else _sink(state, {name: one for name, one in sinks.items() if name.startswith("s3-")})
     )
     return shown
 

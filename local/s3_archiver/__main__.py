@@ -1,21 +1,27 @@
 """The archiver: `python -m local.s3_archiver`."""
 
 import logging
+import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from threading import Event
 
+from confluent_kafka.admin import AdminClient
 from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
 
-from contracts import topics
 from contracts.health import ConsumerHealth
+from contracts.incarnations import incarnations
 from contracts.kafka import client_config, static_member, transactional
 from contracts.metrics import serve
+from contracts.models import ROWS
 from contracts.quix import after_commit, readable, resume_at_rebalance, run_application
 from contracts.service import load_settings, run_service
 from local.s3_archiver.settings import SERVICE, Settings
-from local.s3_archiver.sink import ArchiveSink
+from local.s3_archiver.sink import ArchiveSink, TopicRecreated
+
+logger = logging.getLogger(__name__)
 
 # Bounds the memory that a backlog takes: a checkpoint ends at this many records even before its time.
 MAX_CHECKPOINT_RECORDS = 10_000
@@ -46,12 +52,13 @@ def build(settings: Settings, health: ConsumerHealth) -> Application:
     logging.getLogger("quixstreams").setLevel(logging.WARNING)
     dataframes = [
         application.dataframe(readable(application.topic(name, key_deserializer="bytes", value_deserializer="bytes")))
-        for name in (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)
+        for name in ROWS
     ]
     context = dataframes[0].processing_context  # the application has one
     producer = context.producer
     resume_at_rebalance(context.consumer)
-    sink = ArchiveSink(settings, producer)
+    admin = AdminClient(client_config(), logger=logging.getLogger("kafka"))
+    sink = ArchiveSink(settings, producer, partial(incarnations, admin, ROWS))
     for dataframe in dataframes:
         dataframe.sink(sink)
     after_commit(producer, sink.committed)
@@ -62,7 +69,11 @@ def main(stopping: Event) -> None:
     """Run until stopped; the open checkpoint is written and committed first."""
     settings, health = load_settings(Settings), ConsumerHealth()
     serve(health.problem)
-    run_application(lambda: build(settings, health), stopping)
+    try:
+        run_application(lambda: build(settings, health), stopping)
+    except TopicRecreated as change:
+        logger.warning("%s: ending, to be started again on the new one", change)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,33 +1,69 @@
-"""The layout of the archive: which values are rows, how an object holds them, and what it is called."""
+"""The layout of the archive: which values are rows, how an object holds them, and what it is called. Pure."""
 
 import gzip
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
 
-import orjson
+from pydantic import ValidationError
 
-EXTENSION = ".jsonl.gz"
+from contracts.dead_letters import reason_of
+from contracts.models import ROWS
 
-
-def refusal(value: bytes | None) -> str | None:
-    """Why a value cannot be a row of the archive, or None when it can: a row is a JSON object."""
-    if value is None:
-        return "value is null"
-    try:
-        parsed = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        return f"value is not JSON: {error.msg}"
-    return None if isinstance(parsed, dict) else "value is not a JSON object"
+# The first and the last moment of which Python can tell the day, in Unix milliseconds.
+_FIRST, _LAST = 0, 253_402_300_799_999
 
 
-def to_object(values: Iterable[bytes]) -> bytes:
-    """The values as they are, one a line, compressed. The same values give the same bytes.
+class NotARow(Exception):
+    """The contract refuses the value; the message says why, without the value."""
 
-    A raw line break in JSON can only be space between its tokens, so a space says the same and keeps the value's line.
+
+class Row(NamedTuple):
+    """A line of the archive. `timestamp` is the record's, in Unix milliseconds."""
+
+    offset: int
+    timestamp: int
+    line: bytes
+
+
+def row_line(topic: str, value: bytes | None) -> bytes:
+    """The value as a line: the contract's fields in the contract's order and nothing else, as the Aiven sink writes them.
+
+    Raises NotARow. The check is strict: what is written is typed as the tables over it are.
     """
-    lines = (value.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n" for value in values)
-    return gzip.compress(b"".join(lines), compresslevel=6, mtime=0)
+    if value is None:
+        raise NotARow("value is null")
+    try:
+        return ROWS[topic].model_validate_json(value, strict=True).model_dump_json().encode()
+    except ValidationError as error:
+        raise NotARow(reason_of(error)) from None
 
 
-def object_name(prefix: str, topic: str, partition: int, start_offset: int) -> str:
-    """What `file.name.template` in init/connectors/s3-sink.json says, whose padding is 20 digits."""
-    return f"{prefix}/{topic}/{topic}-{partition}-{start_offset:020d}{EXTENSION}"
+def objects(prefix: str, topic: str, incarnation: str, partition: int, rows: Iterable[Row]) -> dict[str, bytes]:
+    """A checkpoint's rows of one partition as objects, by name: one for each day, named by its first offset.
+
+    A row's day is its record's, so rows that are read again have the same one. A checkpoint that was not committed is
+    read again from the same offset, but may end elsewhere. Whatever it had written is written over all the same: from
+    wherever a later checkpoint starts, up to the first row of a day there is no other of that day, so the one that
+    contains this row names its object by it again.
+    """
+    days: dict[str, list[Row]] = {}
+    for row in rows:
+        days.setdefault(_day(row.timestamp), []).append(row)
+    return {
+        object_name(prefix, topic, day, incarnation, partition, of[0].offset): _content(of) for day, of in days.items()
+    }
+
+
+def object_name(prefix: str, topic: str, day: str, incarnation: str, partition: int, start_offset: int) -> str:
+    """What `file.name.template` in init/connectors/s3-*.json says, whose padding is 20 digits."""
+    return f"{prefix}/{topic}/dt={day}/{topic}-{incarnation}-{partition}-{start_offset:020d}.jsonl.gz"
+
+
+def _day(timestamp: int) -> str:
+    return datetime.fromtimestamp(min(max(timestamp, _FIRST), _LAST) / 1000, UTC).date().isoformat()
+
+
+def _content(rows: list[Row]) -> bytes:
+    """One line a row, compressed. The same rows give the same bytes."""
+    return gzip.compress(b"".join(row.line + b"\n" for row in rows), compresslevel=6, mtime=0)

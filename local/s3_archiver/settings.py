@@ -8,6 +8,8 @@ from contracts.service import Environment
 
 SERVICE = "s3-archiver"
 
+Seconds = Annotated[int, Field(ge=1, le=3_600)]
+
 
 class Settings(Environment):
     """S3_ENDPOINT unset is AWS. ARCHIVE_INTERVAL_SECONDS is the longest time that a row waits for its object."""
@@ -18,4 +20,4 @@ class Settings(Environment):
     aws_access_key_id: str
     aws_secret_access_key: SecretStr
     aws_region: str
-    archive_interval_seconds: Annotated[float, Field(gt=0, le=3_600)] = 5.0
+    archive_interval_seconds: Seconds = 5

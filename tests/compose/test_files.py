@@ -21,6 +21,7 @@ FILES = (ROOT / "docker-compose.yml", ROOT / "simulators" / "docker-compose.yml"
 CLOUD = {
     "MONGODB_URI": "mongodb+srv://me:secret@cluster/",
     "S3_ENDPOINT": "",
+    "ARCHIVE_INTERVAL_SECONDS": "300",
     "MY_AWS_ACCESS_KEY_ID": "key",
     "MY_AWS_SECRET_ACCESS_KEY": "secret",
     "MY_AWS_REGION": "eu-west-1",
@@ -94,9 +95,17 @@ def test_cloud_targets_reach_the_worker(compose: Path) -> None:
     assert worker["MONGODB_URI"] == CLOUD["MONGODB_URI"]
     assert services["init-kconnect"]["environment"]["S3_ENDPOINT"] == ""
     assert worker["AWS_REGION"] == "eu-west-1"
+    assert worker["OFFSET_FLUSH_INTERVAL_MS"] == "300000"
     local = resolve(compose, FILES, ("mongodb", "s3"), LOCAL)["services"]["kafka-connect"]["environment"]
     assert local["MONGODB_URI"] == "mongodb://local:m@mongodb:27017/?authSource=admin"
     assert local["S3_ENDPOINT"] == "http://s3:7070"
+    assert local["OFFSET_FLUSH_INTERVAL_MS"] == "5000"
+
+
+def test_the_connectors_names_can_be_filled_in(services: dict[str, Any]) -> None:
+    """The ids of topics, which are in the names of S3 objects, come from the broker."""
+    environment = services["init-kconnect"]["environment"]
+    assert environment["KAFKA_BOOTSTRAP_SERVER"] == services["kafka-connect"]["environment"]["KAFKA_BOOTSTRAP_SERVER"]
 
 
 def one_shot(service: dict[str, Any]) -> bool:

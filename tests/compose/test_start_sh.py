@@ -590,3 +590,17 @@ def test_a_variable_that_hides_the_file_s_is_said(here: Path) -> None:
     answer = run(here, BANK_RATE="6", BANK_COUNT="7", BANK_SEED="8", **FREE)
     assert answer.returncode == 0
     assert answer.stderr == "note: BANK_RATE is taken from the environment, .env has another value\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "environment", "written"),
+    [("", {}, "300"), ("ARCHIVE_INTERVAL_SECONDS=60\n", {}, "60"), ("", {"ARCHIVE_INTERVAL_SECONDS": "60"}, "60")],
+)
+def test_objects_are_minutes_apart_in_aws(here: Path, file: str, environment: dict[str, str], written: str) -> None:
+    aws = {"MY_AWS_ACCESS_KEY_ID": "k", "MY_AWS_SECRET_ACCESS_KEY": "s", "MY_AWS_REGION": "eu-west-1"}
+    (here / "clone" / ".env").write_text(file)
+    for _ in range(2):  # what one start writes does not decide the next
+        assert run(here, **FREE, **aws, **environment).returncode == 0
+        assert env_file(here).splitlines()[-1] == f"ARCHIVE_INTERVAL_SECONDS={written}"
+    assert run(here, **FREE).returncode == 0
+    assert "ARCHIVE_INTERVAL_SECONDS" not in env_file(here).split("written by start.sh")[1]

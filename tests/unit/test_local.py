@@ -45,6 +45,27 @@ def test_the_environment_is_made_fit_for_the_local_broker(tmp_path: Path, monkey
     assert os.environ["no_proxy"] == "example.com,127.0.0.1,localhost"
 
 
+AWS = dict(zip(AWS_GROUP, ("key", "secret", "eu-west-1"), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("variables", "seconds"),
+    [
+        ({}, 5),
+        (AWS, 300),
+        ({"ARCHIVE_INTERVAL_SECONDS": "60"}, 60),
+        ({**AWS, "ARCHIVE_INTERVAL_SECONDS": "60"}, 60),
+    ],
+)
+def test_objects_are_minutes_apart_in_aws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], seconds: int
+) -> None:
+    monkeypatch.setenv("LOCAL_DIR", str(tmp_path))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert load().s3.archive_seconds == seconds
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in jars.LISTS.glob("*.txt")))
 def test_jar_lists_are_pinned_by_checksum(name: str) -> None:
     listed = jars.read_list(name)

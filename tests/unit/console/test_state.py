@@ -209,6 +209,8 @@ def test_a_sink_that_fails_is_marked_in_words() -> None:
     shown = flow.values(state(connectors={"mongodb-users": failing}))
     assert (shown[flow.MONGODB]["tone"], shown[flow.MONGODB]["state"]) == ("bad", "failed")
     assert shown[flow.S3]["state"] == "no connector"
+    shown = flow.values(state(connectors={"mongodb-users": RUNS, "s3-users": failing}))
+    assert (shown[flow.MONGODB]["state"], shown[flow.S3]["state"]) == ("up", "failed")
     archived = flow.values(state(parts=UP | {parts.ARCHIVER: Part(True)}))
     assert archived[flow.S3]["state"] == "up"
 

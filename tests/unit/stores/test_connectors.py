@@ -3,13 +3,11 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel
 
 from contracts import topics
-from contracts.models import TransactionResult, UserRow
+from contracts.models import ROWS
 from local.connect_plugins import MONGODB_SINK, S3_SINK
 from local.s3_archiver.rows import object_name
 
@@ -25,7 +23,8 @@ def test_which_connectors_there_are() -> None:
     assert {name: config["connector.class"] for name, config in CONNECTORS.items()} == {
         "mongodb-transactions": MONGODB_SINK,
         "mongodb-users": MONGODB_SINK,
-        "s3-sink": S3_SINK,
+        "s3-transactions": S3_SINK,
+        "s3-users": S3_SINK,
     }
 
 
@@ -47,7 +46,7 @@ def test_the_worker_may_resolve_every_reference(config: dict[str, str]) -> None:
 
 @every_connector
 def test_every_other_placeholder_is_set_at_the_top_of_the_script(config: dict[str, str]) -> None:
-    for name in re.findall(r"\$\{(\w+)\}", json.dumps(config)):
+    for name in set(re.findall(r"\$\{(\w+)\}", json.dumps(config))) - {"ROW_SCHEMA", "TOPIC_INCARNATION"}:
         assert f'export {name}="${{{name}:-' in SCRIPT
 
 
@@ -59,38 +58,46 @@ def test_bad_records_go_to_the_dead_letters_and_into_no_log(config: dict[str, st
     assert config["errors.log.enable"] == config["errors.log.include.messages"] == "false"
 
 
-@pytest.mark.parametrize(
-    ("name", "topic", "model"),
-    [
-        ("mongodb-transactions", topics.FRAUDULENT_TRANSACTIONS_RESULT, TransactionResult),
-        ("mongodb-users", topics.USERS, UserRow),
-    ],
-)
-def test_the_mongodb_sink_takes_the_contracts_fields_with_their_types(
-    name: str, topic: str, model: type[BaseModel]
-) -> None:
-    config = CONNECTORS[name]
-    assert config["topics"] == topic
-    assert config["transforms.contractFields.include"] == ",".join(model.model_fields)
-    types = {field: "float64" if is_number(info.annotation) else "string" for field, info in model.model_fields.items()}
-    assert config["transforms.contractTypes.spec"] == ",".join(f"{field}:{kind}" for field, kind in types.items())
-    assert config["errors.deadletterqueue.topic.name"] == topics.MONGODB_SINK_DLQ
+@pytest.mark.parametrize("store", ["mongodb", "s3"])
+def test_each_topic_of_rows_has_a_connector_to_each_store(store: str) -> None:
+    connectors = {name: config for name, config in CONNECTORS.items() if name.startswith(f"{store}-")}
+    assert sorted(config["topics"] for config in connectors.values()) == sorted(ROWS)
+    for config in connectors.values():
+        assert config["errors.deadletterqueue.topic.name"] == f"{store}-sink-dlq"
 
 
-def is_number(annotation: Any) -> bool:
-    return annotation is float or float in get_args(annotation)
+@every_connector
+def test_the_converter_refuses_what_is_no_row(config: dict[str, str]) -> None:
+    assert config["value.converter"] == "org.apache.kafka.connect.json.JsonConverter"
+    assert config["value.converter.schemas.enable"] == "true"
+    assert config["value.converter.schema.content"] == "${ROW_SCHEMA}"
 
 
-def test_the_s3_sink_and_the_archiver_write_the_same_layout() -> None:
-    config = CONNECTORS["s3-sink"]
-    assert config["topics"].split(",") == [topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS]
-    assert config["errors.deadletterqueue.topic.name"] == topics.S3_SINK_DLQ
-    name = config["file.name.template"]
-    for placeholder, value in {
-        "${S3_PREFIX}": "prefix",
-        "{{topic}}": "users",
-        "{{partition}}": "3",
-        "{{start_offset:padding=true}}": f"{42:020d}",
-    }.items():
-        name = name.replace(placeholder, value)
-    assert name == object_name("prefix", "users", 3, 42)
+@every_connector
+def test_numbers_are_written_as_doubles(config: dict[str, str]) -> None:
+    spec = ",".join(
+        f"{name}:float64" for name, field in ROWS[config["topics"]].model_fields.items() if field.annotation is float
+    )
+    assert config.get("transforms.amountToDouble.spec", "") == spec
+    assert ("amountToDouble" in config["transforms"].split(",")) == bool(spec)
+
+
+def test_the_s3_sink_names_its_objects_as_the_archiver_does() -> None:
+    for topic in ROWS:
+        (config,) = (one for one in CONNECTORS.values() if one["connector.class"] == S3_SINK and one["topics"] == topic)
+        assert config["file.name.timestamp.source"] == "event"
+        assert config["file.name.timestamp.timezone"] == "UTC"
+        assert config["file.max.records"] == "0"
+        name = config["file.name.template"]
+        for placeholder, value in {
+            "${S3_PREFIX}": "prefix",
+            "${TOPIC_INCARNATION}": "0a1b2c3d",
+            "{{topic}}": topic,
+            "{{timestamp:unit=yyyy}}": "2026",
+            "{{timestamp:unit=MM}}": "11",
+            "{{timestamp:unit=dd}}": "25",
+            "{{partition}}": "3",
+            "{{start_offset:padding=true}}": f"{42:020d}",
+        }.items():
+            name = name.replace(placeholder, value)
+        assert name == object_name("prefix", topic, "2026-11-25", "0a1b2c3d", 3, 42)

@@ -1,0 +1,133 @@
+"""Fills in the connectors, and registers those that the worker has a plugin for."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from contracts.connect import connect_schema
+from contracts.models import ROWS, TransactionResult
+from init.init_kconnect import CONNECTORS, read
+from local.connect_plugins import MONGODB_SINK, S3_SINK
+from local.settings import ROOT
+
+TOP = {"MONGODB_DATABASE": "d", "MONGODB_TRANSACTIONS_COLLECTION": "t", "MONGODB_USERS_COLLECTION": "u"} | {
+    "S3_ENDPOINT": "",
+    "S3_BUCKET": "b",
+    "S3_PREFIX": "p/q",
+}
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in TOP.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("path", sorted(CONNECTORS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_name_is_filled_in_but_credentials(path: Path) -> None:
+    config = read(path, lambda topic: f"i-{topic}")
+    assert json.loads(config["value.converter.schema.content"]) == connect_schema(ROWS[config["topics"]])
+    assert "${" not in json.dumps({name: value for name, value in config.items() if not value.startswith("${env:")})
+    if config["connector.class"] == S3_SINK:
+        assert config["file.name.template"].startswith("p/q/{{topic}}/dt=")
+        assert f"-i-{config['topics']}-" in config["file.name.template"]
+        assert "aws.s3.endpoint" not in config  # AWS
+
+
+def test_the_broker_is_asked_only_for_what_goes_to_s3() -> None:
+    read(CONNECTORS / "mongodb-users.json", lambda topic: pytest.fail("asked"))
+
+
+def test_a_row_s_schema_has_every_field_and_one_number() -> None:
+    schema = connect_schema(TransactionResult)
+    types = {field["field"]: field["type"] for field in schema["fields"]}
+    assert list(types) == list(TransactionResult.model_fields)
+    assert [name for name, kind in types.items() if kind != "string"] == ["AMOUNT"]
+    assert not any(field.get("optional") or field.get("parameters") for field in schema["fields"])
+
+
+class Worker(BaseHTTPRequestHandler):
+    """Kafka Connect's REST API, with the MongoDB sink alone unless `plugins` says more."""
+
+    plugins: tuple[str, ...] = (MONGODB_SINK,)
+    registered: dict[str, Any]
+
+    def _answer(self, body: Any) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def do_GET(self) -> None:
+        running = {"state": "RUNNING"}
+        status = {"connector": running, "tasks": [{"id": 0, **running}]}
+        self._answer([{"class": one} for one in self.plugins] if self.path == "/connector-plugins" else status)
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.registered[self.path.split("/")[2]] = json.loads(body)
+        self._answer({})
+
+    def do_POST(self) -> None:
+        self._answer(None)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def worker() -> Iterator[tuple[str, type[Worker]]]:
+    """Its address and its class."""
+    handler = type("OneWorker", (Worker,), {"registered": {}})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def run(url: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {"PATH": os.environ["PATH"], "PYTHON": sys.executable, "KCONNECT_URL": url, **environment}
+    return subprocess.run(
+        ["bash", str(ROOT / "init" / "init_kconnect.sh")], check=False, env=variables, capture_output=True, text=True
+    )
+
+
+def test_a_connector_without_its_plugin_is_left_out(worker: tuple[str, type[Worker]]) -> None:
+    url, handler = worker
+    answer = run(url)
+    assert answer.returncode == 0, answer.stderr
+    assert set(handler.registered) == {"mongodb-transactions", "mongodb-users"}
+    assert handler.registered["mongodb-users"]["connection.uri"] == "${env:MONGODB_URI}"
+    assert "s3-users: left out" in answer.stdout
+
+
+def test_without_a_broker_it_says_what_the_broker_is_needed_for(worker: tuple[str, type[Worker]]) -> None:
+    url, handler = worker
+    handler.plugins = (MONGODB_SINK, S3_SINK)
+    unset, away = run(url), run(url, KAFKA_BOOTSTRAP_SERVER="127.0.0.1:9")
+    for answer in (unset, away):
+        assert answer.returncode == 1
+        assert "Traceback" not in answer.stderr
+        assert not handler.registered
+    assert "KAFKA_BOOTSTRAP_SERVER is not set" in unset.stderr
+    assert "the id of the topic fraudulent-transactions-result" in away.stderr
+    assert "127.0.0.1:9" in away.stderr
+
+
+def test_a_python_without_the_packages_is_named(worker: tuple[str, type[Worker]], tmp_path: Path) -> None:
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+    answer = run(worker[0], PYTHON=str(bare))
+    assert answer.returncode == 1
+    assert "has no package confluent_kafka" in answer.stderr
+    assert "Traceback" not in answer.stderr
