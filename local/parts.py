@@ -145,8 +145,10 @@ def nodes(settings: Settings) -> list[Node]:
             "console",
             "console",
             kafka_clients
-            | dict(settings.services.get("s3-archiver", {}))  # how long the archiver may go without a commit
             | {
+                "ARCHIVE_INTERVAL_SECONDS": str(
+                    settings.s3.archive_seconds
+                ),  # so long the archiver may go without a commit
                 "KCONNECT_URL": settings.connect_url,
                 "KSQLDB_URL": settings.ksqldb_url,
                 "FRAUD_VALIDATOR_URL": settings.validator_url,

@@ -28,7 +28,7 @@ POLL_SECONDS = 2.0
 SILENT_SECONDS = 30.0
 NOT_ASKED = Part(False, "not asked yet")
 # These commit when an object is written.
-S3_GROUPS = (parts.ARCHIVER, parts.connector_group(parts.S3_CONNECTOR))
+S3_GROUPS = (parts.ARCHIVER, *map(parts.connector_group, parts.S3_CONNECTORS))
 
 
 class Collector:
@@ -179,9 +179,8 @@ class Collector:
             self._stalls.look(committed, self._behind(committed), self._stalls_looked_at)
 
     def _has_archiver(self, committed: Mapping[Place, int]) -> bool:
-        """Whether this stack archives without Connect: no connector reads what an archiver reads, and one was here."""
-        connectors = self._connectors.values()
-        return all(set(connector.topics) != set(parts.ROWS) for connector in connectors) and (
+        """Whether this stack archives without Connect: it has no connector to S3, and an archiver was here."""
+        return not self._connectors.keys() & set(parts.S3_CONNECTORS) and (
             parts.ARCHIVER in (self._groups.members or ()) or any(offset >= 0 for offset in committed.values())
         )
 
@@ -189,7 +188,7 @@ class Collector:
         try:
             self._connectors = await polls.connectors(self._http, self._settings.kconnect_url)
             if parts.S3_PLUGIN in await polls.plugins(self._http, self._settings.kconnect_url):
-                self._expected_connectors = (*parts.CONNECTORS, parts.S3_CONNECTOR)
+                self._expected_connectors = (*parts.CONNECTORS, *parts.S3_CONNECTORS)
             self._parts[parts.KAFKA_CONNECT] = Part(True, f"{len(self._connectors)} connectors")
         except (httpx.HTTPError, ValueError, LookupError) as error:
             self._parts[parts.KAFKA_CONNECT] = Part(False, polls.problem_of(error))

@@ -17,10 +17,10 @@ CONSOLE = "console"
 # Every row ends in two places, and these are the topics that hold rows.
 ROWS = (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)
 
-# The connectors of init/connectors/, by the name of their file. The S3 sink is there where the worker has its plugin; where
+# The connectors of init/connectors/, by the name of their file. Those to S3 are there where the worker has their plugin; where
 # it does not, the archiver writes to S3.
 CONNECTORS = ("mongodb-transactions", "mongodb-users")
-S3_CONNECTOR = "s3-sink"
+S3_CONNECTORS = ("s3-transactions", "s3-users")
 S3_PLUGIN = "io.aiven.kafka.connect.s3.AivenKafkaConnectS3SinkConnector"
 
 # The streams that a query of ksqldb/*.sql fills.

@@ -71,7 +71,7 @@ def test_a_validator_that_answers_nothing_usable_is_down() -> None:
 def test_whoever_writes_to_s3_may_commit_less_often() -> None:
     collector = Collector(settings().model_copy(update={"archive_interval_seconds": 300.0}))
     place = (topics.USERS, 0)
-    names = (parts.ARCHIVER, parts.connector_group(parts.S3_CONNECTOR), parts.INGESTOR)
+    names = (parts.ARCHIVER, parts.connector_group("s3-users"), parts.INGESTOR)
     collector._groups.committed = {name: {place: 5} for name in names}
     collector._groups.members = dict.fromkeys(names, 1)
     groups = collector.state().groups

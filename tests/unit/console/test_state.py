@@ -76,8 +76,8 @@ def test_a_stack_that_is_well() -> None:
             "connector mongodb-transactions is missing: init/init_kconnect.sh creates it",
         ),
         (
-            {"expected_connectors": (*parts.CONNECTORS, parts.S3_CONNECTOR)},
-            "connector s3-sink is missing: init/init_kconnect.sh creates it",
+            {"expected_connectors": (*parts.CONNECTORS, "s3-users")},
+            "connector s3-users is missing: init/init_kconnect.sh creates it",
         ),
         (
             {"queries": {name: query for name, query in QUERIES.items() if name != "Q2"}},
@@ -159,8 +159,9 @@ def test_of_a_server_that_does_not_answer_nothing_else_is_said() -> None:
 
 def test_what_the_stack_should_have_is_what_its_files_create() -> None:
     connectors = {file.stem: json.loads(file.read_text()) for file in (ROOT / "init" / "connectors").glob("*.json")}
-    assert set(connectors) == {*parts.CONNECTORS, parts.S3_CONNECTOR}
-    assert connectors[parts.S3_CONNECTOR]["connector.class"] == parts.S3_PLUGIN
+    assert set(connectors) == {*parts.CONNECTORS, *parts.S3_CONNECTORS}
+    for name in parts.S3_CONNECTORS:
+        assert connectors[name]["connector.class"] == parts.S3_PLUGIN
     statements = "".join(file.read_text() for file in (ROOT / "ksqldb").glob("*.sql"))
     assert sorted(re.findall(r"CREATE STREAM IF NOT EXISTS (\w+) WITH", statements)) == sorted(
         stream.lower() for stream in parts.STREAMS
