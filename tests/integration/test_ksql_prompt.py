@@ -50,7 +50,7 @@ def test_the_first_things_that_people_type(stack: Stack, prompt: Terminal) -> No
     prompt.expect("ksql>")
 
     prompt.send("DESCRIBE nosuch;" + ENTER)
-    prompt.expect("Could not find STREAM/TABLE 'NOSUCH' in the Metastore")
+    prompt.expect("NOSUCH")  # the server's words, which have the name as it took it
     prompt.expect("ksql>")
     prompt.send("half a statement" + CTRL_C)
     prompt.expect("ksql>")
@@ -74,6 +74,7 @@ def test_the_history_is_there_the_next_time(stack: Stack, prompt: Terminal) -> N
         again.expect("QUERIES;")
         again.send(ENTER)
         again.expect("CSAS_SENDER_USERS")
+        again.expect("ksql>")
         again.send(CTRL_D)
         assert again.wait() == 0
     finally:
@@ -91,4 +92,5 @@ def test_one_statement(stack: Stack) -> None:
     assert [line.split(":")[0] for line in lines] == ["Key format", "Value format", *["rowtime"] * 3]
     wrong = stack.start_sh("--ksql", "SHOW STREMS;")
     assert wrong.returncode == 1
-    assert "Syntax error at or near 'STREMS' at line 1:6" in wrong.stdout
+    assert "line 1:6" in wrong.stdout
+    assert "'STREMS'" in wrong.stdout
