@@ -134,6 +134,7 @@ def _wait(deadline: float, settings: Settings, problem: str) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
         main()
     except SettingsError as error:

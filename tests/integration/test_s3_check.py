@@ -55,7 +55,7 @@ def test_a_local_store_gets_its_bucket(stack: Stack) -> None:
         ({"S3_BUCKET": "no-such-bucket"}, "NoSuchBucket: create it (aws s3 mb s3://no-such-bucket --region us-east-1)"),
         ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "see MY_AWS_ACCESS_KEY_ID and MY_AWS_SECRET_ACCESS_KEY"),
         ({"AWS_ACCESS_KEY_ID": "nobody"}, "see MY_AWS_ACCESS_KEY_ID and MY_AWS_SECRET_ACCESS_KEY"),
-        ({"AWS_SECRET_ACCESS_KEY": ""}, "AWS_SECRET_ACCESS_KEY: Field required"),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, "AWS_SECRET_ACCESS_KEY is not set"),
     ],
     ids=["no bucket", "wrong secret", "wrong key", "no secret"],
 )
