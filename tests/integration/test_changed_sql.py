@@ -2,12 +2,11 @@
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 from contracts import topics
-from local.settings import ROOT
+from tests.compose.conftest import clone
 from tests.support.stack import Stack, free_ports, processes_of, running_stack, start_sh, wait_until
 from tests.support.topics import read_all
 
@@ -17,9 +16,9 @@ def sources(stack: Stack) -> set[str]:
     return {json.loads(row.value or b"{}")["SOURCE_PROCESS"] for row in rows}
 
 
-def clean_ksqldb(variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def clean_ksqldb(root: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", str(ROOT / "init" / "clean_ksqldb.sh")],
+        ["bash", str(root / "init" / "clean_ksqldb.sh")],
         check=False,
         env={**os.environ, **variables},
         stdin=subprocess.DEVNULL,
@@ -29,29 +28,28 @@ def clean_ksqldb(variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_changed_statement_is_not_ignored(tmp_path: Path) -> None:
-    folder, sql = tmp_path / "local", tmp_path / "sql"
-    shutil.copytree(ROOT / "ksqldb", sql)
-    variables = {**free_ports(), "BANK_COUNT": "200", "BANK_RATE": "0", "KSQLDB_SQL_DIR": str(sql)}
-    with running_stack(folder, variables) as stack:
+    folder, root = tmp_path / "local", clone(tmp_path / "clone")
+    variables = {**free_ports(), "BANK_COUNT": "200", "BANK_RATE": "0"}
+    with running_stack(folder, variables, root) as stack:
         wait_until(lambda: "ksql" in sources(stack), 60, "rows of ksqlDB")
-    file = sql / "02_fraudulent_transactions_result.sql"
+    file = root / "ksqldb" / "02_fraudulent_transactions_result.sql"
     file.write_text(file.read_text().replace("'ksql'", "'ksql, changed'"))
 
     variables["LOCAL_DIR"] = str(folder)
-    refused = start_sh(variables, "--local", "--detach")
+    refused = start_sh(variables, "--local", "--detach", root=root)
     assert refused.returncode != 0
     (line,) = (line for line in refused.stdout.splitlines() if "FRAUDULENT_TRANSACTIONS_RESULT" in line)
     assert "02_fraudulent_transactions_result.sql" in line
     assert "init/clean_ksqldb.sh" in line
 
-    cleaned = clean_ksqldb(variables)  # the stack is stopped
+    cleaned = clean_ksqldb(root, variables)  # the stack is stopped
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert "S3" in cleaned.stdout
     assert processes_of(folder) == []
-    with running_stack(folder, variables) as stack:
+    with running_stack(folder, variables, root) as stack:
         # From the earliest record: the changed query has seen the first run's transactions too.
         wait_until(lambda: "ksql, changed" in sources(stack), 60, "rows of the changed query")
-        again = clean_ksqldb(variables)  # the stack runs
+        again = clean_ksqldb(root, variables)  # the stack runs
         assert again.returncode == 0, again.stdout + again.stderr
         assert "TERMINATE" not in again.stdout
         assert (

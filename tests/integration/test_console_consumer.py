@@ -12,8 +12,11 @@ from local.settings import ROOT
 CONSUME = """
 import sys
 from types import SimpleNamespace
+from local import broker
 from local.console_consumer import consume
-consume(SimpleNamespace(bootstrap=sys.argv[1]), sys.argv[2], True)
+bootstrap, topic, cluster = sys.argv[1:]
+broker.cluster_id = lambda _: cluster
+consume(SimpleNamespace(bootstrap=bootstrap, folders=None), topic, True)
 """
 
 
@@ -24,8 +27,9 @@ def test_partitions_that_are_added_are_printed_too(kafka_bootstrap: str) -> None
     producer = Producer({"bootstrap.servers": kafka_bootstrap, "enable.idempotence": True})
     producer.produce(topic, b"old", partition=0)
     assert producer.flush(30) == 0
+    cluster = admin.list_topics(timeout=30).cluster_id
     process = subprocess.Popen(
-        [sys.executable, "-c", CONSUME, kafka_bootstrap, topic], cwd=ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-c", CONSUME, kafka_bootstrap, topic, cluster], cwd=ROOT, stdout=subprocess.PIPE
     )
     assert process.stdout is not None
     try:

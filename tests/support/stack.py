@@ -74,11 +74,11 @@ def free_ports() -> dict[str, str]:
 
 
 def start_sh(
-    environment: Mapping[str, str], *arguments: str, timeout: float = START_SECONDS
+    environment: Mapping[str, str], *arguments: str, timeout: float = START_SECONDS, root: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
-    """Run start.sh with these variables on top of the process's own."""
+    """Run the start.sh of a clone with these variables on top of the process's own."""
     return subprocess.run(
-        ["bash", str(ROOT / "start.sh"), *arguments],
+        ["bash", str(root / "start.sh"), *arguments],
         check=False,
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
@@ -89,17 +89,17 @@ def start_sh(
 
 
 @contextmanager
-def running_stack(folder: Path, environment: Mapping[str, str]) -> Iterator[Stack]:
-    """The whole stack by `./start.sh --local --detach`; afterwards it is stopped, and nothing may be left of it."""
+def running_stack(folder: Path, environment: Mapping[str, str], root: Path = ROOT) -> Iterator[Stack]:
+    """The whole stack of a clone by `./start.sh --local --detach`; afterwards it is stopped, and nothing may be left of it."""
     variables = {**free_ports(), **environment, "LOCAL_DIR": str(folder)}
-    started = start_sh(variables, "--local", "--detach")
+    started = start_sh(variables, "--local", "--detach", root=root)
     assert started.returncode == 0, started.stdout + started.stderr
     try:
         with _environment(variables):
             settings = load()
         yield Stack(settings, variables)
     finally:
-        stopped = start_sh(variables, "--local", "--stop")
+        stopped = start_sh(variables, "--local", "--stop", root=root)
         assert stopped.returncode == 0, stopped.stdout + stopped.stderr
     assert processes_of(folder) == []
 
