@@ -36,6 +36,8 @@ except ModuleNotFoundError as error:
 logger = logging.getLogger("init_kconnect")
 
 CONNECTORS = Path(__file__).with_name("connectors")
+# What earlier versions registered: left on a worker it would write every row once more.
+FORMER = ("s3-sink",)
 Config = dict[str, str]
 
 
@@ -61,6 +63,13 @@ class Worker:
         # An unchanged configuration restarts nothing, so without this a second run would not repair what has failed.
         restart = f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true"
         self._until(name, lambda: (True, self._call("POST", restart)))
+
+    def remove(self, name: str) -> None:
+        """Remove a connector, if it is there."""
+        connectors = self._until("the list of connectors", lambda: (True, self._call("GET", "/connectors")))
+        if name in connectors:
+            self._until(name, lambda: (True, self._call("DELETE", f"/connectors/{name}")))
+            logger.info("%s: removed, an earlier version made it", name)
 
     def await_running(self, name: str) -> None:
         """Wait until the connector and all of its tasks are RUNNING. Raises WorkerError when one of them has failed."""
@@ -156,6 +165,8 @@ def main() -> None:
             configs[path.stem] = read(path, incarnation_of)
         else:
             logger.info("%s: left out, the worker does not have its plugin", path.stem)
+    for name in FORMER:
+        worker.remove(name)
     for name, config in configs.items():
         worker.register(name, config)
     for name in configs:

@@ -68,7 +68,12 @@ class Worker(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         running = {"state": "RUNNING"}
         status = {"connector": running, "tasks": [{"id": 0, **running}]}
-        self._answer([{"class": one} for one in self.plugins] if self.path == "/connector-plugins" else status)
+        answers = {"/connector-plugins": [{"class": one} for one in self.plugins], "/connectors": list(self.registered)}
+        self._answer(answers.get(self.path, status))
+
+    def do_DELETE(self) -> None:
+        del self.registered[self.path.split("/")[2]]
+        self._answer(None)
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -108,6 +113,17 @@ def test_a_connector_without_its_plugin_is_left_out(worker: tuple[str, type[Work
     assert set(handler.registered) == {"mongodb-transactions", "mongodb-users"}
     assert handler.registered["mongodb-users"]["connection.uri"] == "${env:MONGODB_URI}"
     assert "s3-users: left out" in answer.stdout
+
+
+def test_the_connector_of_earlier_versions_is_removed(worker: tuple[str, type[Worker]]) -> None:
+    url, handler = worker
+    handler.registered["s3-sink"] = {}
+    handler.registered["somebody-s-own"] = {}
+    answer = run(url)
+    assert answer.returncode == 0, answer.stderr
+    assert set(handler.registered) == {"mongodb-transactions", "mongodb-users", "somebody-s-own"}
+    assert "s3-sink: removed" in answer.stdout
+    assert "removed" not in run(url).stdout
 
 
 def test_without_a_broker_it_says_what_the_broker_is_needed_for(worker: tuple[str, type[Worker]]) -> None:
