@@ -18,9 +18,11 @@ from pymongo import MongoClient
 
 from console import parts
 from contracts import topics
+from contracts.mapping import to_result
+from contracts.models import FRAUDULENT
 from local.parts import DATABASE
 from local.settings import ROOT
-from tests.support.samples import raw
+from tests.support.samples import raw, transaction
 from tests.support.settled import objects
 from tests.support.stack import Stack, running_stack, wait_until
 
@@ -120,8 +122,8 @@ def test_partitions_that_topics_are_given_are_read_by_all(stack: Stack) -> None:
     for topic, name in ((topics.BANK_TRANSACTIONS, "bank"), (topics.FRAUDULENT_TRANSACTIONS, "ksql")):
         value = json.dumps(raw(transaction_id=f"new partition {name}"))
         producer.produce(topic, value, f"new partition {name}", partition=6)
-    row = {"TRANSACTION_ID": "new partition row", "SOURCE_PROCESS": "ksql"}
-    producer.produce(topics.FRAUDULENT_TRANSACTIONS_RESULT, json.dumps(row), "new partition row", partition=6)
+    row = to_result(transaction(transaction_id="new partition row"), FRAUDULENT, "ksql").model_dump_json().encode()
+    producer.produce(topics.FRAUDULENT_TRANSACTIONS_RESULT, row, "new partition row", partition=6)
     for _ in range(3):
         producer.produce(topics.S3_SINK_DLQ, b"{", partition=6)
     assert producer.flush(30) == 0
@@ -133,8 +135,7 @@ def test_partitions_that_topics_are_given_are_read_by_all(stack: Stack) -> None:
                 2 * SECONDS,
                 f"the record for {name} is in MongoDB",
             )
-    archived = json.dumps(row).encode()
-    wait_until(lambda: archived in objects(stack, topics.FRAUDULENT_TRANSACTIONS_RESULT), SECONDS, "and in S3")
+    wait_until(lambda: row in objects(stack, topics.FRAUDULENT_TRANSACTIONS_RESULT), SECONDS, "and in S3")
     wait_until(lambda: state(stack)["topics"][topics.S3_SINK_DLQ]["records"] == 3, SECONDS, "the console counts them")
     status = stack.start_sh("--status")
     assert (status.returncode, warning in " ".join(status.stdout.split())) == (0, True)

@@ -91,7 +91,7 @@ def test_everything_listens_on_loopback_only(stack: Stack) -> None:
 
 def test_temporary_files_are_the_stacks_own(stack: Stack) -> None:
     names = {path.name for path in stack.settings.folders.temporary.iterdir()}
-    assert {"ksqldb-stand-in", "s3-archiver", "unidentified-transactions-processor"} <= names
+    assert {"s3-archiver", "unidentified-transactions-processor"} <= names
 
 
 @pytest.fixture
