@@ -27,8 +27,6 @@ POLL_SECONDS = 2.0
 # What has not worked for so long does not come back by itself: a busy machine or a broker that starts is back before.
 SILENT_SECONDS = 30.0
 NOT_ASKED = Part(False, "not asked yet")
-# These commit when an object is written.
-S3_GROUPS = (parts.ARCHIVER, *map(parts.connector_group, parts.S3_CONNECTORS))
 
 
 class Collector:
@@ -91,7 +89,7 @@ class Collector:
                 None if members is None else members.get(name, 0),
                 self._owner(name),
                 self._stalls.seconds(name),
-                self._settings.archive_interval_seconds if name in S3_GROUPS else 0.0,
+                self._interval(name),
             )
             for name, places in self._behind(committed).items()
             if name != parts.ARCHIVER or self._has_archiver(committed[name])
@@ -168,6 +166,11 @@ class Collector:
         if group in parts.SERVICE_GROUPS:
             return "" if group == parts.ARCHIVER else group  # the archiver is a part that is judged by its group
         return parts.KAFKA_CONNECT if group in map(parts.connector_group, self._connectors) else parts.KSQLDB
+
+    def _interval(self, group: str) -> float:
+        """The archiver commits when it has written its objects, and a worker has one interval for all of its connectors."""
+        archives = group == parts.ARCHIVER or self._owner(group) == parts.KAFKA_CONNECT
+        return self._settings.archive_interval_seconds if archives else 0.0
 
     def _look_for_stalls(self) -> None:
         """With what the broker said last; while it says nothing, nobody can commit."""

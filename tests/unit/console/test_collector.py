@@ -14,7 +14,7 @@ from console.collector import SILENT_SECONDS, Collector
 from console.groups import Groups
 from console.polls import Calls
 from console.settings import Settings
-from console.state import Part
+from console.state import Connector, Part
 from contracts import topics
 
 NOWHERE = "http://127.0.0.1:1"
@@ -68,14 +68,19 @@ def test_a_validator_that_answers_nothing_usable_is_down() -> None:
     assert found(before, Calls({0.1: 8.0, inf: 8.0}, 8.0)) == down  # the processor was restarted
 
 
-def test_whoever_writes_to_s3_may_commit_less_often() -> None:
+def test_the_archiver_and_all_of_a_worker_s_connectors_may_commit_less_often() -> None:
     collector = Collector(settings().model_copy(update={"archive_interval_seconds": 300.0}))
     place = (topics.USERS, 0)
-    names = (parts.ARCHIVER, parts.connector_group("s3-users"), parts.INGESTOR)
+    connectors = ("s3-users", "mongodb-users")
+    collector._connectors = dict.fromkeys(connectors, Connector("RUNNING", (), (topics.USERS,)))
+    names = (parts.ARCHIVER, *map(parts.connector_group, connectors), parts.INGESTOR)
     collector._groups.committed = {name: {place: 5} for name in names}
     collector._groups.members = dict.fromkeys(names, 1)
     groups = collector.state().groups
-    assert [groups[name].interval for name in names] == [300.0, 300.0, 0.0]
+    # With its connectors there is no archiver.
+    assert [groups[name].interval for name in names[1:]] == [300.0, 300.0, 0.0]
+    collector._connectors.pop("s3-users")
+    assert collector.state().groups[parts.ARCHIVER].interval == 300.0
 
 
 def test_health_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
