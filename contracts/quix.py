@@ -12,7 +12,7 @@ from quixstreams import Application
 from quixstreams.models.serializers import IgnoreMessage
 
 from contracts.kafka import client_config
-from contracts.records import Headers
+from contracts.records import Headers, headers_of
 
 logger = logging.getLogger(__name__)
 
@@ -117,13 +117,9 @@ def readable(topic: Any) -> Any:
 
     @wraps(deserialize)
     def row_of(message: Any) -> Any:
-        try:
-            row = deserialize(message)
-        except SystemError:
-            row = deserialize(_WithoutHeaders(message))
-            row.headers = None
-        else:
-            row.headers = row.headers or []
+        headers = headers_of(message)
+        row = deserialize(message if headers is not None else _WithoutHeaders(message))
+        row.headers = headers
         return row
 
     topic.row_deserialize = row_of

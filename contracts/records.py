@@ -1,5 +1,6 @@
 """Records as Kafka carries them: reading their headers, and how large a transaction's record may be."""
 
+from operator import methodcaller
 from typing import NamedTuple, Protocol, Self
 
 Headers = list[tuple[str, bytes | None]]
@@ -58,13 +59,18 @@ class Record(NamedTuple):
         return len(self.value or b"") + len(self.key or b"") + (headers_size(self.headers) if self.headers else 0)
 
 
+# Not message.headers(): where that is hot, CPython 3.11 and newer call it without a look at the error that the client leaves
+# behind, which then comes up anywhere later on.
+_headers = methodcaller("headers")
+
+
 def headers_of(message: Message) -> Headers | None:
     """The record's headers, an empty list when it has none; None when a name is not UTF-8, which no broker checks.
 
     To be called once a message: after such a failure confluent_kafka gives a list with a null pointer in a name's place.
     """
     try:
-        return message.headers() or []
+        return _headers(message) or []
     except (SystemError, UnicodeDecodeError):  # the first is what confluent_kafka 2 makes of the second
         return None
 

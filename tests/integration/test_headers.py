@@ -42,6 +42,9 @@ def test_a_name_that_is_not_utf_8_is_no_error(kafka_bootstrap: str) -> None:
     try:
         messages = consumer.consume(2, 20)
         assert [message.value() for message in messages] == [b"value"] * 2
-        assert [headers_of(message) for message in messages] == [[("good", b"1")], None]
+        good, bad = messages
+        for _ in range(1_000):  # what is hot is called in another way
+            assert headers_of(good) == [("good", b"1")]
+        assert headers_of(bad) is None
     finally:
         consumer.close()
