@@ -1,4 +1,4 @@
-"""The cases that need a broker: the ingestor, the processor, its replicas and the ksqlDB stand-in."""
+"""The cases that need a broker: the ingestor, the processor, its replicas and the ksqlDB emulator."""
 
 import logging
 import sys
@@ -155,8 +155,8 @@ def replicas(plan: Plan) -> list[Row]:
 
 
 def ksqldb(plan: Plan) -> list[Row]:
-    """The stand-in's three queries; each makes one row of each transaction."""
-    row = Row("ksqlDB stand-in", "rows/s")
+    """The emulator's three queries; each makes one row of each transaction."""
+    row = Row("ksqlDB emulator", "rows/s")
     outputs = (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)
     source = topics.FRAUDULENT_TRANSACTIONS
     with laboratory() as lab:
@@ -171,7 +171,7 @@ def ksqldb(plan: Plan) -> list[Row]:
                 lab.seed(source, 1.0, plan.ksqldb_messages)
                 row.ours.append(lab.rate(groups, source, plan.window, before))
                 lab.wait_for_end(groups, source)
-            logger.info("ksqlDB stand-in: %.0f rows/s", row.ours[-1])
+            logger.info("ksqlDB emulator: %.0f rows/s", row.ours[-1])
             written = sum(lab.keys(mark, lab.end(mark.topic)).total() for mark in produced)
             expected = len(groups) * plan.ksqldb_messages
             assert written == expected, f"the queries wrote {written} rows, not {expected}"
