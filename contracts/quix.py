@@ -67,29 +67,35 @@ def after_commit(producer: Any, then: Callable[[], None]) -> None:
     producer.commit_transaction = commit_then
 
 
-def resume_at_rebalance(consumer: Any) -> None:
-    """Resume what is paused before it is taken away. `consumer` is the application's own: `processing_context.consumer`.
+def survive_rebalances(context: Any) -> None:
+    """What Quix leaves undone when partitions go; `context` is the application's own: `processing_context`.
 
-    Quix pauses all partitions while a sink cannot write, and forgets that when they are taken away; librdkafka remembers it
-    when they come back, and nothing would ever be read from them again.
+    It pauses all partitions while a sink cannot write, and forgets that when they are taken away; librdkafka remembers it when
+    they come back, and nothing would ever be read from them again. And it keeps the open checkpoint of partitions that are
+    lost, as after a broker's outage longer than the session: their records are read again, and would be in it two times.
     """
+    consumer = context.consumer
     subscribe = consumer.subscribe
 
-    def resuming(callback: Callable[..., None]) -> Callable[..., None]:
-        @wraps(callback)
-        def called(kafka_consumer: Any, partitions: list[TopicPartition]) -> None:
+    @wraps(subscribe)
+    def subscribe_surviving(*arguments: Any, on_revoke: Any, on_lost: Any, **options: Any) -> None:
+        def revoked(kafka_consumer: Any, partitions: list[TopicPartition]) -> None:
             try:
-                callback(kafka_consumer, partitions)
+                on_revoke(kafka_consumer, partitions)
             finally:
                 consumer.resume(partitions)
 
-        return called
+        def lost(kafka_consumer: Any, partitions: list[TopicPartition]) -> None:
+            on_lost(kafka_consumer, partitions)
+            consumer.resume(partitions)
+            context.checkpoint.close()
+            for sink in context.sink_manager.sinks:
+                sink.on_paused()  # it forgets what it has gathered
+            context.init_checkpoint()
 
-    @wraps(subscribe)
-    def subscribe_resuming(*arguments: Any, on_revoke: Any, on_lost: Any, **options: Any) -> None:
-        subscribe(*arguments, on_revoke=resuming(on_revoke), on_lost=resuming(on_lost), **options)
+        subscribe(*arguments, on_revoke=revoked, on_lost=lost, **options)
 
-    consumer.subscribe = subscribe_resuming
+    consumer.subscribe = subscribe_surviving
 
 
 class _WithoutHeaders:

@@ -16,7 +16,7 @@ from contracts.incarnations import incarnations
 from contracts.kafka import client_config, static_member, transactional
 from contracts.metrics import serve
 from contracts.models import ROWS
-from contracts.quix import after_commit, readable, resume_at_rebalance, run_application
+from contracts.quix import after_commit, readable, run_application, survive_rebalances
 from contracts.service import load_settings, run_service
 from local.s3_archiver.settings import SERVICE, Settings
 from local.s3_archiver.sink import ArchiveSink, TopicRecreated
@@ -56,7 +56,7 @@ def build(settings: Settings, health: ConsumerHealth) -> Application:
     ]
     context = dataframes[0].processing_context  # the application has one
     producer = context.producer
-    resume_at_rebalance(context.consumer)
+    survive_rebalances(context)
     admin = AdminClient(client_config(), logger=logging.getLogger("kafka"))
     sink = ArchiveSink(settings, producer, partial(incarnations, admin, ROWS))
     for dataframe in dataframes:

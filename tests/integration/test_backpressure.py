@@ -1,16 +1,19 @@
 """A sink of Quix Streams that cannot write while its partitions are taken away and come back: everything is written later."""
 
+import uuid
+from collections import Counter
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import psutil
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from quixstreams import Application
 from quixstreams.sinks import BaseSink, SinkBackpressureError
 
-from contracts.quix import resume_at_rebalance
+from contracts.quix import survive_rebalances
 from tests.support.stack import wait_until
 
 PARTITIONS = 3
@@ -23,7 +26,7 @@ class Sink(BaseSink):
 
     def __init__(self) -> None:
         super().__init__()
-        self.open, self.refused = Event(), Event()
+        self.open, self.refused, self.paused = Event(), Event(), Event()
         self.written: list[str] = []
         self._batch: list[str] = []
 
@@ -38,12 +41,13 @@ class Sink(BaseSink):
         self._batch.clear()
 
     def on_paused(self) -> None:
+        self.paused.set()
         self._batch.clear()
 
 
 @pytest.fixture
 def topic(kafka_bootstrap: str) -> str:
-    admin, name = AdminClient({"bootstrap.servers": kafka_bootstrap}), "backpressure"
+    admin, name = AdminClient({"bootstrap.servers": kafka_bootstrap}), f"backpressure-{uuid.uuid4().hex}"
     admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result()
     producer = Producer({"bootstrap.servers": kafka_bootstrap, "enable.idempotence": True})
     for number, value in enumerate(RECORDS):
@@ -67,7 +71,7 @@ def test_partitions_that_come_back_are_read(kafka_bootstrap: str, topic: str, tm
     )
     dataframe = application.dataframe(application.topic(topic, value_deserializer="str"))
     dataframe.sink(sink)
-    resume_at_rebalance(dataframe.processing_context.consumer)
+    survive_rebalances(dataframe.processing_context)
     failures: list[BaseException] = []
 
     def disturb() -> None:
@@ -89,3 +93,53 @@ def test_partitions_that_come_back_are_read(kafka_bootstrap: str, topic: str, tm
     application.run()
     thread.join()
     assert failures == []
+
+
+def test_what_an_open_checkpoint_has_of_lost_partitions_is_forgotten(
+    kafka_bootstrap: str, topic: str, tmp_path: Path
+) -> None:
+    """The broker is away for longer than the session: the records are read again, and must not be written twice."""
+    sink = Sink()
+    sink.open.set()
+    application = Application(
+        broker_address=kafka_bootstrap,
+        consumer_group="lost",
+        processing_guarantee="exactly-once",
+        auto_offset_reset="earliest",
+        use_changelog_topics=False,
+        state_dir=tmp_path,
+        commit_interval=30,
+        consumer_extra_config={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 500},
+        loglevel=None,
+    )
+    dataframe = application.dataframe(application.topic(topic, value_deserializer="str"))
+    dataframe.sink(sink)
+    survive_rebalances(dataframe.processing_context)
+    failures: list[BaseException] = []
+
+    def disturb() -> None:
+        broker = listener(int(kafka_bootstrap.rpartition(":")[2]))
+        try:
+            wait_until(lambda: len(sink._batch) == len(RECORDS), SECONDS, "all is gathered")
+            broker.suspend()
+            wait_until(sink.paused.is_set, SECONDS, "the partitions are lost")
+            broker.resume()
+            wait_until(lambda: set(sink.written) == set(RECORDS), SECONDS, "all is written")
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            broker.resume()
+            application.stop()
+
+    thread = Thread(target=disturb)
+    thread.start()
+    application.run()
+    thread.join()
+    assert failures == []
+    assert Counter(sink.written) == Counter(RECORDS)
+
+
+def listener(port: int) -> psutil.Process:
+    """The process that listens on a port."""
+    (pid,) = {one.pid for one in psutil.net_connections("tcp") if one.status == "LISTEN" and one.laddr.port == port}
+    return psutil.Process(pid)

@@ -10,7 +10,7 @@ from quixstreams.kafka import ConnectionConfig
 from contracts import topics
 from contracts.health import ConsumerHealth
 from contracts.kafka import client_config, static_member, transactional
-from contracts.quix import after_commit, hold, readable, resume_at_rebalance
+from contracts.quix import after_commit, hold, readable, survive_rebalances
 from contracts.service import replica_name
 from processor.settings import SERVICE
 from processor.sink import ValidatingSink, Validator
@@ -44,7 +44,7 @@ def build(validator: Validator, health: ConsumerHealth) -> Application:
     producer = context.producer
     sink = ValidatingSink(validator, producer)
     dataframe.sink(sink)
-    resume_at_rebalance(context.consumer)
+    survive_rebalances(context)
     hold(topic, context.consumer, sink.waits)
     after_commit(producer, sink.committed)
     return application

@@ -17,7 +17,7 @@ export default {
         <tr v-for="row in shown" :key="row.key" role="row" :data-key="row.key">
           <td v-for="column in columns" :key="column.name" role="cell" :data-label="column.label" :class="[column.kind, tone(row, column)]">
             <button v-if="column.kind == 'act'" type="button" class="plain" :aria-label="row[column.name]" @click="$emit('act', row.key)">{{ column.label }}</button>
-            <pre v-else-if="column.kind == 'code'" tabindex="0" :aria-label="column.label">{{ row[column.name] }}</pre>
+            <pre v-else-if="column.kind == 'code'" tabindex="0" role="group" :aria-label="column.label">{{ row[column.name] }}</pre>
             <time v-else-if="column.kind == 'time'" :datetime="new Date(row[column.name]).toISOString()">{{ time(row[column.name]) }}</time>
             <span v-else>{{ text(row[column.name]) }}</span>
           </td>
