@@ -141,5 +141,9 @@ def test_what_an_open_checkpoint_has_of_lost_partitions_is_forgotten(
 
 def listener(port: int) -> psutil.Process:
     """The process that listens on a port."""
-    (pid,) = {one.pid for one in psutil.net_connections("tcp") if one.status == "LISTEN" and one.laddr.port == port}
+    (pid,) = {
+        one.pid
+        for one in psutil.net_connections("tcp")
+        if one.status == "LISTEN" and getattr(one.laddr, "port", None) == port
+    }
     return psutil.Process(pid)
