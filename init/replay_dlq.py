@@ -51,13 +51,13 @@ class Notes:
     positions: dict[int, int] = field(default_factory=dict)
     replayed: set[str] = field(default_factory=set)
     # Whether there is a position, be it of an earlier topic of this name.
-    begun: bool = False
+    started: bool = False
 
     def take(self, key: str, note: Mapping[str, object]) -> None:
         """A note as it was written; the topic may hold some that compaction has not removed yet."""
         match key.split("/"):
             case [self.topic, "position", partition]:
-                self.begun = True
+                self.started = True
                 offset = note["offset"]
                 if note["topic_id"] == self.topic_id and isinstance(offset, int):
                     self.positions[int(partition)] = max(offset, self.positions.get(int(partition), 0))
@@ -96,11 +96,11 @@ def main(topic: str, dry_run: bool) -> None:
         if producer is not None:
             producer.init_transactions(
                 SECONDS
-            )  # before the notes are read: what another run has begun is settled by it
+            )  # before the notes are read: what another run has started is settled by it
         notes = _read_notes(consumer, topic)
         end = end_of(consumer, topic)
         begin = _begin(consumer, notes, end)
-        if producer is not None and not notes.begun:
+        if producer is not None and not notes.started:
             _write(producer, notes, [], begin)
         told: Counter[str] = Counter()
         copies = 0
@@ -153,7 +153,7 @@ def _read_notes(consumer: Consumer, topic: str) -> Notes:
 def _begin(consumer: Consumer, notes: Notes, end: Mapping[int, int]) -> dict[int, int]:
     """Where to read on, by partition. A position behind the topic's end is that of an earlier topic of this name."""
     begin = notes.positions
-    if not notes.begun:
+    if not notes.started:
         committed = consumer.committed([TopicPartition(notes.topic, one) for one in end], timeout=SECONDS)
         begin = {one.partition: max(one.offset, 0) for one in committed}
     return {one: offset if (offset := begin.get(one, 0)) <= end[one] else 0 for one in end}

@@ -257,5 +257,5 @@ class State:
         return sum(self.topics[name].records for name in topics.DEAD_LETTERS)
 
     def to_json(self) -> dict[str, Any]:
-        """For `/api/state`, with the verdict. It is well with warnings."""
+        """For `/api/state`, with the verdict. Warnings leave it healthy."""
         return {"well": not self.faults, "faults": self.faults, "warnings": self.warnings, **asdict(self)}

@@ -2,6 +2,7 @@
 
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -56,16 +57,18 @@ def topic(kafka_bootstrap: str) -> str:
     return name
 
 
-def test_partitions_that_come_back_are_read(kafka_bootstrap: str, topic: str, tmp_path: Path) -> None:
-    sink = Sink()
+def run_disturbed(
+    bootstrap: str, topic: str, folder: Path, sink: Sink, commit_interval: float, disturb: Callable[[], None]
+) -> None:
+    """Run an application that writes the topic to the sink until `disturb` is through and all is written."""
     application = Application(
-        broker_address=kafka_bootstrap,
-        consumer_group="backpressure",
+        broker_address=bootstrap,
+        consumer_group=topic,
         processing_guarantee="exactly-once",
         auto_offset_reset="earliest",
         use_changelog_topics=False,
-        state_dir=tmp_path,
-        commit_interval=0.2,
+        state_dir=folder,
+        commit_interval=commit_interval,
         consumer_extra_config={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 500},
         loglevel=None,
     )
@@ -74,25 +77,34 @@ def test_partitions_that_come_back_are_read(kafka_bootstrap: str, topic: str, tm
     survive_rebalances(dataframe.processing_context)
     failures: list[BaseException] = []
 
-    def disturb() -> None:
+    def run() -> None:
         try:
-            wait_until(sink.refused.is_set, SECONDS, "the sink has refused")
-            other = Consumer({"bootstrap.servers": kafka_bootstrap, "group.id": "backpressure", "log_level": 0})
-            other.subscribe([topic])
-            wait_until(lambda: other.poll(0.1) or other.assignment(), SECONDS, "another member has some partitions")
-            other.close()
-            sink.open.set()
+            disturb()
             wait_until(lambda: set(sink.written) == set(RECORDS), SECONDS, "all is written")
         except BaseException as error:
             failures.append(error)
         finally:
             application.stop()
 
-    thread = Thread(target=disturb)
+    thread = Thread(target=run)
     thread.start()
     application.run()
     thread.join()
     assert failures == []
+
+
+def test_partitions_that_come_back_are_read(kafka_bootstrap: str, topic: str, tmp_path: Path) -> None:
+    sink = Sink()
+
+    def disturb() -> None:
+        wait_until(sink.refused.is_set, SECONDS, "the sink has refused")
+        other = Consumer({"bootstrap.servers": kafka_bootstrap, "group.id": topic, "log_level": 0})
+        other.subscribe([topic])
+        wait_until(lambda: other.poll(0.1) or other.assignment(), SECONDS, "another member has some partitions")
+        other.close()
+        sink.open.set()
+
+    run_disturbed(kafka_bootstrap, topic, tmp_path, sink, 0.2, disturb)
 
 
 def test_what_an_open_checkpoint_has_of_lost_partitions_is_forgotten(
@@ -101,41 +113,17 @@ def test_what_an_open_checkpoint_has_of_lost_partitions_is_forgotten(
     """The broker is away for longer than the session: the records are read again, and must not be written twice."""
     sink = Sink()
     sink.open.set()
-    application = Application(
-        broker_address=kafka_bootstrap,
-        consumer_group="lost",
-        processing_guarantee="exactly-once",
-        auto_offset_reset="earliest",
-        use_changelog_topics=False,
-        state_dir=tmp_path,
-        commit_interval=30,
-        consumer_extra_config={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 500},
-        loglevel=None,
-    )
-    dataframe = application.dataframe(application.topic(topic, value_deserializer="str"))
-    dataframe.sink(sink)
-    survive_rebalances(dataframe.processing_context)
-    failures: list[BaseException] = []
 
     def disturb() -> None:
+        wait_until(lambda: len(sink._batch) == len(RECORDS), SECONDS, "all is gathered")
         broker = listener(int(kafka_bootstrap.rpartition(":")[2]))
+        broker.suspend()
         try:
-            wait_until(lambda: len(sink._batch) == len(RECORDS), SECONDS, "all is gathered")
-            broker.suspend()
             wait_until(sink.paused.is_set, SECONDS, "the partitions are lost")
-            broker.resume()
-            wait_until(lambda: set(sink.written) == set(RECORDS), SECONDS, "all is written")
-        except BaseException as error:
-            failures.append(error)
         finally:
             broker.resume()
-            application.stop()
 
-    thread = Thread(target=disturb)
-    thread.start()
-    application.run()
-    thread.join()
-    assert failures == []
+    run_disturbed(kafka_bootstrap, topic, tmp_path, sink, 30, disturb)
     assert Counter(sink.written) == Counter(RECORDS)
 
 
