@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Starts and stops the stack: `./start.sh --help`. Sourcing it is the same as running it: the caller's shell is untouched.
-if [ -z "${BASH_VERSION:-}${ZSH_VERSION:-}" ]; then # sh start.sh: all below is bash's
+if [ -z "${BASH_VERSION:-}${ZSH_VERSION:-}" ]; then # as in `sh start.sh`: everything below needs bash
     echo 'error: start.sh needs bash: call it as ./start.sh or bash start.sh' >&2
-    # shellcheck disable=SC2317 # return leaves a shell that sources it as it is, exit is for the others
+    # shellcheck disable=SC2317 # return keeps a shell that sources this file alive, exit is for all others
     return 2 2>/dev/null || exit 2
 fi
 if [ "${BASH_SOURCE[0]:-}" != "$0" ]; then
@@ -10,7 +10,7 @@ if [ "${BASH_SOURCE[0]:-}" != "$0" ]; then
 else
     set -euo pipefail
     unset CDPATH # with it, cd prints and may go to another folder
-    # The folder of the file itself, also when it was called by a link to it.
+    # The folder of this file, even when it is called through a symbolic link.
     script=$0
     while [ -h "$script" ]; do
         link=$(readlink "$script")
@@ -20,20 +20,26 @@ else
 
     usage() {
         cat <<'USAGE'
-usage: source start.sh [--build] [--simulators]       start the stack in Docker Compose and wait until it is healthy
+usage: source start.sh [--build] [--simulators] [--cluster]
+                                                      start the stack in Docker Compose and wait until it is healthy
        ./start.sh --local [--detach]                  start the stack as plain processes, without Docker
-       ./start.sh [--local] --status [--json]         what runs and how it is; exit code 0 only when all is well
+       ./start.sh [--local] --status [--json]         show the state of the stack; exit code 0 only when everything is healthy
        ./start.sh [--local] --stop                    stop it and keep its data
        ./start.sh [--local] --clean                   stop it and remove its data
-       ./start.sh --topic NAME [--from-beginning]     print a topic's records as they come
-       ./start.sh --ksql [STATEMENT]                  ask ksqlDB, at a prompt or one statement
-       ./start.sh --replay-dlq NAME [--dry-run]       put dead letters back to the topics that they came from
+       ./start.sh --topic NAME [--from-beginning] [--timestamps] [--key] [--headers] [--unmasked]
+                                                      print a topic's records as they arrive, personal data masked
+       ./start.sh --trace ID [--json]                 show what became of one transaction
+       ./start.sh --ksql [STATEMENT]                  open a ksqlDB prompt, or run one statement
+       ./start.sh --replay-dlq NAME [--dry-run] [--reason KIND] [--limit N]
+                                                      replay dead letters to the topics that they came from
 
-  --build        build the images of this repository anew
-  --simulators   use the bank and the validator of this repository in place of the third party's images
-  --json         the status for programs
-  --local        the local mode; without it --status, --stop, --topic, --ksql and --replay-dlq take the local stack if it
-                 runs, else Docker, and --clean always takes Docker
+  --build        rebuild the images of this repository
+  --simulators   use this repository's bank and validator instead of the third-party images
+  --cluster      three brokers, and two of each service that can share its work; commands follow the stack that was started,
+                 --status, --stop and --clean take it for one whose .env is lost
+  --json         print JSON
+  --local        use the local stack; without it --status, --stop, --topic, --trace, --ksql and --replay-dlq use the local
+                 stack if it is running, else Docker, and --clean always uses Docker
 USAGE
     }
 
@@ -43,7 +49,7 @@ USAGE
         exit 2
     }
 
-    # The local stack if it runs; else that of Docker if that runs; else the one that was started here before.
+    # Whether the local stack is meant: it is running, or it was started here before and Docker's is not running.
     local_is_meant() {
         local launcher
         launcher=$(sed -n '/"launcher"/,/}/s/.*"pid": *\([0-9]*\).*/\1/p' "$LOCAL_DIR/run/state.json" 2>/dev/null) || launcher=
@@ -58,13 +64,23 @@ USAGE
     while [ $# -gt 0 ]; do
         case $1 in
         --local) mode=local ;;
-        --build | --simulators | --detach | --json | --from-beginning | --dry-run) options+=("$1") ;;
+        --cluster)
+            [ $mode = local ] || mode=docker
+            options+=("$1")
+            ;;
+        --build | --simulators | --detach | --json | --dry-run) options+=("$1") ;;
+        --from-beginning | --timestamps | --key | --headers | --unmasked) options+=("$1") ;;
+        --reason | --limit)
+            [ $# -ge 2 ] || wrong "$1 needs $([ "$1" = --limit ] && echo 'a number' || echo 'a kind of reason, as --dry-run prints it')"
+            options+=("$1=$2")
+            shift
+            ;;
         --status | --stop | --clean)
             [ "$command" = up ] || wrong "--$command and $1 cannot be given together"
             command=${1#--}
             ;;
-        --topic | --replay-dlq)
-            [ $# -ge 2 ] || wrong "$1 needs the name of a topic"
+        --topic | --replay-dlq | --trace)
+            [ $# -ge 2 ] || wrong "$1 needs $([ "$1" = --trace ] && echo 'the id of a transaction' || echo 'the name of a topic')"
             [ "$command" = up ] || wrong "--$command and $1 cannot be given together"
             command=${1#--}
             topic=("$2")
@@ -90,27 +106,29 @@ USAGE
         shift
     done
 
-    # Of the caller's folder: the scripts go to another one.
+    # Relative to the caller's folder: the scripts change to another one.
     case ${LOCAL_DIR:=$root/.local} in /*) ;; *) LOCAL_DIR=$PWD/$LOCAL_DIR ;; esac
     export LOCAL_DIR
     if [ $mode = auto ]; then
         mode=docker
         case $command in
-        status | stop | topic | ksql | replay-dlq) if local_is_meant; then mode=local; fi ;;
+        status | stop | topic | trace | ksql | replay-dlq) if local_is_meant; then mode=local; fi ;;
         esac
     fi
     case $command/$mode in
     up/local) known=--detach ;;
-    up/docker) known="--build --simulators" ;;
-    status/*) known=--json ;;
-    topic/*) known=--from-beginning ;;
-    replay-dlq/*) known=--dry-run ;;
+    up/docker) known="--build --simulators --cluster" ;;
+    status/docker) known="--json --cluster" ;;
+    stop/docker | clean/docker) known=--cluster ;;
+    status/* | trace/*) known=--json ;;
+    topic/*) known="--from-beginning --timestamps --key --headers --unmasked" ;;
+    replay-dlq/*) known="--dry-run --reason --limit" ;;
     *) known= ;;
     esac
     for option in ${options[@]+"${options[@]}"}; do
         case " $known " in
-        *" $option "*) ;;
-        *) wrong "$option does not go with the rest of what was given" ;;
+        *" ${option%%=*} "*) ;;
+        *) wrong "${option%%=*} does not apply to this command" ;;
         esac
     done
     case $mode in

@@ -40,9 +40,11 @@ class Plan:
     ksqldb_messages: int
     latencies_ms: tuple[int, ...]
     replicas: tuple[int, ...]
-    stack_rate: int  # transactions a second through the whole stack
+    stack_rates: tuple[int, ...]  # transactions/s through the whole stack
     stack_warm_up: float  # fresh JVMs are slow, and what waits meanwhile has to be worked off
     stack_seconds: float
+    highest_rate: int  # transactions/s, where the capacity's steps end at the latest
+    traced_transactions: int  # among which one is looked up
 
 
 FULL = Plan(
@@ -54,9 +56,11 @@ FULL = Plan(
     ksqldb_messages=50_000,
     latencies_ms=(0, 20, 100),
     replicas=(1, 2, 4),
-    stack_rate=500,
+    stack_rates=(10, 500),
     stack_warm_up=45.0,
     stack_seconds=20.0,
+    highest_rate=4_000,
+    traced_transactions=1_000_000,
 )
 QUICK = Plan(
     warm_ups=0,
@@ -67,9 +71,11 @@ QUICK = Plan(
     ksqldb_messages=10_000,
     latencies_ms=(20,),
     replicas=(1, 2),
-    stack_rate=100,  # a stack that is still cold would have to work off what waits of 500
+    stack_rates=(100,),  # a stack that is still cold would have to work off what waits of 500
     stack_warm_up=1.0,
     stack_seconds=3.0,
+    highest_rate=100,
+    traced_transactions=20_000,
 )
 
 
@@ -165,7 +171,13 @@ def ksqldb(plan: Plan) -> list[Row]:
         for _ in range(plan.repetitions):
             produced = [lab.end(topic) for topic in outputs]
             with lab.module("local.ksqldb_emulator", KSQLDB_PORT=port):
-                lab.run("bash", "init/init_ksqldb.sh", KSQLDB_URL=f"http://{HOST}:{port}", KSQLDB_WAIT_SECONDS="60")
+                lab.run(
+                    sys.executable,
+                    "-m",
+                    "init.init_ksqldb",
+                    KSQLDB_URL=f"http://{HOST}:{port}",
+                    KSQLDB_WAIT_SECONDS="60",
+                )
                 groups = lab.wait_for_groups(prefix, QUERIES)
                 before = sum(lab.committed(group, source).total for group in groups)
                 lab.seed(source, 1.0, plan.ksqldb_messages)

@@ -18,7 +18,7 @@ from tests.support.stack import Stack, wait_until
 logger = logging.getLogger(__name__)
 
 RATE = 1_000
-# Rows a second: what the bank knows to be fraudulent, and what the validator finds so of the others, by their defaults.
+# Rows/s: what the bank knows to be fraudulent, and what the validator finds so of the others, by their defaults.
 OFFERED = RATE * (0.2 + 0.8 * 0.3)
 IDLE_COUNT = 1_000
 SETTLE_SECONDS = 5.0
@@ -37,9 +37,9 @@ def _idle(plan: Plan) -> list[Row]:
         time.sleep(SETTLE_SECONDS)
         process = _process(stack)
         for _ in range(plan.repetitions):
-            before, begun = _cpu_seconds(process), time.monotonic()
+            before, started = _cpu_seconds(process), time.monotonic()
             time.sleep(plan.stack_seconds)
-            cpu.ours.append(100 * (_cpu_seconds(process) - before) / (time.monotonic() - begun))
+            cpu.ours.append(100 * (_cpu_seconds(process) - before) / (time.monotonic() - started))
             memory.ours.append(process.memory_info().rss / 2**20)
     return [cpu, memory]
 
@@ -54,9 +54,9 @@ def _under_load(plan: Plan) -> list[Row]:
         process = _process(stack)
 
         def with_console() -> list[float]:
-            before, begun = _cpu_seconds(process), time.monotonic()
+            before, started = _cpu_seconds(process), time.monotonic()
             found = result_delays(stack, plan.stack_seconds)
-            cpu.ours.append(100 * (_cpu_seconds(process) - before) / (time.monotonic() - begun))
+            cpu.ours.append(100 * (_cpu_seconds(process) - before) / (time.monotonic() - started))
             return found
 
         def without() -> list[float]:
@@ -92,15 +92,15 @@ def _under_load(plan: Plan) -> list[Row]:
 
 def _visit(page: Page, url: str, opened: Row, searched: Row) -> None:
     expect.set_options(timeout=PATIENCE_SECONDS * 1000)
-    begun = time.monotonic()
+    started = time.monotonic()
     page.goto(url)
     expect(page.get_by_role("table", name="The newest frauds").locator("tbody tr").first).to_be_visible()
-    opened.ours.append(time.monotonic() - begun)
-    begun = time.monotonic()
+    opened.ours.append(time.monotonic() - started)
+    started = time.monotonic()
     page.get_by_role("textbox", name="Transaction, account or user").fill(NAME)
     page.keyboard.press("Enter")
     expect(page.get_by_text("records were looked through")).to_be_visible()
-    searched.ours.append(time.monotonic() - begun)
+    searched.ours.append(time.monotonic() - started)
 
 
 def _at_rest(stack: Stack) -> bool:
@@ -111,7 +111,7 @@ def _at_rest(stack: Stack) -> bool:
 
 
 def _process(stack: Stack) -> psutil.Process:
-    return psutil.Process(state_of(stack)["parts"]["console"]["pid"])
+    return psutil.Process(state_of(stack)["services"]["console"]["pid"])
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

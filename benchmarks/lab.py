@@ -24,10 +24,10 @@ from confluent_kafka.admin import AdminClient
 
 from bank.generator import Message, messages
 from contracts import topics
-from contracts.reading import end_of, records_between
-from local.parts import PYTHON_SOURCES
+from local.plan import PYTHON_SOURCES
 from local.settings import ROOT
 from local.supervisor import tail
+from runtime.reading import end_of, records_between
 from tests.support.stack import running_broker, wait_until
 
 SEED = 20261124
@@ -137,7 +137,7 @@ class Lab:
                 "log_level": 3,  # a fresh broker's "coordinator load in progress" is no news
             }
         )
-        for message in itertools.islice(itertools.cycle(_pool(fraudulent_share)), count):
+        for message in itertools.islice(itertools.cycle(pool(fraudulent_share)), count):
             while True:
                 try:
                     producer.produce(topic, message.value, message.key)
@@ -195,7 +195,7 @@ class Lab:
             return Counter(message.key() or b"" for batch in batches for message in batch)
 
     def rate(self, groups: list[str], topic: str, window: Window, before: int) -> float:
-        """Records a second that the groups commit, taken at the moments at which their commits appear.
+        """Records/s that the groups commit, taken at the moments at which their commits appear.
 
         Committed progress is what a service has really done, whatever it does inside, and it leaves the start out.
         `before` is how much they had committed before this input was there.
@@ -206,14 +206,14 @@ class Lab:
             return sum(self.committed(group, topic).total for group in groups)
 
         wait_until(lambda: progress() > before, START_SECONDS, f"{groups} begin")
-        begun = time.monotonic()
-        marks = [(begun, progress())]
-        while marks[-1][1] < goal and time.monotonic() - begun < window.warm_up + window.seconds:
+        started = time.monotonic()
+        marks = [(started, progress())]
+        while marks[-1][1] < goal and time.monotonic() - started < window.warm_up + window.seconds:
             time.sleep(POLL_SECONDS)
             count = progress()
             if count > marks[-1][1]:
                 marks.append((time.monotonic(), count))
-        warm = [mark for mark in marks if mark[0] - begun >= window.warm_up]
+        warm = [mark for mark in marks if mark[0] - started >= window.warm_up]
         if len(warm) < 2:  # a small input is used up sooner
             warm = marks
         (first_at, first), (last_at, last) = warm[0], warm[-1]
@@ -259,11 +259,12 @@ def laboratory(*overrides: str) -> Iterator[Lab]:
         running_broker(Path(name, "broker"), *overrides) as bootstrap,
     ):
         lab = Lab(bootstrap, Path(name))
-        lab.run(sys.executable, "init/init_kafka.py")
+        lab.run(sys.executable, "-m", "init.init_kafka")
         wait_until(lab.has_leaders, START_SECONDS, "every partition has a leader")
         yield lab
 
 
 @cache
-def _pool(fraudulent_share: float) -> list[Message]:
+def pool(fraudulent_share: float) -> list[Message]:
+    """POOL messages of the bank."""
     return list(itertools.islice(messages(SEED, 500, fraudulent_share, 0.0), POOL))

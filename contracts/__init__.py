@@ -1,1 +1,1 @@
-"""The events of the stack, once: what the services, the simulators and the tests agree on."""
+"""The single definition of the stack's events, shared by the services, the simulators and the tests."""

@@ -1,4 +1,4 @@
-"""What an amount may be: a finite decimal number that a double holds. Pure."""
+"""Valid amounts: finite decimal numbers that a double holds without loss. No I/O."""
 
 import math
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
@@ -9,11 +9,11 @@ from pydantic_core import PydanticCustomError
 
 
 def amount(written: Any) -> Any:
-    """The double that an amount as it was written stands for; what is no number is left to pydantic, to say so.
+    """The double for an amount as written. Anything that is not a number is returned as it is, for pydantic to reject.
 
-    Every later stage (ksqlDB, the validator's API, MongoDB, S3) keeps an amount as a double, so one with more digits than
-    a double has would silently become another: 9007199254740993 would end as 9007199254740992. Raises ValueError for that,
-    for a boolean, and for the underscores of Python's literals.
+    Every later stage (ksqlDB, the validator's API, MongoDB, S3) keeps amounts as doubles, so an amount with more digits
+    than a double has would silently change: 9007199254740993 would become 9007199254740992. Raises ValueError for such an
+    amount, for a boolean, and for a number with underscores, as in Python's literals.
     """
     if isinstance(written, bool):
         raise PydanticCustomError("amount_boolean", "Input should be a number, not a boolean")
@@ -31,13 +31,13 @@ def amount(written: Any) -> Any:
 
 
 def holds(double: float, written: str | int) -> bool:
-    """Whether the finite double of a number, written with as many digits as the number has, is that number.
+    """Whether a finite double, rounded to as many digits as `written` has, equals `written`.
 
-    That is so for the text that any language writes for a double: the shortest, 17 digits, or all of them.
+    This holds for any text that a language writes for a double: the shortest one, 17 digits, or all digits.
     """
     try:
         exact = Decimal(written)
-    except InvalidOperation:  # its exponent is beyond all reason
+    except InvalidOperation:  # its exponent is out of range even for Decimal
         return False
     if Decimal(repr(double)) == exact:
         return True

@@ -1,23 +1,20 @@
-"""The rules that turn a transaction into the rows that are stored. The ksqlDB statements in ksqldb/ say the same in SQL."""
+"""The rules that turn a transaction into the rows that are stored. The statements in ksqldb/ do the same in SQL."""
+
+from typing import Any
 
 from contracts.models import SourceProcess, Transaction, TransactionResult, User, UserRow, ValidationRequest
 
 
 def to_result(transaction: Transaction, evaluation: str, source_process: SourceProcess) -> TransactionResult:
     """The transaction's row, with the evaluation that was found and the process that found it."""
-    return TransactionResult(
-        TRANSACTION_ID=transaction.transaction_id,
-        SENDER_BANK_ACCOUNT=transaction.sender_bank_account,
-        SENDER_ID=transaction.sender_details.id,
-        RECEIVER_BANK_ACCOUNT=transaction.receiver_bank_account,
-        RECEIVER_ID=transaction.receiver_details.id,
-        AMOUNT=transaction.amount,
-        STATUS=transaction.status,
-        EVALUATION=evaluation,
-        TRANSFER_DATE=transaction.transfer_date,
-        SENDER_BANK=transaction.sender_bank,
-        SOURCE_PROCESS=source_process,
-    )
+    fields: dict[str, Any] = {
+        **{name.upper(): value for name, value in transaction},
+        "SENDER_ID": transaction.sender_details.id,
+        "RECEIVER_ID": transaction.receiver_details.id,
+        "EVALUATION": evaluation,
+        "SOURCE_PROCESS": source_process,
+    }
+    return TransactionResult(**fields)
 
 
 def to_user_rows(transaction: Transaction, source_process: SourceProcess) -> tuple[UserRow, UserRow]:
@@ -29,7 +26,7 @@ def to_user_rows(transaction: Transaction, source_process: SourceProcess) -> tup
 
 
 def to_validation_request(transaction: Transaction) -> ValidationRequest:
-    """What the validator is asked about a transaction."""
+    """The request to the validator about a transaction."""
     return ValidationRequest(
         transaction_id=transaction.transaction_id,
         sender_bank_account=transaction.sender_bank_account,

@@ -1,9 +1,9 @@
 """The events as pydantic models: transactions as the banks send them, rows as the stores keep them, the validator's calls.
 
-The gate is pydantic's lax mode: a numeric string is a number. Unknown fields are dropped. Two things are refused on top
-of the types, because no later stage could keep them: an empty id (it would be the key of nothing) and an amount that is a
-boolean, not finite, or has more digits than a double holds (amounts.py). A value is one JSON text and no more, and its
-strings are Unicode: half a surrogate pair is not.
+Validation is pydantic's lax mode: a numeric string is a number. Unknown fields are dropped. Beyond wrong types, two things
+are refused, because no later stage could keep them: an empty id (no record could be found by it) and an amount that is a
+boolean, not finite, or has more digits than a double holds (amounts.py). A value is exactly one JSON text, and its strings
+are valid Unicode: an unpaired surrogate is not.
 """
 
 import json
@@ -41,7 +41,7 @@ class User(BaseModel):
 
 
 class Transaction(BaseModel):
-    """A value of `bank-transactions` and of the two topics that the ingestor routes to. `amount` has the bank's currency."""
+    """A value of `bank-transactions` and of the two topics that the ingestor routes to. `amount` is in the bank's currency."""
 
     transaction_id: Id
     sender_bank_account: str
@@ -56,10 +56,10 @@ class Transaction(BaseModel):
 
     @classmethod
     def from_json(cls, value: bytes) -> Self:
-        """The transaction of a record's value. Raises ValidationError.
+        """Parse a record's value. Raises ValidationError.
 
-        Unlike `model_validate_json` it judges the amount by the digits that are written: pydantic reads a number with a
-        fraction as a double, and what a double does not hold is gone by then.
+        Unlike `model_validate_json`, this judges the amount by its digits as written: pydantic parses a number with a
+        fraction into a double, and by then the digits that a double does not hold are lost.
         """
         cls.model_validate_json(value)
         return cls.model_validate(json.loads(value.decode(), parse_float=str, parse_int=str))
@@ -100,7 +100,7 @@ class UserRow(BaseModel):
     SOURCE_PROCESS: SourceProcess
 
 
-# The topics whose rows end in the stores.
+# The topics whose rows end up in the stores.
 ROWS: Mapping[str, type[BaseModel]] = {topics.FRAUDULENT_TRANSACTIONS_RESULT: TransactionResult, topics.USERS: UserRow}
 
 

@@ -1,4 +1,4 @@
-"""Records as Kafka carries them: reading their headers, and how large a transaction's record may be."""
+"""Kafka records: safe access to their headers, and how large the record of a transaction may be."""
 
 from operator import methodcaller
 from typing import NamedTuple, Protocol, Self
@@ -7,8 +7,8 @@ Headers = list[tuple[str, bytes | None]]
 
 UNREADABLE_HEADERS = "headers: a header's name is not UTF-8"
 
-# A transaction is about 1.2 KB. ksqlDB writes a character beyond the basic plane three times as long as it came, and an id
-# goes into the row and into its key: at most four times this, which every producer further on takes (1,000,000 bytes).
+# A transaction is about 1.2 KB. ksqlDB writes a character beyond Unicode's basic plane in three times the bytes, and an id goes
+# into both the row and its key: at most four times this limit, which every later producer accepts (1,000,000 bytes).
 MAX_TRANSACTION_BYTES = 128 * 1024
 
 # On the wire each header has two lengths, of one byte or more.
@@ -16,7 +16,7 @@ _LENGTHS = 2
 
 
 class Message(Protocol):
-    """What is used of confluent_kafka.Message."""
+    """The part of confluent_kafka.Message that is used here."""
 
     def value(self) -> bytes | None: ...
     def key(self) -> bytes | None: ...
@@ -27,8 +27,16 @@ class Message(Protocol):
     def offset(self) -> int | None: ...
 
 
+class Position(NamedTuple):
+    """Where a record is."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
 class Record(NamedTuple):
-    """A record as it was read. `headers` are None when they cannot be read; `timestamp` is its kind and milliseconds."""
+    """A record as it was read. `headers` are None when they cannot be read; `timestamp` is its kind and its milliseconds."""
 
     value: bytes | None
     key: bytes | None
@@ -40,7 +48,7 @@ class Record(NamedTuple):
 
     @classmethod
     def of(cls, message: Message) -> Self:
-        """The record of a message; once a message, as with headers_of."""
+        """The record of a message. Call it once per message, like headers_of."""
         return cls(
             message.value(),
             message.key(),
@@ -52,26 +60,31 @@ class Record(NamedTuple):
         )
 
     @property
+    def position(self) -> Position:
+        """Where the record is."""
+        return Position(self.topic, self.partition, self.offset)
+
+    @property
     def size(self) -> int | None:
-        """Its bytes; None when its headers cannot be read, since how large they are is not known then."""
+        """The record's bytes; None when its headers cannot be read, since their size is then unknown."""
         if self.headers is None:
             return None
         return len(self.value or b"") + len(self.key or b"") + (headers_size(self.headers) if self.headers else 0)
 
 
-# Not message.headers(): where that is hot, CPython 3.11 and newer call it without a look at the error that the client leaves
-# behind, which then comes up anywhere later on.
+# Not message.headers(): in hot code CPython 3.11 and newer call that without checking for the error that the client leaves
+# behind, which then surfaces anywhere later.
 _headers = methodcaller("headers")
 
 
 def headers_of(message: Message) -> Headers | None:
-    """The record's headers, an empty list when it has none; None when a name is not UTF-8, which no broker checks.
+    """The message's headers, an empty list when it has none; None when a header's name is not UTF-8, which no broker checks.
 
-    To be called once a message: after such a failure confluent_kafka gives a list with a null pointer in a name's place.
+    Call this once per message: after such a failure confluent_kafka returns a list with a null pointer in place of a name.
     """
     try:
         return _headers(message) or []
-    except (SystemError, UnicodeDecodeError):  # the first is what confluent_kafka 2 makes of the second
+    except (SystemError, UnicodeDecodeError):  # confluent_kafka 2 turns the second into the first
         return None
 
 
@@ -84,7 +97,7 @@ def headers_size(headers: Headers) -> int:
 
 
 def not_a_transaction(value: bytes | None, headers: Headers | None) -> str | None:
-    """Why a record is no transaction, whatever its fields may be; None when it can be one."""
+    """Why a record cannot be a transaction, whatever its fields are; None when it may be one."""
     if headers is None:
         return UNREADABLE_HEADERS
     if not value:

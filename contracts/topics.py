@@ -1,4 +1,4 @@
-"""The names of the topics, in the one place that every part reads them from."""
+"""The names of the topics: every part of the stack takes them from here."""
 
 BANK_TRANSACTIONS = "bank-transactions"
 FRAUDULENT_TRANSACTIONS = "fraudulent-transactions"
@@ -12,7 +12,7 @@ MONGODB_SINK_DLQ = "mongodb-sink-dlq"
 S3_SINK_DLQ = "s3-sink-dlq"
 
 DEAD_LETTERS = (BANK_TRANSACTIONS_DLQ, UNIDENTIFIED_TRANSACTIONS_DLQ, MONGODB_SINK_DLQ, S3_SINK_DLQ)
-# Through these the records of the stack go.
+# The topics that carry the stack's records.
 ALL = (
     BANK_TRANSACTIONS,
     FRAUDULENT_TRANSACTIONS,
@@ -22,8 +22,11 @@ ALL = (
     *DEAD_LETTERS,
 )
 
-# What was replayed from the dead letters, and how far: compacted, so that it lives as long as they do.
+# Which dead letters were replayed, and up to where: compacted, so that it is kept as long as they are.
 DLQ_REPLAYS = "dlq-replays"
 
+# What happened to the stack, for the console: as short-lived as the records that it is about.
+STACK_EVENTS = "stack-events"
+
 # Every topic that init_kafka.py creates, and that has to be there.
-CREATED = (*ALL, DLQ_REPLAYS)
+CREATED = (*ALL, DLQ_REPLAYS, STACK_EVENTS)

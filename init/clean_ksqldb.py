@@ -5,29 +5,25 @@ Environment: as init_ksqldb.py.
 
 import logging
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the script is run by its path
-
-from init.ksqldb_server import Failed, files_of, ours, quoted, server_from_environment, streams_of
+from init.init_ksqldb import connect, ours, quoted, streams_of
+from runtime.service import run_command
 
 logger = logging.getLogger("clean_ksqldb")
 
 CONSEQUENCES = """\
-The topics stay, and so do all records. The queries that init_ksqldb makes next read fraudulent-transactions from its earliest
-record again and write every row once more. MongoDB: no difference, a row replaces the document with its id. S3: every line
-comes once more, behind those that are there."""
+The topics and all of their records stay. The queries that init_ksqldb creates next read fraudulent-transactions from the earliest
+record and write every row again. MongoDB: no change, each row replaces the document with the same id. S3: every row is
+written again, in addition to the existing ones."""
 
 
 def main() -> int:
-    """Say what will be done, and do it. Returns the exit code. Raises Failed."""
-    server, seconds, folder = server_from_environment()
-    streams = streams_of(files_of(folder))
-    server.wait(seconds)
-    there, others = ours(server, streams)
+    """Log what will be done, then do it. Returns the exit code. Raises UserError."""
+    server, files = connect()
+    there, others = ours(server, streams_of(files))
     names = [*others, *there]
     if not names:
-        logger.info("none of the streams is there")
+        logger.info("none of the streams exists")
         return 0
     queries = [query["id"] for query in server.queries() if set(query["sinks"]) & set(names)]
     logger.info("terminates %s", ", ".join(queries) or "no query")
@@ -45,8 +41,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
-    try:
-        sys.exit(main())
-    except Failed as error:
-        sys.exit(f"clean_ksqldb: {error}")
+    run_command(main)

@@ -7,7 +7,8 @@ root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export LOCAL_DIR="${LOCAL_DIR:-$root/.local}"
 
 if [[ -n "${KSQLDB_URL:-}" ]]; then
-    exec "${PYTHON:-python3}" "$root/init/clean_ksqldb.py"
+    cd "$root"
+    exec "${PYTHON:-python3}" -m init.clean_ksqldb
 elif [[ ! -e "$LOCAL_DIR/run/state.json" ]] && bash "$root/init/compose.sh" running 2>/dev/null; then
     exec bash "$root/init/compose.sh" clean-ksqldb
 elif [[ -d "$LOCAL_DIR/data" ]]; then

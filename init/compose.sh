@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The Docker Compose mode behind start.sh: compose.sh up [--build] [--simulators] | status [--json] | stop | clean
-# | topic NAME [--from-beginning] | ksql [STATEMENT] | replay-dlq NAME [--dry-run] | clean-ksqldb
+# The Docker Compose mode behind start.sh: compose.sh up [--build] [--simulators] [--cluster] | status [--json] [--cluster]
+# | stop [--cluster] | clean [--cluster]
+# | topic NAME [OPTION ...] | trace ID [--json] | ksql [STATEMENT] | replay-dlq NAME [OPTION ...] | clean-ksqldb
 # | running (exit code 0 when it does)
 set -euo pipefail
 CDPATH='' cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -68,7 +69,7 @@ random_secret() { LC_ALL=C tr -dc 'a-f0-9' </dev/urandom | head -c 40; }
 # Writes what this start decides into .env, where each later `docker compose` command finds it too: the secrets of the local
 # stores (made once), which profiles and files are used, and where Connect writes to.
 write_env() {
-    local simulators=$1 mongodb_password s3_password grafana_password profiles=() uri='' aws='' interval
+    local simulators=$1 cluster=$2 mongodb_password s3_password grafana_password profiles=() uri='' aws='' interval
     mongodb_password=$(setting MONGODB_PASSWORD)
     s3_password=$(setting S3_PASSWORD)
     grafana_password=$(setting GRAFANA_PASSWORD)
@@ -98,8 +99,14 @@ write_env() {
             printf "S3_PASSWORD='%s'\n" "${s3_password:-$(random_secret)}"
             printf "GRAFANA_PASSWORD='%s'\n" "${grafana_password:-$(random_secret)}"
             printf 'COMPOSE_PROJECT_NAME=%s\n' "$COMPOSE_PROJECT_NAME"
-            printf 'COMPOSE_FILE=docker-compose.yml%s\n' "${COMPOSE_OVERRIDES:-}${simulators:+:simulators/docker-compose.yml}"
+            printf 'COMPOSE_FILE=docker-compose.yml%s\n' "${cluster:+:docker-compose.cluster.yml}${COMPOSE_OVERRIDES:-}${simulators:+:simulators/docker-compose.yml}"
             printf 'COMPOSE_PROFILES=%s\n' "$(IFS=,; printf '%s' "${profiles[*]:-}")"
+            case ,$own_profiles, in
+            *,tracing,*) [ -n "$(value_of OTEL_EXPORTER_OTLP_ENDPOINT <<<"$kept")" ] || printf 'OTEL_EXPORTER_OTLP_ENDPOINT=http://jaeger:4318\n' ;;
+            esac
+            # A client that starts while one broker is down asks another. Brokers elsewhere, in the user's own lines, stay what they are.
+            [ -z "$cluster" ] || [ -n "$(value_of KAFKA_BOOTSTRAP_SERVER <<<"$kept")" ] ||
+                printf 'KAFKA_BOOTSTRAP_SERVER=kafka:29092,kafka-2:29092,kafka-3:29092\n'
             [ -z "$uri" ] || printf "MONGODB_URI='%s'\n" "$uri"
             # Each object costs something in AWS: there are minutes between two of a partition, not seconds.
             [ -z "$aws" ] || printf 'S3_ENDPOINT=\nARCHIVE_INTERVAL_SECONDS=%s\n' "${interval:-300}"
@@ -107,6 +114,29 @@ write_env() {
         sync # a power cut must not leave an empty .env: the secrets in it are those that the volumes were made with
         mv .env.new .env
     )
+}
+
+# No time to start with less space than runtime/disk.py asks for, on the disk of images and volumes. Where that cannot be seen
+# from here (Docker Desktop, an engine elsewhere), the console says it once it runs.
+check_disk() {
+    local folder free needed
+    case ${DOCKER_HOST:-} in '' | unix://*) ;; *) return 0 ;; esac
+    folder=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) || folder=
+    [ -d "$folder" ] || return 0
+    free=$(df -Pk "$folder" 2>/dev/null | awk 'NR == 2 {print int($4 / 1024)}') || free=
+    needed=$(sed -n 's/^LOW_BYTES = \([0-9]*\) \* MIB$/\1/p' runtime/disk.py)
+    [ "${free:-$needed}" -ge "$needed" ] ||
+        fail "the disk of $folder is almost full: $free MiB left, at least $needed MiB are needed; docker system prune removes what no container uses"
+}
+
+# The data of one broker has no copies on two others, and that of three needs them. The project's volumes tell which it is.
+check_data() {
+    local wanted=$1 made volumes
+    volumes=$(docker volume ls --quiet)
+    grep -qx "${COMPOSE_PROJECT_NAME}_kafka-data" <<<"$volumes" || return 0
+    made=$(if grep -qx "${COMPOSE_PROJECT_NAME}_kafka-2-data" <<<"$volumes"; then echo --cluster; fi)
+    [ "$made" = "$wanted" ] ||
+        fail "the data of this stack was made ${made:+with }${made:-without --cluster} and cannot be used ${wanted:+with }${wanted:-without it}: start the stack as before, or remove its data with ./start.sh --clean"
 }
 
 # Every port that a container will publish must be free, unless the stack itself has it.
@@ -138,22 +168,26 @@ check_images() {
         say "pulling $image"
         docker pull "$image" && continue
         case $image in
-        sgg10/*) fail "the image $image cannot be had: ./start.sh --simulators uses this repository's own bank and validator" ;;
-        *) fail "the image $image cannot be had: check the network, or use ./start.sh --local, which needs no image" ;;
+        sgg10/*) fail "the image $image is not available: ./start.sh --simulators uses this repository's own bank and validator" ;;
+        *) fail "the image $image is not available: check the network, or use ./start.sh --local, which needs no image" ;;
         esac
     done < <(compose config --images | sort -u)
 }
 
 addresses() {
-    local console kafka connect ksqldb validator mongodb s3 prometheus grafana monitoring=''
+    local console kafka connect ksqldb validator mongodb s3 prometheus grafana jaeger monitoring=''
     console=$(setting CONSOLE_PORT)
     kafka=$(setting KAFKA_PORT) connect=$(setting CONNECT_PORT) ksqldb=$(setting KSQLDB_PORT)
     validator=$(setting VALIDATOR_PORT) mongodb=$(setting MONGODB_PORT) s3=$(setting S3_PORT)
-    prometheus=$(setting PROMETHEUS_PORT) grafana=$(setting GRAFANA_PORT)
+    prometheus=$(setting PROMETHEUS_PORT) grafana=$(setting GRAFANA_PORT) jaeger=$(setting JAEGER_PORT)
     case ,$(setting COMPOSE_PROFILES), in
     *,monitoring,*) monitoring="
   Prometheus     http://localhost:${prometheus:-9090}    open http://localhost:${prometheus:-9090}/alerts
   Grafana        http://localhost:${grafana:-3000}    anyone may look; user admin, GRAFANA_PASSWORD in .env" ;;
+    esac
+    case ,$(setting COMPOSE_PROFILES), in
+    *,tracing,*) monitoring+="
+  Jaeger         http://localhost:${jaeger:-16686}    search by a service, such as transactions-ingestor" ;;
     esac
     cat <<ADDRESSES
 
@@ -171,18 +205,21 @@ ADDRESSES
 }
 
 up() {
-    local build='' simulators=''
+    local build='' simulators='' cluster=''
     for option in "$@"; do
         case $option in
         --build) build=--build ;;
         --simulators) simulators=yes ;;
+        --cluster) cluster=--cluster ;;
         esac
     done
     check_docker
-    check_settings
+    check_settings ${cluster:+cluster}
     choose_project
     check_ours
-    write_env "$simulators"
+    check_disk
+    check_data "$cluster"
+    write_env "$simulators" "$cluster"
     check_ports
     check_mounts
     check_images
@@ -196,15 +233,15 @@ up() {
 
 # The containers and what the console sees, the latter alone with --json.
 status() {
-    local not_well code=0
+    local unhealthy code=0
     need_stack
     [ $# -gt 0 ] || compose ps --all
-    not_well=$(compose ps --all --format '{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}' |
+    unhealthy=$(compose ps --all --format '{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}' |
         awk '$2 == "running" && ($3 == "healthy" || $3 == 0) {next}
              $1 ~ /^(init|wait-for)-/ && $2 == "exited" && $NF == 0 {next} # these run once
              {print $1}')
     in_service console python -m console.status "$@" || code=$?
-    [ -z "$not_well" ] || fail "not well: ${not_well//$'\n'/ }"
+    [ -z "$unhealthy" ] || fail "unhealthy: ${unhealthy//$'\n'/ }"
     return "$code"
 }
 
@@ -222,18 +259,23 @@ in_service() {
     compose exec ${terminal[@]+"${terminal[@]}"} "$@"
 }
 
-topic() {
-    local arguments=(--bootstrap-server kafka:29092 --isolation-level read_committed --topic "$1")
-    need_kafka
-    [ "${2:-}" != --from-beginning ] || arguments+=(--from-beginning)
-    in_service kafka kafka-console-consumer "${arguments[@]}"
-}
-
 if [ "$1" = up ]; then
     up "${@:2}"
     exit
 fi
 follow_project
+# The files of --cluster, which a start left in .env: named again, they are read where .env is lost.
+arguments=()
+for argument in "$@"; do
+    case $argument in
+    --cluster)
+        files=$(in_file COMPOSE_FILE)
+        case $files in *docker-compose.cluster.yml*) ;; *) export COMPOSE_FILE=${files:-docker-compose.yml}:docker-compose.cluster.yml ;; esac
+        ;;
+    *) arguments+=("$argument") ;;
+    esac
+done
+set -- "${arguments[@]}"
 if [ "$1" = running ]; then # asked before anything is known: no Docker is an answer as well
     [ -n "$(compose ps --quiet 2>/dev/null)" ] && check_ours
     exit
@@ -244,14 +286,21 @@ case $1 in
 status) status "${@:2}" ;;
 stop) compose --profile '*' down --remove-orphans ;; # also what an earlier start had and .env has no more
 clean) compose --profile '*' down --remove-orphans --volumes ;;
-topic) topic "${@:2}" ;;
+topic)
+    need_kafka
+    in_service console python -m console.topic "${@:2}"
+    ;;
 ksql)
     need_stack
     in_service console python -m console.ksql "${@:2}"
     ;;
+trace)
+    need_stack
+    in_service console python -m console.trace "${@:2}"
+    ;;
 replay-dlq)
     need_kafka
-    compose run --rm --no-deps init-kafka python init/replay_dlq.py "${@:2}"
+    compose run --rm --no-deps init-kafka python -m init.replay_dlq "${@:2}"
     ;;
 clean-ksqldb) compose run --rm --no-deps init-ksqldb bash init/clean_ksqldb.sh ;;
 esac

@@ -1,13 +1,12 @@
-"""Creates the topics, and gives those that are there the settings that they need. Idempotent; fails loudly when it cannot.
+"""Creates the topics, and corrects the settings of existing ones. Idempotent; exits with an error when it cannot.
 
-Environment: KAFKA_BOOTSTRAP_SERVER (and the usual security settings), TOPIC_PARTITIONS (6), TOPIC_REPLICATION_FACTOR (1).
+Environment: KAFKA_BOOTSTRAP_SERVER (and the usual security settings), TOPIC_PARTITIONS (6), TOPIC_REPLICATION_FACTOR (as the
+cluster has it by default).
 """
 
 import logging
-import sys
-import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Annotated
 
 from confluent_kafka import KafkaError, KafkaException
@@ -21,34 +20,38 @@ from confluent_kafka.admin import (
 )
 from pydantic import Field
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the script is run by its path
-
 from contracts import topics
-from contracts.kafka import SettingsError, client_config
-from contracts.service import Environment, load_settings
+from runtime.errors import UserError
+from runtime.kafka import client_config
+from runtime.lost import Admin
+from runtime.service import Environment, load_settings, run_command
+from runtime.waiting import until
 
 logger = logging.getLogger("init_kafka")
 
 BROKER_SECONDS = 60
+SECONDS = 20.0  # for one request
 MIB = 1024 * 1024
-# A bank may send a record that is far too large: it has to fit in, so that it can be refused by name. Dead letters have
-# headers on top of what came.
+# In Kafka's protocol: the cluster's default.
+CLUSTER_DEFAULT = -1
+# A bank may send a record that is far too large: the topic has to accept it, so that it can become a dead letter with a reason.
+# Dead letters have headers on top of the original record.
 MAX_MESSAGE_BYTES = {topics.BANK_TRANSACTIONS: 8 * MIB} | dict.fromkeys(topics.DEAD_LETTERS, 9 * MIB)
 
 
 class Settings(Environment, env_prefix="TOPIC_"):
-    """One partition count for all topics: ksqlDB asks that its inputs and outputs agree."""
+    """One partition count for all topics: ksqlDB requires its inputs and outputs to have the same."""
 
-    # A broker takes no request for more than 10,000 partitions, and all topics are created in one.
+    # A broker rejects a request for more than 10,000 partitions, and all topics are created in one request.
     partitions: Annotated[int, Field(ge=1, le=1_000)] = 6
-    replication_factor: Annotated[int, Field(ge=1, le=100)] = 1
+    replication_factor: Annotated[int, Field(ge=1, le=100)] | None = None
 
 
 def topic_config(name: str) -> dict[str, str]:
     """A topic's own settings: not compacted, 7 days (a compacted `users` topic would stop a ksqlDB query at a null key).
 
-    The 7 days count from when a record was written: by the bank's clock, which stages would hand on, an old transaction could
-    be gone before the next stage has read it. What was replayed is known for good: dead letters may live longer than planned.
+    The 7 days count from when a record was written. If the stages passed on the bank's timestamps, an old transaction could
+    expire before the next stage has read it. Notes of replays never expire: dead letters may be kept longer than planned.
     """
     if name == topics.DLQ_REPLAYS:
         return {"cleanup.policy": "compact"}
@@ -63,7 +66,7 @@ def topic_config(name: str) -> dict[str, str]:
 
 
 def differences(name: str, config: Mapping[str, str]) -> dict[str, str]:
-    """The settings that an existing topic needs and has otherwise, as they should be."""
+    """The settings of an existing topic that have to change, with their new values."""
     return {key: value for key, value in topic_config(name).items() if config.get(key) != value}
 
 
@@ -77,7 +80,7 @@ def partition_problems(settings: Settings, partitions: Mapping[str, int]) -> lis
 
 
 def partition_warnings(settings: Settings, partitions: Mapping[str, int]) -> list[str]:
-    """What is to be said of partitions that somebody has added, by topic."""
+    """Warnings about topics that somebody has added partitions to."""
     more = [name for name, count in partitions.items() if count > settings.partitions]
     found = [
         f"topic {name} has {partitions[name]} partitions, more than TOPIC_PARTITIONS={settings.partitions}: they are used"
@@ -87,66 +90,64 @@ def partition_warnings(settings: Settings, partitions: Mapping[str, int]) -> lis
     fewer = [name for name, count in partitions.items() if count < most and name in topics.ALL]
     if more and fewer:
         found.append(
-            f"ksqlDB creates its streams only where all topics have as many partitions: give {', '.join(fewer)} {most} too "
+            f"ksqlDB creates its streams only if all partition counts agree: give {', '.join(fewer)} {most} too "
             f"(kafka-topics --alter --topic NAME --partitions {most})"
         )
     return found
 
 
 def main() -> None:
-    """Create what is missing, change what is there."""
+    """Create missing topics, correct existing ones."""
     settings = load_settings(Settings)
-    admin = AdminClient(client_config() | {"client.id": "init-kafka"}, logger=logging.getLogger("kafka"))
-    _await_broker(admin)
+    kafka = Admin(client_config() | {"client.id": "init-kafka"}, logging.getLogger("kafka"))
+    until(
+        lambda: _make_or_correct(kafka, settings),
+        BROKER_SECONDS,
+        f"no broker answered at {client_config()['bootstrap.servers']}",
+        KafkaException,
+        reason=lambda error: error.args[0].str(),
+        remedy="is it running, and is KAFKA_BOOTSTRAP_SERVER right?",
+    )
+
+
+def _make_or_correct(kafka: Admin, settings: Settings) -> None:
+    """Raises KafkaException when no broker answers, and UserError when it refuses something."""
     wanted = [
-        NewTopic(name, settings.partitions, settings.replication_factor, config=topic_config(name))
+        NewTopic(name, settings.partitions, settings.replication_factor or CLUSTER_DEFAULT, config=topic_config(name))
         for name in topics.CREATED
     ]
     existing = []
-    for name, future in admin.create_topics(wanted).items():
-        try:
-            future.result()
-            logger.info("created %s", name)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise SettingsError(f"topic {name} could not be created: {error.args[0].str()}") from None
-            existing.append(name)
-    if existing:
-        _check_partitions(admin, settings)
-        _configure(admin, existing)
-    logger.info("%d topics are there, %d of them new", len(topics.CREATED), len(topics.CREATED) - len(existing))
-
-
-def _await_broker(admin: AdminClient) -> None:
-    deadline = time.monotonic() + BROKER_SECONDS
-    while True:
-        try:
-            admin.list_topics(timeout=5)
-            return
-        except KafkaException as error:
-            if time.monotonic() > deadline:
-                raise SettingsError(
-                    f"no broker answered at {client_config()['bootstrap.servers']} within {BROKER_SECONDS} s "
-                    f"({error.args[0].str()}): is it running, and is KAFKA_BOOTSTRAP_SERVER right?"
-                ) from None
-            logger.info("waiting for the broker")
+    with kafka.client() as admin:
+        admin.list_topics(timeout=5)  # it fails sooner than the others when there is no broker
+        for name, future in admin.create_topics(wanted, request_timeout=SECONDS).items():
+            with _refused(f"topic {name} could not be created"):
+                try:
+                    future.result()
+                    logger.info("created %s", name)
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                        raise
+                    existing.append(name)
+        if existing:
+            _check_partitions(admin, settings)
+            _configure(admin, existing)
+    logger.info("all %d topics exist, %d of them new", len(topics.CREATED), len(topics.CREATED) - len(existing))
 
 
 def _check_partitions(admin: AdminClient, settings: Settings) -> None:
-    known = admin.list_topics(timeout=10).topics
+    known = admin.list_topics(timeout=SECONDS).topics
     counts = {name: len(known[name].partitions) for name in topics.CREATED if name in known}
     for warning in partition_warnings(settings, counts):
         logger.warning("%s", warning)
     problems = partition_problems(settings, counts)
     if problems:
-        raise SettingsError("; ".join(problems) + ": delete the topic, or change TOPIC_PARTITIONS to agree")
+        raise UserError("; ".join(problems) + ": delete the topic, or change TOPIC_PARTITIONS to match")
 
 
 def _configure(admin: AdminClient, names: list[str]) -> None:
     changes = []
-    for resource, future in admin.describe_configs(
-        [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    ).items():
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    for resource, future in admin.describe_configs(resources, request_timeout=SECONDS).items():
         config = {key: entry.value for key, entry in future.result().items()}
         wanted = differences(resource.name, config)
         for key, value in wanted.items():
@@ -156,19 +157,21 @@ def _configure(admin: AdminClient, names: list[str]) -> None:
             changes.append(ConfigResource(ResourceType.TOPIC, resource.name, incremental_configs=entries))
     if not changes:
         return
-    for resource, future in admin.incremental_alter_configs(changes).items():
-        try:
+    for resource, future in admin.incremental_alter_configs(changes, request_timeout=SECONDS).items():
+        with _refused(f"the settings of topic {resource.name} could not be changed"):
             future.result()
-        except KafkaException as error:
-            raise SettingsError(
-                f"the settings of topic {resource.name} could not be changed: {error.args[0].str()}"
-            ) from None
+
+
+@contextmanager
+def _refused(what: str) -> Generator[None]:
+    """What a broker refuses, it refuses again; what it has not answered can be asked once more."""
+    try:
+        yield
+    except KafkaException as error:
+        if error.args[0].code() < 0:
+            raise
+        raise UserError(f"{what}: {error.args[0].str()}") from None
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    try:
-        main()
-    except SettingsError as error:
-        logger.error("%s", error)
-        sys.exit(1)
+    run_command(main)

@@ -1,133 +1,104 @@
-"""Creates or updates the connectors of connectors/: init_kconnect.sh runs this, and has the names and targets at its top.
+"""Creates or updates the connectors in connectors/: init_kconnect.sh runs this, and has the names and targets at its top.
 
-Each file is a connector's configuration as Connect takes it. `${NAME}` in it is the environment's NAME, and two more that
-come from the connector's topic: `${ROW_SCHEMA}` is what its rows must be, and `${TOPIC_INCARNATION}` another text each
-time that the topic is created. `${env:NAME}` goes to the worker as it stands: credentials are in its environment alone.
+Each file is a connector's configuration in Connect's own format. `${NAME}` stands for the environment variable NAME. Two more
+names depend on the connector's topic: `${ROW_SCHEMA}` is the schema of its rows, and `${TOPIC_INCARNATION}` changes each
+time the topic is created. `${env:NAME}` goes to the worker as it stands: credentials are only in the worker's environment.
 """
 
 import json
 import logging
 import os
 import re
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the script is run by its path
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
-try:
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
-
-    from contracts.connect import connect_schema
-    from contracts.incarnations import incarnations
-    from contracts.kafka import SettingsError, client_config
-    from contracts.models import ROWS
-except ModuleNotFoundError as error:
-    sys.exit(
-        f"init_kconnect: {sys.executable} has no package {error.name}: "
-        "PYTHON=.local/python bash init/init_kconnect.sh uses those of the local mode"
-    )
+from contracts.connect_schema import connect_schema
+from contracts.models import ROWS
+from runtime.connect import Connect, Refused, Unavailable, states
+from runtime.errors import UserError
+from runtime.incarnations import incarnations
+from runtime.kafka import client_config
+from runtime.service import Environment, load_settings, run_command
+from runtime.waiting import until
 
 logger = logging.getLogger("init_kconnect")
 
 CONNECTORS = Path(__file__).with_name("connectors")
-# What earlier versions registered: left on a worker it would write every row once more.
+# Connectors of earlier versions: left on a worker, they would write every row twice.
 FORMER = ("s3-sink",)
+ANSWER_SECONDS = 30.0
+
 Config = dict[str, str]
+T = TypeVar("T")
 
 
-class WorkerError(Exception):
-    """The worker's answer, or what is missing of it."""
+class Settings(Environment, env_prefix="KCONNECT_"):
+    """The worker's URL, and how many seconds the worker, and then each connector, may take."""
+
+    url: str
+    timeout: float
 
 
 class Worker:
-    """Kafka Connect's REST API. What is asked of it may take `timeout` seconds."""
+    """A worker that may still be starting: each call is retried for up to `timeout` seconds. Raises UserError."""
 
     def __init__(self, url: str, timeout: float) -> None:
-        self._url = url.rstrip("/")
+        self._url = url
+        self._connect = Connect(url, seconds=ANSWER_SECONDS)
         self._timeout = timeout
 
     def plugins(self) -> set[str]:
-        """The classes of the connectors that the worker has. Waits for it."""
-        plugins = self._until(f"Kafka Connect at {self._url}", lambda: (True, self._call("GET", "/connector-plugins")))
-        return {plugin["class"] for plugin in plugins}
+        """The connector classes that the worker has. Waits for the worker."""
+        return self._until(f"Kafka Connect at {self._url}", self._connect.plugins)
 
     def register(self, name: str, config: Config) -> None:
-        """Create or update a connector, and restart what of it has failed."""
-        self._until(name, lambda: (True, self._call("PUT", f"/connectors/{name}/config", config)))
+        """Create or update a connector, and restart whichever of its parts have failed."""
+        self._until(name, lambda: self._connect.put(name, config))
         # An unchanged configuration restarts nothing, so without this a second run would not repair what has failed.
-        restart = f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true"
-        self._until(name, lambda: (True, self._call("POST", restart)))
+        self._until(name, lambda: self._connect.restart(name, only_failed=True))
 
-    def remove(self, name: str) -> None:
-        """Remove a connector, if it is there."""
-        connectors = self._until("the list of connectors", lambda: (True, self._call("GET", "/connectors")))
-        if name in connectors:
-            self._until(name, lambda: (True, self._call("DELETE", f"/connectors/{name}")))
-            logger.info("%s: removed, an earlier version made it", name)
+    def remove(self, name: str) -> bool:
+        """Remove a connector. Returns whether it was there."""
+        if name not in self._until("the list of connectors", self._connect.connectors):
+            return False
+        self._until(name, lambda: self._connect.delete(name))
+        return True
 
-    def await_running(self, name: str) -> None:
-        """Wait until the connector and all of its tasks are RUNNING. Raises WorkerError when one of them has failed."""
-        # The worker shows the failure from before a restart for a moment longer.
+    def await_running(self, name: str) -> str:
+        """Wait until the connector and all of its tasks are RUNNING, and return their states."""
+        # For a moment after a restart the worker still reports the earlier failure.
         stale_until = time.monotonic() + 3
 
-        def attempt() -> tuple[bool, str]:
-            status = self._call("GET", f"/connectors/{name}/status")
-            parts = [("connector", status["connector"])] + [(f"task {task['id']}", task) for task in status["tasks"]]
-            for part, state in parts:
+        def attempt() -> str:
+            found = states(self._connect.status(name))
+            for task, state in found.items():
                 if state["state"] == "FAILED" and time.monotonic() > stale_until:
                     trace = "\n  ".join(state.get("trace", "").splitlines()[:5])
-                    raise WorkerError(f"{name}: {part} has FAILED:\n  {trace}")
-            states = ", ".join(f"{part} {state['state']}" for part, state in parts)
-            return len(parts) > 1 and all(state["state"] == "RUNNING" for _, state in parts), states
+                    raise Refused(f"{name}: {task} has FAILED:\n  {trace}")
+            text = ", ".join(f"{task} {state['state']}" for task, state in found.items())
+            if len(found) == 1 or any(state["state"] != "RUNNING" for state in found.values()):
+                raise Unavailable(text)
+            return text
 
-        logger.info("%s: %s", name, self._until(name, attempt))
+        return self._until(name, attempt)
 
-    def _call(self, method: str, path: str, body: Config | None = None) -> Any:
-        request = urllib.request.Request(self._url + path, method=method, headers={"Content-Type": "application/json"})
-        data = None if body is None else json.dumps(body).encode()
+    def _until(self, what: str, attempt: Callable[[], T]) -> T:
         try:
-            with urllib.request.urlopen(request, data, timeout=30) as answer:
-                return json.loads(answer.read() or "null")
-        except urllib.error.HTTPError as error:
-            if error.code in (404, 409, 500, 503):  # just created, rebalancing, starting
-                raise TimeoutError(f"HTTP {error.code}") from None
-            try:
-                message = json.load(error)["message"]
-            except (ValueError, KeyError):
-                message = error.reason
-            raise WorkerError(f"{path}: HTTP {error.code}: {message}") from None
-        except (OSError, ValueError) as error:
-            raise TimeoutError(str(error)) from None
-
-    def _until(self, what: str, attempt: Callable[[], tuple[bool, Any]]) -> Any:
-        """Repeat `attempt` until it is done; every five seconds a line says what it waits for."""
-        deadline = time.monotonic() + self._timeout
-        said = time.monotonic()
-        state = "no answer"
-        while time.monotonic() < deadline:
-            try:
-                done, state = attempt()
-                if done:
-                    return state
-            except TimeoutError as error:
-                state = str(error)
-            if time.monotonic() - said >= 5:
-                said = time.monotonic()
-                logger.info("waiting for %s: %s", what, state)
-            time.sleep(0.3)
-        raise WorkerError(f"{what} not ready after {self._timeout:.0f} s: {state}")
+            return until(attempt, self._timeout, f"{what} is not ready", Unavailable)
+        except Refused as error:
+            # If a MongoDB URI cannot be parsed, or its host cannot be resolved, the sink quotes it with the password.
+            raise UserError(re.sub(r"://\S+@", "://***@", str(error))) from None
 
 
 def read(path: Path, incarnation: Callable[[str], str]) -> Config:
-    """The connector's configuration with the names filled in. What comes out empty is left out.
+    """The connector's configuration with the names replaced by their values. Settings that end up empty are left out.
 
-    `incarnation` gives a topic's, and is called only where the file needs it.
+    `incarnation` returns the incarnation of a topic; it is called only if the file needs it.
     """
     config: Config = json.loads(path.read_text())
     topic = config["topics"]
@@ -145,11 +116,11 @@ def read(path: Path, incarnation: Callable[[str], str]) -> Config:
 
 
 def incarnation_of(topic: str) -> str:
-    """The topic's incarnation as the broker has it. Raises SettingsError."""
+    """The topic's current incarnation, from the broker. Raises UserError."""
     try:
         return incarnations(AdminClient(client_config(), logger=logging.getLogger("kafka")), [topic])[topic]
     except KafkaException as error:
-        raise SettingsError(
+        raise UserError(
             f"the id of the topic {topic}, which names its S3 objects, could not be read at "
             f"{client_config()['bootstrap.servers']}: {error}: run init/init_kafka.py first"
         ) from None
@@ -157,7 +128,8 @@ def incarnation_of(topic: str) -> str:
 
 def main() -> None:
     """Register every connector whose plugin the worker has, and wait until all of them run."""
-    worker = Worker(os.environ["KCONNECT_URL"], float(os.environ["KCONNECT_TIMEOUT"]))
+    settings = load_settings(Settings)
+    worker = Worker(settings.url, settings.timeout)
     plugins = worker.plugins()
     configs: dict[str, Config] = {}
     for path in sorted(CONNECTORS.glob("*.json")):
@@ -166,17 +138,13 @@ def main() -> None:
         else:
             logger.info("%s: left out, the worker does not have its plugin", path.stem)
     for name in FORMER:
-        worker.remove(name)
+        if worker.remove(name):
+            logger.info("%s: removed, an earlier version created it", name)
     for name, config in configs.items():
         worker.register(name, config)
     for name in configs:
-        worker.await_running(name)
+        logger.info("%s: %s", name, worker.await_running(name))
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    try:
-        main()
-    except (WorkerError, SettingsError) as error:
-        # The sink's messages quote a MongoDB URI that cannot be parsed, or whose host cannot be looked up, with the password.
-        sys.exit("init_kconnect: " + re.sub(r"://\S+@", "://***@", str(error)))
+    run_command(main)

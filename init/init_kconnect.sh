@@ -17,4 +17,5 @@ export KCONNECT_TIMEOUT="${KCONNECT_TIMEOUT:-120}"
 
 # Credentials are not here: the files refer to the worker's own environment as ${env:NAME}, and that goes to the worker
 # as it stands. The broker, which is asked for the ids of the topics that go to S3, is KAFKA_BOOTSTRAP_SERVER.
-exec "${PYTHON:-python3}" "$(dirname "${BASH_SOURCE[0]}")/init_kconnect.py"
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+exec "${PYTHON:-python3}" -m init.init_kconnect

@@ -1,11 +1,14 @@
-"""Puts the records of a dead-letter topic back to the topics that they came from: `./start.sh --replay-dlq TOPIC [--dry-run]`.
+"""Replays the records of a dead-letter topic to the topics that they came from: `./start.sh --replay-dlq TOPIC`.
 
-For letters whose cause is mended: a validator that refused wrongly, a contract that was widened, a store that takes more now.
-A letter goes back once, however often this is run and whatever kills it: it is written in one transaction with a note of it
-and of the position that was read, and the next run goes on from there. The notes are on a compacted topic, where they live
-as long as the letters; consumer offsets expire. A copy of a letter (Kafka Connect writes some again and again while its
-store refuses everything) does not go back. One that is refused again is a new letter, with `dlq.tries` counted up in its
-headers; a run ends at the letters that were there when it began.
+For dead letters whose cause is fixed: a validator that refused wrongly, a contract that was too narrow, a store that accepts more
+now. A dead letter is replayed once, however often this runs and whatever kills it: one transaction writes the record, a note of
+it and the position read so far, and the next run continues from that position. The notes are on a compacted topic, which keeps
+them as long as the dead letters; consumer offsets would expire. Copies of a dead letter (Kafka Connect keeps writing them while
+its store refuses everything) are not replayed. A record that is refused again becomes a new dead letter, with `dlq.tries`
+incremented in its headers; a run ends at the dead letters that were there when it began.
+
+With a kind of reason or a limit some dead letters stay: the position then stays before the first of these in each partition, and
+what is behind it and was replayed is known by its note.
 
 Environment: KAFKA_BOOTSTRAP_SERVER, and the usual security settings.
 """
@@ -13,27 +16,26 @@ Environment: KAFKA_BOOTSTRAP_SERVER, and the usual security settings.
 import argparse
 import json
 import logging
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the script is run by its path
-
 from contracts import topics
-from contracts.dead_letters import Replay, identity, replay
-from contracts.kafka import SettingsError, bootstrap_server, client_config, transactional
-from contracts.reading import end_of, records_between
+from contracts.dead_letters import Replay, identity, kind_of, replay
 from contracts.records import headers_of
+from runtime.errors import UserError
+from runtime.kafka import bootstrap_server, client_config, transactional
+from runtime.reading import end_of, records_between
+from runtime.service import run_command
 
 logger = logging.getLogger("replay_dlq")
 
-# The transactional id: a second run at the same time stops the first. Also the consumer group in whose offsets earlier
-# versions kept the position.
+# The transactional.id: a second run at the same time fences the first. Also the consumer group to which earlier versions
+# committed their position.
 NAME = "dlq-replay"
 SECONDS = 10.0
 
@@ -42,43 +44,101 @@ SECONDS = 10.0
 class Notes:
     """What the topic of replays says about one dead-letter topic.
 
-    Positions belong to the topic's id: a topic that was deleted and created begins with offset 0 again. A letter's note has
-    no such id, since a copy of it may come to the new topic.
+    Positions belong to the topic's id: a topic that is deleted and recreated starts at offset 0 again. The note of a dead letter
+    has no such id, since a copy of that dead letter may arrive on the new topic.
     """
 
     topic: str
     topic_id: str
     positions: dict[int, int] = field(default_factory=dict)
     replayed: set[str] = field(default_factory=set)
-    # Whether there is a position, be it of an earlier topic of this name.
+    # Whether there is a position, even if it is from an earlier topic of this name.
     started: bool = False
 
     def take(self, key: str, note: Mapping[str, object]) -> None:
-        """A note as it was written; the topic may hold some that compaction has not removed yet."""
+        """Apply a note from the topic, which may still hold old ones that compaction has not removed yet."""
         match key.split("/"):
             case [self.topic, "position", partition]:
                 self.started = True
                 offset = note["offset"]
                 if note["topic_id"] == self.topic_id and isinstance(offset, int):
                     self.positions[int(partition)] = max(offset, self.positions.get(int(partition), 0))
-            case [self.topic, "letter", letter]:
-                self.replayed.add(letter)
+            case [self.topic, "dead-letter" | "letter", dead_letter]:  # the latter is from before 1.1
+                self.replayed.add(dead_letter)
 
     def of_position(self, partition: int, offset: int) -> tuple[str, str]:
-        """Key and value of the note that letters before this offset are done with."""
+        """Key and value of the note that all dead letters before this offset are done."""
         return f"{self.topic}/position/{partition}", json.dumps({"topic_id": self.topic_id, "offset": offset})
 
-    def of_letter(self, letter: str, message: Message) -> tuple[str, str]:
-        """Key and value of the note that a letter went back."""
-        return f"{self.topic}/letter/{letter}", json.dumps(
+    def of_dead_letter(self, dead_letter: str, message: Message) -> tuple[str, str]:
+        """Key and value of the note that a dead letter was replayed."""
+        return f"{self.topic}/dead-letter/{dead_letter}", json.dumps(
             {"partition": message.partition(), "offset": message.offset()}
         )
 
 
-def main(topic: str, dry_run: bool) -> None:
-    """Replay the letters that were not replayed yet, and tell how many there were by source, reason and tries."""
+class DeadLetter(NamedTuple):
+    """A dead letter that was not replayed yet: how to replay it, and its name in the notes (None without a source position)."""
+
+    message: Message
+    replay: Replay
+    name: str | None
+
+    @property
+    def kind(self) -> str:
+        return kind_of(self.replay.reason)
+
+    @property
+    def line(self) -> str:
+        """What a person is told of it and of all like it."""
+        target = self.replay.topic or "nowhere, since no header names a known source topic"
+        tried = f", replayed {self.replay.tries} times before" if self.replay.tries else ""
+        return f"to {target}: {self.kind}{tried}"
+
+
+class Choice:
+    """Which dead letters are replayed: of one kind of reason, or of all, and no more than a limit."""
+
+    def __init__(self, kind: str | None = None, limit: int | None = None) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.taken: Counter[str] = Counter()
+        self.left = 0
+        self._kind, self._limit = kind, limit
+        # The partitions in which a dead letter stays, and the offset of the first one.
+        self._stays: dict[int, int] = {}
+
+    def takes(self, dead_letter: DeadLetter) -> bool:
+        """Decide, and count. Behind one that stays only what has a name is taken: anything else would be replayed twice."""
+        self.kinds[dead_letter.kind] += 1
+        partition, offset = dead_letter.message.partition() or 0, dead_letter.message.offset() or 0
+        taken = (
+            self._kind in (None, dead_letter.kind)
+            and (self._limit is None or self.taken.total() < self._limit)
+            and (dead_letter.name is not None or partition not in self._stays)
+        )
+        if taken:
+            self.taken[dead_letter.line] += 1
+        else:
+            self._stays.setdefault(partition, offset)
+            self.left += 1
+        return taken
+
+    def done(self, positions: Mapping[int, int]) -> dict[int, int]:
+        """Of the positions read so far, those before which no dead letter stays."""
+        return {partition: min(offset, self._stays.get(partition, offset)) for partition, offset in positions.items()}
+
+    def check(self) -> None:
+        """Raises UserError when no dead letter is of the kind, with the kinds that there are."""
+        if self._kind is None or self._kind in self.kinds:
+            return
+        kinds = "".join(f"\n{count:6} {kind}" for kind, count in self.kinds.most_common())
+        raise UserError(f"no dead letter to replay has the reason '{self._kind}'; there are{kinds or ' none at all'}")
+
+
+def replay_topic(topic: str, dry_run: bool, choice: Choice) -> None:
+    """Replay the chosen of the dead letters that were not replayed yet, and log how many by source, kind of reason and tries."""
     if topic not in topics.DEAD_LETTERS:
-        raise SettingsError(f"{topic} is no dead-letter topic: there are {', '.join(topics.DEAD_LETTERS)}")
+        raise UserError(f"{topic} is not a dead-letter topic: must be one of {', '.join(topics.DEAD_LETTERS)}")
     consumer = Consumer(
         {
             **client_config(),
@@ -94,31 +154,31 @@ def main(topic: str, dry_run: bool) -> None:
         _check_broker(consumer)
         producer = None if dry_run else Producer({**client_config(), **transactional(NAME)})
         if producer is not None:
-            producer.init_transactions(
-                SECONDS
-            )  # before the notes are read: what another run has started is settled by it
+            producer.init_transactions(SECONDS)  # before the notes are read: it ends any transaction of an earlier run
         notes = _read_notes(consumer, topic)
         end = end_of(consumer, topic)
         begin = _begin(consumer, notes, end)
         if producer is not None and not notes.started:
             _write(producer, notes, [], begin)
-        told: Counter[str] = Counter()
         copies = 0
         for batch in records_between(consumer, topic, begin, end):
-            letters = list(_without_copies(batch, notes))
-            copies += len(batch) - len(letters)
+            dead_letters = list(_without_copies(batch, notes))
+            copies += len(batch) - len(dead_letters)
+            chosen = [one for one in dead_letters if choice.takes(one)]
             if producer is not None and batch:
-                _write(producer, notes, letters, {message.partition(): message.offset() + 1 for message in batch})
-            told.update(_line(letter) for _, letter, _ in letters)
-        for line, count in told.most_common():
+                read = {message.partition(): message.offset() + 1 for message in batch}
+                _write(producer, notes, chosen, choice.done(read))
+        choice.check()
+        for line, count in choice.taken.most_common():
             logger.info("%6d %s", count, line)
         if copies:
-            logger.info("%6d copies of letters that went back already, or that are counted here, left out", copies)
+            logger.info("%6d copies skipped, of dead letters that were replayed before or are counted above", copies)
         what = "would be replayed" if dry_run else "replayed"
-        logger.info("%s: %d letters %s", topic, told.total(), what)
+        others = f", {choice.left} others stay" if choice.left else ""
+        logger.info("%s: %d dead letters %s%s", topic, choice.taken.total(), what, others)
     except KafkaException as error:
-        raise SettingsError(
-            f"stopped by Kafka ({error.args[0].str()}): call this again, what has gone back does not go twice"
+        raise UserError(
+            f"stopped by a Kafka error ({error.args[0].str()}): run this again, nothing is replayed twice"
         ) from None
     finally:
         consumer.close()
@@ -128,7 +188,7 @@ def _check_broker(consumer: Consumer) -> None:
     try:
         consumer.list_topics(timeout=SECONDS)
     except KafkaException:
-        raise SettingsError(f"no broker answers at {bootstrap_server()}: start the stack first") from None
+        raise UserError(f"no broker answers at {bootstrap_server()}: start the stack first") from None
 
 
 def _read_notes(consumer: Consumer, topic: str) -> Notes:
@@ -140,8 +200,8 @@ def _read_notes(consumer: Consumer, topic: str) -> Notes:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
-            raise SettingsError(
-                f"there is no topic {name}: init/init_kafka.py creates it, at each start of the stack"
+            raise UserError(
+                f"there is no topic {name}: init/init_kafka.py creates it at each start of the stack"
             ) from None
     notes = Notes(topic, ids[topic])
     for batch in records_between(consumer, topics.DLQ_REPLAYS, {}, end_of(consumer, topics.DLQ_REPLAYS)):
@@ -151,7 +211,7 @@ def _read_notes(consumer: Consumer, topic: str) -> Notes:
 
 
 def _begin(consumer: Consumer, notes: Notes, end: Mapping[int, int]) -> dict[int, int]:
-    """Where to read on, by partition. A position behind the topic's end is that of an earlier topic of this name."""
+    """Where to continue, by partition. A position beyond the topic's end is from an earlier topic of this name."""
     begin = notes.positions
     if not notes.started:
         committed = consumer.committed([TopicPartition(notes.topic, one) for one in end], timeout=SECONDS)
@@ -159,14 +219,14 @@ def _begin(consumer: Consumer, notes: Notes, end: Mapping[int, int]) -> dict[int
     return {one: offset if (offset := begin.get(one, 0)) <= end[one] else 0 for one in end}
 
 
-def _without_copies(batch: Iterable[Message], notes: Notes) -> Iterable[tuple[Message, Replay, str | None]]:
-    """The letters with how they go back, and their name for the notes; one that does not say where it was has none."""
+def _without_copies(batch: Iterable[Message], notes: Notes) -> Iterable[DeadLetter]:
+    """Those that were not replayed yet, each once."""
     for message in batch:
         headers = headers_of(message)
         known = identity(message.value(), message.key(), headers)
         name = known.hex() if known is not None else None
         if name is None or name not in notes.replayed:
-            yield message, replay(headers), name
+            yield DeadLetter(message, replay(headers), name)
         if name is not None:
             notes.replayed.add(name)
 
@@ -174,19 +234,23 @@ def _without_copies(batch: Iterable[Message], notes: Notes) -> Iterable[tuple[Me
 def _write(
     producer: Producer,
     notes: Notes,
-    letters: list[tuple[Message, Replay, str | None]],
+    dead_letters: list[DeadLetter],
     positions: Mapping[int, int],
 ) -> None:
-    """The letters, a note of each, and how far the topic was read: all of it or nothing."""
+    """Write the dead letters, a note of each, and the positions read so far, all in one transaction."""
     producer.begin_transaction()
-    for message, letter, name in letters:
-        if letter.topic is None:
+    for message, to_replay, name in dead_letters:
+        if to_replay.topic is None:
             continue
         producer.produce(
-            letter.topic, message.value(), message.key(), headers=letter.headers, timestamp=message.timestamp()[1]
+            to_replay.topic,
+            message.value(),
+            message.key(),
+            headers=to_replay.headers,
+            timestamp=message.timestamp()[1],
         )
         if name is not None:
-            _note(producer, *notes.of_letter(name, message))
+            _note(producer, *notes.of_dead_letter(name, message))
     for position in positions.items():
         _note(producer, *notes.of_position(*position))
     producer.commit_transaction(SECONDS)
@@ -196,18 +260,22 @@ def _note(producer: Producer, key: str, value: str) -> None:
     producer.produce(topics.DLQ_REPLAYS, value, key)
 
 
-def _line(letter: Replay) -> str:
-    tried = f", put back {letter.tries} times before" if letter.tries else ""
-    return f"to {letter.topic or 'nowhere, since no header names one of the topics as their source'}: {letter.reason}{tried}"
+def _limit(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number of at least 1")
+    return int(text)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="replay-dlq", description="Replays dead letters to their source topics.")
+    parser.add_argument("topic", help=f"one of {', '.join(topics.DEAD_LETTERS)}")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be replayed")
+    parser.add_argument("--reason", metavar="KIND", help="only those with this reason, as --dry-run prints it")
+    parser.add_argument("--limit", metavar="N", type=_limit, help="at most so many, the oldest of each partition first")
+    arguments = parser.parse_args()
+    replay_topic(arguments.topic, arguments.dry_run, Choice(arguments.reason, arguments.limit))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Puts dead letters back to their source topics.")
-    parser.add_argument("topic", help=f"one of {', '.join(topics.DEAD_LETTERS)}")
-    parser.add_argument("--dry-run", action="store_true", help="only tell what would go back")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    try:
-        main(arguments.topic, arguments.dry_run)
-    except SettingsError as problem:
-        sys.exit(f"error: {problem}")
+    run_command(main)

@@ -4,10 +4,13 @@
 # tests/unit/test_settings_sh.py holds the one against the others.
 
 # NAME KIND [LOWEST [HIGHEST]], with > before a lowest value that is itself too low. A port has its default, and the
-# profile without which nothing listens there.
+# profile without which nothing listens there; `cluster` stands for --cluster.
 SETTINGS='
 KAFKA_PORT port 9092
+KAFKA_2_PORT port 9094 cluster
+KAFKA_3_PORT port 9096 cluster
 CONNECT_PORT port 8083
+CONNECT_2_PORT port 8084 cluster
 KSQLDB_PORT port 8088
 VALIDATOR_PORT port 8000
 MONGODB_PORT port 27017 mongodb
@@ -15,6 +18,7 @@ S3_PORT port 9000 s3
 CONSOLE_PORT port 8080
 PROMETHEUS_PORT port 9090 monitoring
 GRAFANA_PORT port 3000 monitoring
+JAEGER_PORT port 16686 tracing
 TOPIC_PARTITIONS integer 1 1000
 TOPIC_REPLICATION_FACTOR integer 1 100
 BANK_RATE number 0 1000000
@@ -37,13 +41,16 @@ MY_AWS_REGION region
 KSQLDB_URL url
 KCONNECT_URL url
 FRAUD_VALIDATOR_URL url
+OTEL_EXPORTER_OTLP_ENDPOINT url
+OTEL_TRACES_SAMPLER sampler
+OTEL_TRACES_SAMPLER_ARG number 0 1
 '
 
 # Where the stack connects to, and the secrets of its stores. In a user's shell these are another program's.
 FROM_FILE_ONLY='
 KAFKA_BOOTSTRAP_SERVER KAFKA_SECURITY_PROTOCOL KAFKA_SASL_MECHANISM KAFKA_SASL_USERNAME KAFKA_SASL_PASSWORD
-KAFKA_SSL_CA_LOCATION KSQLDB_URL KCONNECT_URL FRAUD_VALIDATOR_URL MONGODB_URI MONGODB_PASSWORD S3_ENDPOINT S3_PASSWORD
-GRAFANA_PASSWORD COMPOSE_FILE COMPOSE_ENV_FILES COMPOSE_PATH_SEPARATOR COMPOSE_DISABLE_ENV_FILE
+KAFKA_SSL_CA_LOCATION KAFKA_SASL_JAAS_CONFIG KSQLDB_URL KCONNECT_URL FRAUD_VALIDATOR_URL MONGODB_URI MONGODB_PASSWORD S3_ENDPOINT S3_PASSWORD
+GRAFANA_PASSWORD OTEL_EXPORTER_OTLP_ENDPOINT COMPOSE_FILE COMPOSE_ENV_FILES COMPOSE_PATH_SEPARATOR COMPOSE_DISABLE_ENV_FILE
 '
 
 # The values of .env alone, for everything that is listed above; `notes` then says what was set aside.
@@ -118,14 +125,22 @@ must_be() {
         ;;
     word) [[ $value =~ ^[[:graph:]]+$ ]] || printf 'without spaces' ;;
     region) [[ $value =~ ^[a-z]+(-[a-z0-9]+)+$ ]] || printf "a region's name, such as eu-west-1" ;;
+    sampler)
+        case $value in parentbased_always_on | parentbased_always_off | parentbased_traceidratio) ;; *)
+            printf 'parentbased_traceidratio, parentbased_always_on or parentbased_always_off'
+            ;;
+        esac
+        ;;
     url) [[ $value =~ ^https?://[[:graph:]]+$ ]] || printf 'an address, such as http://host:8088' ;;
     size) [[ $value =~ ^[0-9]+(\.[0-9]+)?([bB]|[kKmMgG]([iI]?[bB])?)?$ ]] || printf 'a size, such as 512m or 1g' ;;
     esac
 }
 
-# problems_of_settings [PROFILE ...]: prints everything that is wrong, a line each. The profiles are those that the user adds.
+# problems_of_settings [PROFILE ...]: prints everything that is wrong, a line each. The profiles are those that the user adds,
+# and `cluster` for a start with --cluster.
 problems_of_settings() {
-    local name kind low high value must problem profiles=" $* " ports=''
+    local name kind low high value must problem profiles=" $* " ports='' brokers=1
+    case $profiles in *' cluster '*) brokers=3 ;; esac
     problem=$(whole_group MY_MONGODB_USER MY_MONGODB_PASS MY_MONGODB_CLUSTER) || profiles+='mongodb '
     if [ -n "$problem" ]; then
         printf '%s\n' "$problem"
@@ -134,6 +149,8 @@ problems_of_settings() {
     fi
     problem=$(whole_group MY_AWS_ACCESS_KEY_ID MY_AWS_SECRET_ACCESS_KEY MY_AWS_REGION) || profiles+='s3 '
     [ -z "$problem" ] || printf '%s\n' "$problem"
+    [ -z "$(own_lines | value_of OTEL_EXPORTER_OTLP_ENDPOINT)" ] || [[ $profiles == *' tracing '* ]] ||
+        printf 'OTEL_EXPORTER_OTLP_ENDPOINT needs the profile tracing: add it to COMPOSE_PROFILES\n'
     while read -r name kind low high; do
         value=$(setting "$name")
         must=
@@ -143,8 +160,12 @@ problems_of_settings() {
             printf ' must be %s\n' "$must"
         elif [ "$kind" = port ] && [[ -z $high || $profiles == *" $high "* ]]; then
             ports+="${value:-$low} $name"$'\n'
-        elif [ "$name" = TOPIC_REPLICATION_FACTOR ] && [ "${value:-1}" != 1 ] && [ -z "$(setting KAFKA_BOOTSTRAP_SERVER)" ]; then
-            printf '%s\n' "$name='$value' must be 1: the stack has one broker (unless KAFKA_BOOTSTRAP_SERVER names another cluster)"
+        elif [ "$name" = TOPIC_REPLICATION_FACTOR ] && [ "${value:-1}" -gt $brokers ] && [ -z "$(own_lines | value_of KAFKA_BOOTSTRAP_SERVER)" ]; then
+            case $brokers in
+            1) must='1: the stack has one broker' ;;
+            *) must="at most $brokers: the stack has so many brokers" ;;
+            esac
+            printf '%s\n' "$name='$value' must be $must (unless KAFKA_BOOTSTRAP_SERVER names another cluster)"
         fi
     done < <(
         sed '/^$/d' <<<"$SETTINGS"
@@ -154,11 +175,11 @@ problems_of_settings() {
         END {for (port in count) if (count[port] > 1) print names[port] " are both " port ": give each its own port"}' <<<"$ports"
 }
 
-# Ends with everything that is wrong in one message, and says which settings are not what .env says.
+# check_settings [cluster]: ends with everything that is wrong in one message, and says which settings are not what .env says.
 check_settings() {
     local problems name
     # shellcheck disable=SC2046 # one word a profile
-    problems=$(problems_of_settings $(tr , ' ' <<<"${own_profiles:-$(in_file COMPOSE_PROFILES)}"))
+    problems=$(problems_of_settings "$@" $(tr , ' ' <<<"${own_profiles:-$(in_file COMPOSE_PROFILES)}"))
     case $problems in
     '') ;;
     *$'\n'*) fail "settings that cannot be used:"$'\n'"  ${problems//$'\n'/$'\n'  }" ;;

@@ -6,28 +6,30 @@ import shutil
 import subprocess
 import sys
 
-from contracts.kafka import SettingsError
-from local import disk, launcher
-from local.console_consumer import consume
+from console import topic, trace
+from local import launcher
 from local.environment import basics
-from local.running import RunningStack, check_cluster, find
+from local.running import RunningStack, check_cluster, find, metadata
 from local.settings import ROOT, Folders, folders, load
+from runtime import disk
+from runtime.errors import UserError
+from runtime.kafka import client_config
 
 
 def main() -> int:  # noqa: PLR0911 - one a command
-    """Parse, run, and turn what the user can mend into one line on stderr."""
+    """Parse, run, and turn what the user can fix into one line on stderr."""
     parser = argparse.ArgumentParser(prog="start.sh --local")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up").add_argument("--detach", action="store_true")
     commands.add_parser("status").add_argument("--json", action="store_true")
     for name in ("stop", "clean", "clean-ksqldb"):
         commands.add_parser(name)
-    topic = commands.add_parser("topic")
-    topic.add_argument("name")
-    topic.add_argument("--from-beginning", action="store_true")
+    topic.add_arguments(commands.add_parser("topic"))
     replay = commands.add_parser("replay-dlq")
-    replay.add_argument("name")
-    replay.add_argument("--dry-run", action="store_true")
+    replay.add_argument("arguments", nargs=argparse.REMAINDER)
+    traced = commands.add_parser("trace")
+    traced.add_argument("id")
+    traced.add_argument("--json", action="store_true")
     commands.add_parser("ksql").add_argument("statement", nargs="?")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -43,18 +45,21 @@ def main() -> int:  # noqa: PLR0911 - one a command
             case "clean":
                 return _clean(folders())
             case "clean-ksqldb":
-                return launcher.run_with_ksqldb(folders(), ["init/clean_ksqldb.py"])
+                return launcher.run_with_ksqldb(folders(), "init.clean_ksqldb")
             case "ksql":
                 from console.ksql import prompt  # its library takes a quarter of a second to import
 
                 stack = find(folders())
                 return prompt.main(stack.ksqldb_url, stack.folders.base / "ksql-history", arguments.statement)
+            case "trace":
+                return trace.show(find(folders()).console_url, arguments.id, arguments.json)
             case "replay-dlq":
-                return _replay(find(folders()), [arguments.name, *(["--dry-run"] if arguments.dry_run else [])])
+                return _replay(find(folders()), arguments.arguments)
             case _:
-                consume(find(folders()), arguments.name, arguments.from_beginning)
+                stack = find(folders())
+                topic.show(client_config(stack.clients), arguments, lambda client: metadata(stack, client))
                 return 0
-    except SettingsError as error:
+    except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except OSError as error:
@@ -63,7 +68,7 @@ def main() -> int:  # noqa: PLR0911 - one a command
 
 
 def _clean(own: Folders) -> int:
-    code = launcher.stop(own)
+    code = launcher.stop(own, keep=False)
     if code == 0:
         shutil.rmtree(own.base, ignore_errors=True)
         sys.stdout.write(f"removed {own.base}\n")
@@ -72,9 +77,9 @@ def _clean(own: Folders) -> int:
 
 def _replay(stack: RunningStack, arguments: list[str]) -> int:
     check_cluster(stack)
-    script = str(ROOT / "init" / "replay_dlq.py")
-    environment = {**basics(), "KAFKA_BOOTSTRAP_SERVER": stack.bootstrap}
-    return subprocess.run([sys.executable, script, *arguments], env=environment, check=False).returncode
+    environment = {**basics(), **stack.clients}
+    command = [sys.executable, "-m", "init.replay_dlq", *arguments]
+    return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -14,11 +14,14 @@ for name in "${!PYTHON@}"; do
     case $name in PYTHON_*) ;; *) unset "$name" ;; esac
 done
 
+# Why: GLIBC_TUNABLES in local/environment.py
+export GLIBC_TUNABLES=glibc.malloc.perturb=85:glibc.malloc.tcache_count=0
+
 # The first Python on PATH that is new enough.
 find_python() {
     local candidate
     for candidate in python3 python3.13 python3.12 python3.11 python; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        if [[ $("$candidate" --version 2>/dev/null) =~ ^Python\ (3\.(1[1-9]|[2-9][0-9])|[4-9]\.) ]]; then
             command -v "$candidate"
             return
         fi
@@ -39,44 +42,9 @@ cache_folder() {
     esac
 }
 
-# why_pip_failed LOG: one line from pip's many.
-why_pip_failed() {
-    if grep -qE 'Retrying|ConnectionError|Temporary failure|timed out' "$1"; then
-        printf 'the Python packages could not be downloaded: check the network, or the proxy, and start again (the whole story is in %s)' "$1"
-    else
-        printf 'the Python packages could not be installed: %s (the whole story is in %s)' "$(grep '^ERROR' "$1" | tail -n 1)" "$1"
-    fi
-}
-
-# make_environment REQUIREMENTS: prints the path of a Python that has them. Its folder is named by what is in it, so
-# that a second clone uses the same one, and it is moved into place when complete, so that an interrupted start leaves none.
+# make_environment REQUIREMENTS: prints the path of a Python that has them.
 make_environment() {
-    local requirements=$1 python cache name folder
-    python=$(find_python)
-    cache=$(cache_folder)/realtime-fraud-detection
-    name=$("$python" -c 'import hashlib, sys; print(hashlib.sha256(sys.version.encode() + sys.prefix.encode() + open(sys.argv[1], "rb").read()).hexdigest()[:16])' "$requirements")
-    folder=$cache/python-$name
-    if [ ! -x "$folder/bin/python" ]; then
-        case $cache in
-        *:*) fail "$cache has a colon, at which Java would cut it: set XDG_CACHE_HOME to a folder without one" ;;
-        esac
-        if ! mkdir -p "$cache" 2>/dev/null || [ ! -w "$cache" ]; then
-            fail "nothing can be written in $cache, where the downloads go: set XDG_CACHE_HOME to a folder of your own"
-        fi
-        printf 'installing the Python packages of %s, once (about 420 MB in %s)\n' "${requirements#"$root/"}" "$cache" >&2
-        "$python" -m venv "$folder.$$" 2>/dev/null || {
-            rm -rf "$folder.$$"
-            fail "$python cannot make a virtual environment: install its venv module (on Debian and Ubuntu: apt install python3-venv)"
-        }
-        "$folder.$$/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$requirements" >"$cache/pip.log" 2>&1 || {
-            rm -rf "$folder.$$"
-            fail "$(why_pip_failed "$cache/pip.log")"
-        }
-        # Written to the disk before it has its name: after a power cut it is whole or not there. Unlike mv, this fails when
-        # another start was quicker.
-        "$python" -c 'import os, sys; os.sync(); os.rename(*sys.argv[1:])' "$folder.$$" "$folder" 2>/dev/null || rm -rf "$folder.$$"
-    fi
-    printf '%s\n' "$folder/bin/python"
+    "$(find_python)" -I "$root/local/install.py" "$(cache_folder)/realtime-fraud-detection" "$1"
 }
 
 # Everything that a start needs of LOCAL_DIR, before it downloads anything.

@@ -1,17 +1,38 @@
-"""The Kafka broker of the local mode: one node, KRaft, its settings file and its command."""
+"""The Kafka brokers of the local mode, each of them a KRaft controller too: their settings files and their commands."""
 
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from contracts.kafka import SettingsError
+from local import files, secure
 from local.environment import basics
 from local.jvm import class_path, java, list_entry
 from local.properties import to_text
-from local.settings import HOST, ROOT, Folders, Settings
+from local.settings import HOST, ROOT, Broker, Folders, Settings
+from runtime import services
+from runtime.errors import UserError
 
 MIB = 1024 * 1024
+
+
+def copies(brokers: int) -> dict[str, int]:
+    """The replicas of each record, and how many of them acknowledge it: one broker may be down.
+
+    For every topic that is created with the cluster's default: the stack's own, and those of Connect and ksqlDB.
+    """
+    written = max(brokers - 1, 1)
+    return {
+        "default.replication.factor": brokers,
+        "min.insync.replicas": written,
+        "offsets.topic.replication.factor": brokers,
+        "transaction.state.log.replication.factor": brokers,
+        "transaction.state.log.min.isr": written,
+        "share.coordinator.state.topic.replication.factor": brokers,
+        "share.coordinator.state.topic.min.isr": written,
+    }
+
 
 # The settings of the broker that matter in both modes: docker-compose.yml has the same ones, and a unit test compares them.
 BOTH_MODES: dict[str, str | int] = {
@@ -34,66 +55,116 @@ BOTH_MODES: dict[str, str | int] = {
     "queued.max.request.bytes": 80 * MIB,
 }
 
+# Only for a cluster, whose other brokers take over. A single broker would be back 3 s sooner after a kill -9, but would be fenced
+# by any pause of a second, and librdkafka's transactions may hang after that (runtime/hang.py).
+TAKEOVER: dict[str, str | int] = {
+    # A broker is fenced after this time without a heartbeat, and its partitions get other leaders.
+    "broker.session.timeout.ms": 1000,
+    "broker.heartbeat.interval.ms": 250,
+    # If it was the active controller, another one is elected first. Defaults: 2 s until its absence is noticed, 1 s for an
+    # election, and up to 1 s between two elections.
+    "controller.quorum.fetch.timeout.ms": 600,
+    "controller.quorum.election.timeout.ms": 500,
+    "controller.quorum.election.backoff.max.ms": 200,
+    # How long a broker waits for a frozen one, to which it sends the end of a transaction for one; the default is 30 s.
+    "request.timeout.ms": 2000,
+}
+
 # For the requests (97 MiB), what a broker with the stack's topics needs (45 MiB), and room for new objects. A thread that has
 # read or written a large request would keep a buffer of its size outside of the heap.
 MEMORY = ("-Xmx192m", f"-Djdk.nio.maxCachedBufferSize={MIB}")
 
 
-def command(settings: Settings) -> list[str]:
-    """Writes the settings, formats the storage at the first start, and returns the command that runs the broker."""
-    data = settings.folders.data / "kafka"
-    file = settings.folders.run / "kafka.properties"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(properties(settings, data))
+def commands(settings: Settings) -> list[list[str]]:
+    """Writes the brokers' settings, formats their storage at the first start, and returns the command that runs each.
+
+    Raises UserError when the storage was made for another number of brokers.
+    """
+    _check_storage(settings)
+    settings.folders.run.mkdir(parents=True, exist_ok=True)
     run = java(settings, *MEMORY, "-cp", class_path(settings, "kafka"))
-    if not (data / "meta.properties").exists():
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        formatted = subprocess.run(
-            [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(file)],
-            check=False,
-            env=basics(),
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-        )
-        if formatted.returncode:
-            raise SettingsError(
-                f"Kafka's storage in {data} could not be formatted:\n{formatted.stdout}{formatted.stderr}"
+    new_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    own_id = next(filter(None, (_cluster_id(_data(settings.folders, one.name)) for one in settings.brokers)), new_id)
+
+    def command(broker: Broker) -> list[str]:
+        data, file = _data(settings.folders, broker.name), settings.folders.run / f"{broker.name}.properties"
+        files.write(file, properties(settings, broker), mode=0o600)
+        if _cluster_id(data) is None:
+            formatted = subprocess.run(
+                [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={own_id}", "--config", str(file)],
+                check=False,
+                env=basics(),
+                capture_output=True,
+                text=True,
+                cwd=ROOT,
             )
-    return [*run, "kafka.Kafka", str(file)]
+            if formatted.returncode:
+                raise UserError(
+                    f"Kafka's storage in {data} could not be formatted:\n{formatted.stdout}{formatted.stderr}"
+                )
+        return [*run, "kafka.Kafka", str(file)]
+
+    first, *others = settings.brokers
+    with ThreadPoolExecutor() as formatting:
+        commands = list(formatting.map(command, others))
+    return [command(first), *commands]  # once it is formatted, all are
 
 
 def cluster_id(folders: Folders) -> str | None:
     """The id that the storage was given when it was formatted; None before that."""
+    return _cluster_id(_data(folders, services.KAFKA))
+
+
+def _check_storage(settings: Settings) -> None:
+    """One broker's topics have no other replicas, and three brokers' need two of them."""
+    made = 1 if _cluster_id(_data(settings.folders, services.KAFKA_2)) is None else 3
+    if cluster_id(settings.folders) is not None and made != settings.kafka_brokers:
+        raise UserError(
+            f"the data in {settings.folders.data} was made with KAFKA_BROKERS={made} and cannot be used with "
+            f"{settings.kafka_brokers}: start the stack with KAFKA_BROKERS={made}, remove the data with "
+            "./start.sh --local --clean, or set LOCAL_DIR to another folder"
+        )
+
+
+def _data(folders: Folders, name: str) -> Path:
+    return folders.data / name
+
+
+def _cluster_id(data: Path) -> str | None:
     try:
-        lines = (folders.data / "kafka" / "meta.properties").read_text().splitlines()
+        lines = (data / "meta.properties").read_text().splitlines()
     except FileNotFoundError:
         return None
     return next((line.partition("=")[2] for line in lines if line.startswith("cluster.id=")), None)
 
 
-def properties(settings: Settings, data: Path) -> str:
-    """The broker's settings."""
-    ports = settings.ports
+def _listeners(settings: Settings, clients: str, controllers: str) -> dict[str, str]:
+    if settings.kafka_secure:
+        return secure.listeners(settings.folders, clients, controllers)
+    return {
+        "listeners": f"PLAINTEXT://{clients},CONTROLLER://{controllers}",
+        "advertised.listeners": f"PLAINTEXT://{clients}",
+    }
+
+
+def properties(settings: Settings, broker: Broker) -> str:
+    """A broker's settings."""
+    voters = (f"{one.id}@{HOST}:{one.controller_port}" for one in settings.brokers)
     values = {
         "process.roles": "broker,controller",
-        "node.id": 1,
-        "controller.quorum.voters": f"1@{HOST}:{ports.kafka_controller_port}",
-        "listeners": f"PLAINTEXT://{settings.bootstrap},CONTROLLER://{HOST}:{ports.kafka_controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{settings.bootstrap}",
+        "node.id": broker.id,
+        "controller.quorum.voters": ",".join(voters),
+        **_listeners(settings, broker.address, f"{HOST}:{broker.controller_port}"),
         "controller.listener.names": "CONTROLLER",
-        "log.dirs": list_entry(data),
-        "offsets.topic.replication.factor": 1,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
+        "log.dirs": list_entry(_data(settings.folders, broker.name)),
+        **copies(settings.kafka_brokers),
         # The default, 128 MB, would be the whole heap; only the small internal topics are compacted.
         "log.cleaner.dedupe.buffer.size": 8 * 1024 * 1024,
-        # One node needs no spread, and few internal partitions make every start faster.
+        # One machine needs no spread, and few internal partitions make every start faster.
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.num.partitions": 4,
         "controlled.shutdown.enable": "true",
         **BOTH_MODES,
+        **(TAKEOVER if settings.kafka_brokers > 1 else {}),
     }
     return to_text(values)

@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from contracts.kafka import SettingsError
-from contracts.service import Environment, problems
+from runtime.errors import UserError
+from runtime.service import Environment, problems
 
 SettingsT = TypeVar("SettingsT", bound=Environment)
 ResultT = TypeVar("ResultT")
@@ -32,16 +32,16 @@ class Checked:
                     known[name] = settings.model_fields[name].get_default(call_default_factory=True)
 
     def attempt(self, read: Callable[[], ResultT]) -> ResultT | None:
-        """What `read` returns, None when it raised a SettingsError."""
+        """What `read` returns, None when it raised a UserError."""
         try:
             return read()
-        except SettingsError as error:
+        except UserError as error:
             self.problems.append(str(error))
             return None
 
     def end(self) -> None:
-        """Raises SettingsError when anything was found."""
+        """Raises UserError when anything was found."""
         if len(self.problems) > 1:
-            raise SettingsError("\n  ".join(("settings that cannot be used:", *self.problems)))
+            raise UserError("\n  ".join(("settings that cannot be used:", *self.problems)))
         if self.problems:
-            raise SettingsError(self.problems[0])
+            raise UserError(self.problems[0])

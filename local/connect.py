@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from local import secure
 from local.connect_plugins import prepare
 from local.jars import path_of, read_list
-from local.jvm import class_path, java, list_entry
+from local.jvm import agent, class_path, java, list_entry
 from local.properties import to_text
 from local.settings import HOST, ROOT, Settings
 
@@ -22,22 +23,32 @@ def heap(s3_plugin: Path | None) -> str:
     return "-Xmx96m" if s3_plugin is None else "-Xmx512m"
 
 
-def command(settings: Settings) -> list[str]:
-    """Writes the worker's settings, lays out its plugins, and returns the command that runs it."""
+def command(settings: Settings, name: str, port: int) -> list[str]:
+    """Writes a worker's settings, lays out its plugins, and returns the command that runs it."""
     plugins = settings.folders.run / "connect-plugins"
     (mongodb_sink,) = read_list("mongodb-sink")
     prepare(plugins, path_of(mongodb_sink, settings.folders.cache), s3_plugin())
-    file = settings.folders.run / "connect.properties"
+    file = settings.folders.run / f"{name}.properties"
     # The later line wins in a properties file.
     file.write_text(
         WORKER_SETTINGS.read_text()
-        + to_text({"plugin.path": list_entry(plugins), "listeners": f"http://{HOST}:{settings.ports.connect_port}"})
+        + to_text({"plugin.path": list_entry(plugins), "listeners": f"http://{HOST}:{port}", **_truststores(settings)})
     )
     return java(
         settings,
         heap(s3_plugin()),
+        *agent(settings),
         "-cp",
         class_path(settings, "kafka"),
         "org.apache.kafka.connect.cli.ConnectDistributed",
         str(file),
     )
+
+
+def _truststores(settings: Settings) -> dict[str, str]:
+    if not settings.kafka_secure:
+        return {}
+    own = secure.truststore(settings.folders)
+    return {
+        f"{prefix}{name}": value for prefix in ("", "producer.", "consumer.", "admin.") for name, value in own.items()
+    }

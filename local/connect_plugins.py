@@ -12,7 +12,7 @@ _MANIFEST = "META-INF/services/org.apache.kafka.connect.sink.SinkConnector"
 
 
 def prepare(plugin_dir: Path, mongo_jar: Path, s3_plugin: Path | None) -> None:
-    """Makes `plugin_dir`, the worker's plugin.path, anew: the MongoDB sink, and the Aiven S3 sink when there is one.
+    """Makes `plugin_dir`, the worker's plugin.path, from nothing: the MongoDB sink, and the Aiven S3 sink when there is one.
 
     `s3_plugin` is the unpacked release, at whatever depth its jars are. Raises FileNotFoundError when it has none.
     """

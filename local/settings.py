@@ -8,17 +8,19 @@ from collections import defaultdict
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from dotenv import load_dotenv
 from pydantic import AfterValidator, Field
 
-from contracts.kafka import SECURITY, SettingsError
-from contracts.service import Environment
 from local import files
 from local.checked import Checked
 from local.environment import basics
 from local.s3_archiver.settings import Seconds
+from runtime import services
+from runtime.errors import UserError
+from runtime.kafka import SECURITY
+from runtime.service import Environment
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -31,7 +33,12 @@ class Ports(Environment):
 
     kafka_port: Port = 9092
     kafka_controller_port: Port = 9093
+    kafka_2_port: Port = 9094
+    kafka_2_controller_port: Port = 9095
+    kafka_3_port: Port = 9096
+    kafka_3_controller_port: Port = 9097
     connect_port: Port = 8083
+    connect_2_port: Port = 8084
     ksqldb_port: Port = 8088
     validator_port: Port = 8000
     mongodb_port: Port = 27017
@@ -41,6 +48,41 @@ class Ports(Environment):
     processor_metrics_port: Port = 9102
     ksqldb_metrics_port: Port = 9103
     archiver_metrics_port: Port = 9104
+
+
+# Those of three brokers, which one has no use for.
+CLUSTER_PORTS = frozenset(
+    ("kafka_2_port", "kafka_2_controller_port", "kafka_3_port", "kafka_3_controller_port", "connect_2_port")
+)
+
+
+def _one_or_three(count: int) -> int:
+    if count not in (1, 3):
+        raise ValueError("must be 1 or 3")
+    return count
+
+
+class Cluster(Environment):
+    """How many brokers there are. With three, every record is on each of them, and there are two Connect workers.
+
+    Secure ones speak TLS, know their users, and let each do its own work alone (local/secure.py).
+    """
+
+    kafka_brokers: Annotated[int, AfterValidator(_one_or_three)] = 1
+    kafka_secure: bool = False
+
+
+class Broker(NamedTuple):
+    """One of the brokers, which is a controller too: its id in the cluster, the service's name, and its two ports."""
+
+    id: int
+    name: str
+    port: int
+    controller_port: int
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
 
 
 # Seconds between the objects of a partition, unless the user says otherwise: to see rows at once on this machine, and not
@@ -148,14 +190,31 @@ class Addresses:
     """Where the services listen."""
 
     ports: Ports
+    folders: Folders
+    kafka_brokers: int
+    kafka_secure: bool
+
+    @property
+    def brokers(self) -> tuple[Broker, ...]:
+        ports = self.ports
+        return (
+            Broker(1, services.KAFKA, ports.kafka_port, ports.kafka_controller_port),
+            Broker(2, services.KAFKA_2, ports.kafka_2_port, ports.kafka_2_controller_port),
+            Broker(3, services.KAFKA_3, ports.kafka_3_port, ports.kafka_3_controller_port),
+        )[: self.kafka_brokers]
 
     @property
     def bootstrap(self) -> str:
-        return f"{HOST}:{self.ports.kafka_port}"
+        return ",".join(broker.address for broker in self.brokers)
 
     @property
     def connect_url(self) -> str:
         return f"http://{HOST}:{self.ports.connect_port}"
+
+    @property
+    def connect_2_url(self) -> str:
+        """Empty without a second worker."""
+        return f"http://{HOST}:{self.ports.connect_2_port}" if self.kafka_brokers > 1 else ""
 
     @property
     def ksqldb_url(self) -> str:
@@ -180,6 +239,13 @@ class Settings(Addresses):
     s3: S3Target
     # What the user has set of a service's own settings, by the service's name.
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    kafka_brokers: int = 1
+    kafka_secure: bool = False
+
+    @property
+    def traced(self) -> bool:
+        """Whether the services' spans go to a collector."""
+        return bool(self.services.get(services.KAFKA_CONNECT))
 
 
 MONGODB_GROUP = ("MY_MONGODB_USER", "MY_MONGODB_PASS", "MY_MONGODB_CLUSTER")
@@ -187,13 +253,13 @@ AWS_GROUP = ("MY_AWS_ACCESS_KEY_ID", "MY_AWS_SECRET_ACCESS_KEY", "MY_AWS_REGION"
 
 
 def cloud_group(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The values of a group of variables, or None when none is set. Raises SettingsError when only a part is."""
+    """The values of a group of variables, or None when none is set. Raises UserError when only a part is."""
     values = tuple(environ.get(name, "") for name in names)
     if not any(values):
         return None
     missing = [name for name, value in zip(names, values, strict=True) if not value]
     if missing:
-        raise SettingsError(
+        raise UserError(
             f"{', '.join(missing)} not set, while {', '.join(name for name in names if name not in missing)} is: "
             "set all of them to use the cloud, or none to use the local store"
         )
@@ -211,41 +277,43 @@ def folders() -> Folders:
 
 
 def read_env_file() -> None:
-    """Add what .env has to the environment, whatever system it was written on. Raises SettingsError when it is not UTF-8."""
+    """Add what .env has to the environment, whatever system it was written on. Raises UserError when it is not UTF-8."""
     try:
         # As it stands: a password may have a ${...}.
         load_dotenv(ROOT / ".env", interpolate=False, encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise SettingsError(f"{ROOT / '.env'} is not in UTF-8: save it in that encoding") from None
+        raise UserError(f"{ROOT / '.env'} is not in UTF-8: save it in that encoding") from None
 
 
 def load() -> Settings:
     """The settings, all of them checked. The environment is made fit for this mode's clients.
 
-    Raises SettingsError that names everything that is wrong.
+    Raises UserError that names everything that is wrong.
     """
     read_env_file()
     environ = os.environ
-    for name in SECURITY:  # of another cluster: this mode's broker is plain
+    for name in SECURITY:  # of another cluster: this mode's brokers know users of their own, or none
         environ.pop(name, None)
     # A proxy knows nothing of this machine's own ports.
     environ["no_proxy"] = ",".join((environ.get("no_proxy") or environ.get("NO_PROXY", ""), HOST, "localhost"))
     checked = Checked()
-    ports, stores = checked.read(Ports), checked.read(Stores)
+    ports, stores, cluster = checked.read(Ports), checked.read(Stores), checked.read(Cluster)
     mongodb = checked.attempt(lambda: _mongodb(ports, environ))
     aws = checked.attempt(lambda: cloud_group(AWS_GROUP, environ))
     from local.services import user_settings  # needs the services' own folders, which not all who use this module have
 
-    of_services = user_settings(checked)
-    checked.problems += shared_ports(ports, checked.wrong)
+    of_services = user_settings(checked, cluster.kafka_brokers)
+    unused = () if cluster.kafka_brokers > 1 else CLUSTER_PORTS
+    checked.problems += shared_ports(ports, checked.wrong.union(unused))
     checked.end()
     assert mongodb
     own = folders()
-    return Settings(ports, own, mongodb, _s3(ports, own, stores, aws), of_services)
+    s3 = _s3(ports, own, stores, aws)
+    return Settings(ports, own, mongodb, s3, of_services, cluster.kafka_brokers, cluster.kafka_secure)
 
 
 def atlas_uri(user: str, password: str, cluster: str) -> str:
-    """The URI of an Atlas cluster, by the one rule of both modes. Raises SettingsError for a name that no host can have."""
+    """The URI of an Atlas cluster, by the one rule of both modes. Raises UserError for a name that no host can have."""
     variables = dict(zip(MONGODB_GROUP, (user, password, cluster), strict=True))
     answer = subprocess.run(
         ["bash", str(ROOT / "init" / "mongodb_uri.sh")],
@@ -255,12 +323,12 @@ def atlas_uri(user: str, password: str, cluster: str) -> str:
         text=True,
     )
     if answer.returncode:
-        raise SettingsError(answer.stderr.strip())
+        raise UserError(answer.stderr.strip())
     return answer.stdout.strip()
 
 
 def shared_ports(ports: Ports, wrong: Container[str] = ()) -> list[str]:
-    """A problem for each port that two services would have; `wrong` are the fields that have no usable port."""
+    """A problem for each port that two services would have; `wrong` are the fields that have no port that counts."""
     names = defaultdict(list)
     for name, port in ports:
         if name not in wrong:

@@ -1,4 +1,4 @@
-"""The state file: what the launcher tells the other commands (`--status`, `--stop`, `--topic`) about the running stack."""
+"""The state file: what the other commands (`--status`, `--stop`, `--topic`) know of the running stack."""
 
 import json
 import os
@@ -14,14 +14,16 @@ MIB = 1024 * 1024
 
 
 def launcher_alone(settings: Settings) -> dict[str, Any]:
-    """What is to be known before there are parts: who is starting them."""
+    """What is to be known before there are services: who is starting them."""
     own = _process(os.getpid())
     return {
         "launcher": own,
         "ports": settings.ports.model_dump(),
+        "kafka_brokers": settings.kafka_brokers,
+        "kafka_secure": settings.kafka_secure,
         "ready": False,
         "ready_seconds": None,
-        "parts": {},
+        "services": {},
         "steps": {},
         "rss_mib": own["rss_mib"],
         "logs": str(settings.folders.logs),
@@ -30,16 +32,19 @@ def launcher_alone(settings: Settings) -> dict[str, Any]:
 
 
 def snapshot(supervisor: Supervisor, settings: Settings, counts: dict[str, Any] | None) -> dict[str, Any]:
-    """Everything about the stack at this moment. Memory is resident MiB; parts that do not run have none."""
-    parts = {}
+    """Everything about the stack at this moment. Memory is resident MiB; services that do not run have none."""
+    services = {}
     for name, run in supervisor.runs.items():
-        if run.node.ready is None:
+        if run.program.ready is None:
             continue
         pid = run.process.pid if run.process is not None and run.process.poll() is None else None
-        parts[name] = {
+        services[name] = {
             "phase": str(run.phase),
-            "port": run.node.port,
+            "port": run.program.port,
             "restarts": run.restarts,
+            "gone": run.gone,
+            "gone_at": run.gone_at,
+            "back_at": run.back_at,
             **_process(pid),
         }
     alone = launcher_alone(settings)
@@ -47,32 +52,38 @@ def snapshot(supervisor: Supervisor, settings: Settings, counts: dict[str, Any] 
         **alone,
         "ready": supervisor.all_ready,
         "ready_seconds": supervisor.ready_seconds,
-        "parts": parts,
-        "steps": {name: str(run.phase) for name, run in supervisor.runs.items() if run.node.ready is None},
-        "rss_mib": alone["rss_mib"] + sum(part["rss_mib"] for part in parts.values()),
+        "services": services,
+        "steps": {name: str(run.phase) for name, run in supervisor.runs.items() if run.program.ready is None},
+        "rss_mib": alone["rss_mib"] + sum(service["rss_mib"] for service in services.values()),
         "counts": counts,
     }
 
 
 def with_processes(found: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
     """What the console has found, with the launcher's processes and what is wrong with them."""
-    faults = [f"{name} is {part['phase']}" for name, part in state["parts"].items() if part["phase"] != "ready"]
+    told = tuple(found["faults"])
+    faults = [
+        f"{name} is {service['phase']}"
+        for name, service in state["services"].items()
+        if service["phase"] != "ready"
+        and not any(fault.startswith((f"{name} is down", f"{name} waits for")) for fault in told)
+    ]
     return {
         **found,
-        "well": found["well"] and state["ready"],
+        "healthy": found["healthy"] and state["ready"],
         "faults": [*faults, *found["faults"]],
-        "processes": state["parts"],
+        "processes": state["services"],
         "logs": state["logs"],
     }
 
 
 def as_they_are(state: dict[str, Any]) -> dict[str, Any]:
     """The state of a launcher that cannot write: which of the processes that it had then still run."""
-    parts = {
-        name: part if alive(part) else {**part, "phase": "gone", "pid": None, "rss_mib": 0}
-        for name, part in state["parts"].items()
+    services = {
+        name: service if alive(service) else {**service, "phase": "gone", "pid": None, "rss_mib": 0}
+        for name, service in state["services"].items()
     }
-    return {**state, "parts": parts}
+    return {**state, "services": services}
 
 
 def _process(pid: int | None) -> dict[str, Any]:
@@ -101,7 +112,12 @@ def read(file: Path) -> dict[str, Any] | None:
         found = json.loads(file.read_text())
     except (FileNotFoundError, ValueError):
         return None
-    return found if isinstance(found, dict) and {"launcher", "ports", "parts"} <= found.keys() else None
+    return (
+        found
+        if isinstance(found, dict)
+        and {"launcher", "ports", "kafka_brokers", "kafka_secure", "services"} <= found.keys()
+        else None
+    )
 
 
 def alive(process: dict[str, Any] | None) -> bool:

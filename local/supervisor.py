@@ -1,4 +1,4 @@
-"""Runs the nodes: each as soon as those it waits for are ready, all in parallel; restarts what dies or hangs; stops them all.
+"""Runs the programs: each as soon as those it waits for are ready, all in parallel; restarts what dies or hangs; stops them all.
 
 Every service is checked for as long as it runs. One that fails its check is unhealthy, and is restarted when it stays so for
 longer than a service that is only busy would: SILENT_SECONDS and UNHEALTHY_SECONDS say how long.
@@ -17,8 +17,9 @@ from threading import Event
 import psutil
 
 from local.checks import Check
-from local.parts import Node
+from local.plan import Program
 from local.settings import ROOT
+from runtime.service import USER_ERROR
 
 TICK_SECONDS = 0.1
 STOP_SECONDS = 10.0
@@ -38,15 +39,17 @@ WORKING_SHARE = 0.2
 SLOW_START_SECONDS = 60.0
 # The supervisor's clock does not go on while the launcher itself is held up (suspended, starved), and cannot see what answers.
 MAX_TICK_SECONDS = 1.0
-# A part that lived this long starts its back-off anew.
+# A service that lived this long starts its back-off again.
 SETTLED_SECONDS = 30.0
 MAX_BACKOFF_SECONDS = 10.0
-# A log that has grown larger is set aside when its part is started, in the place of the one before.
+# The start is given up when a service dies so many times. On a slow machine one may die of a broker that does not answer yet.
+START_TRIES = 3
+# A log that has grown larger is set aside when its service is started, in the place of the one before.
 MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
 class Phase(StrEnum):
-    """What a node is doing."""
+    """What a program is doing."""
 
     WAITING = "waiting"
     STARTING = "starting"
@@ -58,14 +61,14 @@ class Phase(StrEnum):
 
 
 class StartFailed(Exception):
-    """The stack cannot start; the message names the node, the reason and the log."""
+    """The stack cannot start; the message names the program, the reason and the log."""
 
 
 @dataclass
 class Running:
-    """A node and its process."""
+    """A program and its process."""
 
-    node: Node
+    program: Program
     log: Path
     log_start: int = 0
     phase: Phase = Phase.WAITING
@@ -82,6 +85,11 @@ class Running:
     excused_at: float = 0.0
     worked: float = 0.0
     slow: bool = False
+    # Why the last process ended, when, and when the next one was healthy, in seconds since the epoch.
+    hung: str = ""
+    gone: str = ""
+    gone_at: float = 0.0
+    back_at: float | None = None
     failures: int = 0
     restarts: int = 0
     restart_at: float = 0.0
@@ -95,7 +103,7 @@ class Running:
 class Supervisor:
     """`say` is told what happens, a line at a time."""
 
-    nodes: list[Node]
+    programs: list[Program]
     logs: Path
     say: Callable[[str], None]
     runs: dict[str, Running] = field(init=False)
@@ -104,10 +112,10 @@ class Supervisor:
 
     def __post_init__(self) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
-        self.runs = {node.name: Running(node, self.logs / f"{node.name}.log") for node in self.nodes}
-        # One check of a node at a time, also of one that hangs: there are never more threads than nodes.
-        self._checks = ThreadPoolExecutor(len(self.nodes), thread_name_prefix="check")
-        self._needs = {node.name: self._services_before(node) for node in self.nodes}
+        self.runs = {program.name: Running(program, self.logs / f"{program.name}.log") for program in self.programs}
+        # One check of a program at a time, also of one that hangs: there are never more threads than programs.
+        self._checks = ThreadPoolExecutor(len(self.programs), thread_name_prefix="check")
+        self._needs = {program.name: self._services_before(program) for program in self.programs}
         self._clock = 0.0
 
     @property
@@ -116,7 +124,7 @@ class Supervisor:
 
     def run(self, stopping: Event, on_tick: Callable[[], None]) -> None:
         """Start everything and keep it running until `stopping` is set. Raises StartFailed; stop() is the caller's to call."""
-        begun = ticked = time.monotonic()
+        started = ticked = time.monotonic()
         while not stopping.is_set():
             now = time.monotonic()
             self._clock += min(now - ticked, MAX_TICK_SECONDS)
@@ -124,17 +132,17 @@ class Supervisor:
             for run in self.runs.values():
                 self._advance(run)
             if self.ready_seconds is None and self.all_ready:
-                self.ready_seconds = round(time.monotonic() - begun, 1)
+                self.ready_seconds = round(time.monotonic() - started, 1)
                 self.say(f"everything is ready after {self.ready_seconds} s")
             on_tick()
             stopping.wait(TICK_SECONDS)
 
     def stop(self) -> None:
-        """Stop every part, senders before receivers; what does not end in time is killed, and said."""
+        """Stop every service, senders before receivers; what does not end in time is killed, and said."""
         self._checks.shutdown(wait=False, cancel_futures=True)
         alive = [run for run in self.runs.values() if run.process is not None and run.process.poll() is None]
-        for order in sorted({run.node.stop_order for run in alive}):
-            group = [run for run in alive if run.node.stop_order == order]
+        for order in sorted({run.program.stop_order for run in alive}):
+            group = [run for run in alive if run.program.stop_order == order]
             for run in group:
                 _signal(run, signal.SIGTERM)
             deadline = time.monotonic() + STOP_SECONDS
@@ -143,7 +151,7 @@ class Supervisor:
                 try:
                     run.process.wait(max(deadline - time.monotonic(), 0))
                 except subprocess.TimeoutExpired:
-                    self.say(f"{run.node.name} did not stop within {STOP_SECONDS:.0f} s and was killed")
+                    self.say(f"{run.program.name} did not stop within {STOP_SECONDS:.0f} s and was killed")
                     _signal(run, signal.SIGKILL)
                     run.process.wait()
                 run.phase = Phase.STOPPED
@@ -151,7 +159,7 @@ class Supervisor:
     def _advance(self, run: Running) -> None:
         match run.phase:
             case Phase.WAITING:
-                if all(self.runs[name].usable for name in run.node.after):
+                if all(self.runs[name].usable for name in run.program.after):
                     self._launch(run)
             case Phase.BACKOFF:
                 if time.monotonic() >= run.restart_at:
@@ -161,8 +169,8 @@ class Supervisor:
                 code = run.process.poll()
                 if code is not None:
                     self._exited(run, code)
-                elif run.node.ready is not None:
-                    self._check(run, run.node.ready)
+                elif run.program.ready is not None:
+                    self._check(run, run.program.ready)
                     self._judge(run)
             case Phase.DONE | Phase.STOPPED:
                 pass
@@ -174,7 +182,7 @@ class Supervisor:
         try:
             self._open_process(run)
         except OSError as error:  # such as a full disk on which its log cannot be made
-            self._gone(run, f"could not be started: {error}")
+            self._gone(run, f"could not be started: {error}", tries=1)
 
     def _open_process(self, run: Running) -> None:
         if run.log.exists() and run.log.stat().st_size > MAX_LOG_BYTES:
@@ -182,13 +190,13 @@ class Supervisor:
         with run.log.open("ab") as output:
             run.log_start = output.tell()
             run.process = subprocess.Popen(
-                run.node.command,
+                run.program.command,
                 cwd=ROOT,
-                env=run.node.environment,
+                env=run.program.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C goes to the launcher alone, which stops the parts in order
+                start_new_session=True,  # Ctrl-C goes to the launcher alone, which stops the services in order
             )
 
     def _check(self, run: Running, ready: Check) -> None:
@@ -209,25 +217,28 @@ class Supervisor:
 
     def _healthy(self, run: Running) -> None:
         if run.phase is Phase.STARTING:
-            self.say(f"{run.node.name} is ready ({time.monotonic() - run.started_at:.1f} s)")
+            self.say(f"{run.program.name} is ready ({time.monotonic() - run.started_at:.1f} s)")
         elif run.phase is Phase.UNHEALTHY:
-            self.say(f"{run.node.name} is healthy again")
+            self.say(f"{run.program.name} is healthy again")
         run.phase = Phase.READY
+        if run.gone and run.back_at is None:
+            run.back_at = time.time()
 
     def _judge(self, run: Running) -> None:
         """Conclude from the answers so far. Raises StartFailed for a service that hangs before the stack is ready."""
-        if any(not self.runs[needed].usable for needed in self._needs[run.node.name]):
+        if any(not self.runs[needed].usable for needed in self._needs[run.program.name]):
             run.excused_at = self._clock
         if run.phase is Phase.READY and self._clock - run.healthy_at > DOUBT_SECONDS:
             run.phase = Phase.UNHEALTHY
-            self.say(f"{run.node.name} is unhealthy: no good answer for {DOUBT_SECONDS:.0f} s (log: {run.log})")
+            self.say(f"{run.program.name} is unhealthy: no good answer for {DOUBT_SECONDS:.0f} s (log: {run.log})")
         if run.phase is Phase.STARTING and not run.slow and self._clock - run.healthy_at > SLOW_START_SECONDS:
             run.slow = True
-            self.say(f"{run.node.name} is still starting (log: {run.log})")
+            self.say(f"{run.program.name} is still starting (log: {run.log})")
         if fault := self._overdue(run):
             if self.ready_seconds is None:
-                raise StartFailed(f"{run.node.name} {fault}: see {run.log}\n{tail(run.log, run.log_start)}")
-            self.say(f"{run.node.name} {fault}: it is killed and started again (log: {run.log})")
+                raise StartFailed(f"{run.program.name} {fault}: see {run.log}\n{tail(run.log, run.log_start)}")
+            self.say(f"{run.program.name} {fault}: it is killed and started again (log: {run.log})")
+            run.hung = fault
             _signal(run, signal.SIGKILL)  # what hangs ignores SIGTERM, and loses nothing by SIGKILL
             run.healthy_at = run.answered_at = self._clock
 
@@ -236,7 +247,7 @@ class Supervisor:
         unhealthy = self._clock - max(run.healthy_at, run.excused_at)
         silent = self._clock - max(run.answered_at, run.excused_at)
         if run.phase is Phase.STARTING:
-            limit = run.node.start_seconds
+            limit = run.program.start_seconds
             return f"was not ready within {limit:.0f} s" if unhealthy > limit else None
         if unhealthy > UNHEALTHY_SECONDS:
             return f"has been unhealthy for {UNHEALTHY_SECONDS:.0f} s"
@@ -247,33 +258,37 @@ class Supervisor:
     def _works(self, run: Running) -> bool:
         return _cpu_seconds(run) - run.worked > WORKING_SHARE * (self._clock - run.answered_at)
 
-    def _services_before(self, node: Node) -> set[str]:
-        """The services that the node needs, also those that a step before it needs."""
+    def _services_before(self, program: Program) -> set[str]:
+        """The services that the program needs, also those that a step before it needs."""
         found: set[str] = set()
-        for name in node.after:
-            needed = self.runs[name].node
+        for name in program.after:
+            needed = self.runs[name].program
             found |= self._services_before(needed) | ({name} if needed.ready is not None else set())
         return found
 
     def _exited(self, run: Running, code: int) -> None:
-        if run.node.ready is None and code == 0:
+        if run.program.ready is None and code == 0:
             run.phase = Phase.DONE
-            self.say(f"{run.node.name} is done ({time.monotonic() - run.started_at:.1f} s)")
+            self.say(f"{run.program.name} is done ({time.monotonic() - run.started_at:.1f} s)")
             return
-        self._gone(run, f"ended with exit code {code}")
+        service = run.program.ready is not None
+        self._gone(run, f"ended with exit code {code}", START_TRIES if service and code != USER_ERROR else 1)
 
-    def _gone(self, run: Running, what: str) -> None:
-        """Start it again after a pause. Raises StartFailed before the stack is ready."""
-        if self.ready_seconds is None:
-            raise StartFailed(f"{run.node.name} {what}: see {run.log}\n{tail(run.log, run.log_start)}")
+    def _gone(self, run: Running, what: str, tries: int) -> None:
+        """Start it again after a pause. Before the stack is ready it raises StartFailed when that were more than `tries`."""
+        if self.ready_seconds is None and run.failures + 1 >= tries:
+            raise StartFailed(f"{run.program.name} {what}: see {run.log}\n{tail(run.log, run.log_start)}")
         if time.monotonic() - run.started_at > SETTLED_SECONDS:
             run.failures = 0
-        # A part that dies once is missed at once; only one that keeps dying has to be spared the machine.
+        # A service that dies once is missed at once; only one that keeps dying has to be spared the machine.
         pause = min(2.0 ** (run.failures - 1), MAX_BACKOFF_SECONDS) if run.failures else 0.0
         run.failures += 1
         run.restarts += 1
+        if not run.gone or run.back_at is not None:  # else it is the same outage
+            run.gone_at = time.time()
+        run.gone, run.hung, run.back_at = run.hung or what, "", None
         run.phase, run.restart_at = Phase.BACKOFF, time.monotonic() + pause
-        self.say(f"{run.node.name} {what}, restart in {pause:.0f} s (log: {run.log})")
+        self.say(f"{run.program.name} {what}, restart in {pause:.0f} s (log: {run.log})")
 
 
 def tail(log: Path, start: int = 0, lines: int = 15) -> str:

@@ -12,7 +12,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,11 @@ def rows(uri: str, database: str, limit: int | None) -> Iterator[dict[str, Any]]
         yield from client[database].transactions.aggregate(pipeline)
 
 
-def columns() -> list[str]:
-    """The names of the join's columns."""
-    return [name for name in json.loads(PIPELINE.read_text())[-1]["$project"] if name != "_id"]
+def columns(transaction: Iterable[str]) -> list[str]:
+    """The names of the join's columns: what a transaction has, and what of its users is added."""
+    *_, added, left_out = json.loads(PIPELINE.read_text())
+    names = [name for name in transaction if name not in left_out["$project"]]
+    return [*dict.fromkeys([*names, *added["$addFields"]])]
 
 
 def main() -> None:
@@ -44,10 +46,13 @@ def main() -> None:
     if "MONGODB_URI" not in os.environ:
         sys.exit("MONGODB_URI is not set: give it the server, such as mongodb://127.0.0.1:27017")
     database = os.environ.get("MONGODB_DATABASE", "fraudulent_transactions_db")
-    writer = csv.DictWriter(sys.stdout, columns())
-    writer.writeheader()
+    writer = None
     try:
-        writer.writerows(rows(os.environ["MONGODB_URI"], database, limit))
+        for row in rows(os.environ["MONGODB_URI"], database, limit):
+            if writer is None:
+                writer = csv.DictWriter(sys.stdout, columns(row))
+                writer.writeheader()
+            writer.writerow(row)
     except ServerSelectionTimeoutError:
         sys.exit("MongoDB does not answer at MONGODB_URI: does the stack run?")
 

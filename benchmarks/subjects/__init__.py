@@ -1,1 +1,1 @@
-"""What is measured beside the services: the usual way and the limit."""
+"""What is measured beside the services: a baseline and the limit."""

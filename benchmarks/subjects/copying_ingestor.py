@@ -6,9 +6,9 @@ from threading import Event
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from contracts import topics
-from contracts.service import run_service
-from contracts.transactions import BATCH_SIZE
 from ingestor.settings import consumer_config, producer_config
+from runtime.service import run_service
+from runtime.transactions import BATCH_SIZE
 
 BATCH_SECONDS = 0.05
 

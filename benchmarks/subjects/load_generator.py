@@ -1,4 +1,4 @@
-"""The limit of the processor at no latency: the HTTP client alone. Prints calls a second."""
+"""The limit of the processor at no latency: the HTTP client alone. Prints calls/s."""
 
 import asyncio
 import itertools
@@ -35,10 +35,10 @@ async def main() -> None:
 
         deadline = time.monotonic() + 0.5  # connections are made before the clock runs
         await asyncio.gather(*(ask() for _ in range(in_flight)))
-        calls, begun = 0, time.monotonic()
-        deadline = begun + seconds
+        calls, started = 0, time.monotonic()
+        deadline = started + seconds
         await asyncio.gather(*(ask() for _ in range(in_flight)))
-        sys.stdout.write(f"{calls / (time.monotonic() - begun)}\n")
+        sys.stdout.write(f"{calls / (time.monotonic() - started)}\n")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from threading import Event
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from contracts import topics
-from contracts.kafka import client_config
 from contracts.models import Transaction
-from contracts.service import run_service
+from runtime.kafka import client_config
+from runtime.service import run_service
 
 
 def main(stopping: Event) -> None:

@@ -9,10 +9,10 @@ import requests
 from quixstreams import Application
 
 from contracts import topics
-from contracts.kafka import bootstrap_server
 from contracts.mapping import to_result, to_user_rows, to_validation_request
 from contracts.models import FRAUDULENT, Transaction
-from contracts.service import run_service
+from runtime.kafka import bootstrap_server
+from runtime.service import run_service
 
 SOURCE_PROCESS = "kafka-streams"
 

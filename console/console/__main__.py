@@ -7,7 +7,7 @@ import uvicorn
 
 from console.api import application
 from console.settings import Settings
-from contracts.service import load_settings, run_service
+from runtime.service import load_settings, run_service
 
 # What a browser that keeps its connection open may hold the end up.
 GOODBYE_SECONDS = 1

@@ -1,5 +1,6 @@
-"""The web application: the page, and the same for programs at /api/state, /metrics and /healthz."""
+"""The web application: the page, and for programs /api/state, /api/events, /api/transaction/<id>, /metrics and /healthz."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,7 +9,7 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from console import page
+from console import page, transaction
 from console.collector import Collector
 from console.metrics import StateMetrics
 from console.settings import Settings
@@ -36,6 +37,12 @@ def application(settings: Settings) -> FastAPI:
     def state() -> Response:
         return Response(orjson.dumps(collector.state().to_json()), media_type="application/json")
 
+    @app.get("/api/events")
+    def events() -> Response:
+        now = time.time()
+        found = [event.to_json(now) for event in collector.events()]
+        return Response(orjson.dumps(found), media_type="application/json")
+
     @app.get("/metrics")
     def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
@@ -45,5 +52,6 @@ def application(settings: Settings) -> FastAPI:
         health = collector.health()
         return Response(health.detail or "ok", 200 if health.up else 503, media_type="text/plain")
 
+    transaction.add_to(app, collector)
     page.add_to(app, collector)
     return app

@@ -1,4 +1,4 @@
-"""The charts: their looks, and the rows of numbers that the last minutes give them. No I/O."""
+"""The charts: their looks, and the rows of numbers that the points of a range give them. No I/O."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from contracts import topics
 # For each of light and dark: text, lines, and the colours of the series, apart in lightness as well as in hue.
 INK = {False: "#4a5565", True: "#a9b4c4"}
 RULE = {False: "#e3e7ee", True: "#2a3342"}
+# And apart in their strokes: a legend shows its line's.
+STROKES: tuple[str | list[int], ...] = ("solid", "dashed", "dotted", [12, 4, 2, 4])
 COLOURS = {False: ["#2456c9", "#b3261e", "#8a6100", "#12805c"], True: ["#7fa8ff", "#ff8a80", "#e6bd54", "#5ed0a6"]}
 
 
@@ -25,7 +27,7 @@ class Chart:
 
 CHARTS = (
     Chart(
-        "Records a second",
+        "Records/s",
         "",
         ("bank", "fraudulent", "unidentified", "results"),
         lambda tick: [
@@ -74,9 +76,7 @@ def options(chart: Chart, dark: bool) -> dict[str, Any]:
             "left": 0,
             "top": 4,
             "itemGap": 16,
-            "itemWidth": 16,
-            "itemHeight": 3,
-            "icon": "rect",
+            "itemWidth": 32,
             "textStyle": text,
         },
         "tooltip": {
@@ -101,8 +101,8 @@ def options(chart: Chart, dark: bool) -> dict[str, Any]:
             {
                 "name": name,
                 "type": "line",
-                "showSymbol": False,
-                "lineStyle": {"width": 2, "type": "solid" if number % 2 == 0 else "dashed"},
+                "symbol": "none",
+                "lineStyle": {"width": 2, "type": STROKES[number]},
                 "encode": {"x": 0, "y": number + 1},
             }
             for number, name in enumerate(chart.lines)

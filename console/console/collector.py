@@ -5,28 +5,56 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import inf
 from threading import Event, Thread
 
 import httpx
 
-from console import parts, polls
+from console import polls, reasons
+from console.dead_letters import DeadLetter
+from console.delays import Delays
+from console.events import RESTART
+from console.events import Event as StackEvent
 from console.groups import Groups, Stalls, behind, lag
+from console.journal import Journal
+from console.keys import Keys
 from console.metrics import END_TO_END
 from console.reader import Reader
-from console.records import Fraud, Letter, Place, quantiles
-from console.series import RECENT_TICKS, TICK_SECONDS, Tick, histogram_quantiles, series
+from console.reasons import Reason
+from console.records import KNOWN_USERS, Fraud, Place, quantiles
+from console.search import Users
+from console.series import RECENT_TICKS, TICK_SECONDS, Series, Tick, histogram_quantiles
 from console.settings import Settings
-from console.state import FAILING_SHARE, UNKNOWN, Connector, Group, Part, Quantiles, Query, State, Task, Topic
+from console.state import (
+    FAILING_SHARE,
+    NOT_ASKED,
+    RUNNING,
+    UNKNOWN,
+    Connector,
+    Group,
+    Health,
+    Quantiles,
+    Query,
+    State,
+    Task,
+    Topic,
+)
+from console.surroundings import Surroundings
 from contracts import topics
+from runtime import services
+from runtime.connect import Connect, Refused, Unavailable, states
+from runtime.ksqldb import KsqlClient, KsqlError
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
 # What has not worked for so long does not come back by itself: a busy machine or a broker that starts is back before.
 SILENT_SECONDS = 30.0
-NOT_ASKED = Part(False, "not asked yet")
+RESTART_SECONDS, RESTART_LOOK_SECONDS = 30.0, 0.5
+# Without a leader of theirs nobody can commit what its group or transaction keeps there.
+KAFKAS_OWN = ("__consumer_offsets", "__transaction_state")
 
 
 class Collector:
@@ -36,32 +64,55 @@ class Collector:
         self._settings = settings
         self._stopping = Event()
         self._reader = Reader(self._stopping)
+        self._timing = Delays(self._stopping)
         self._groups = Groups(self._expected_groups, self._stopping)
+        self._journal = Journal(self._stopping)
         self._threads = [
             Thread(target=run, name=name, daemon=True)
-            for name, run in (("reader", self._reader.run), ("groups", self._groups.run))
+            for name, run in (
+                ("reader", self._reader.run),
+                ("delays", self._timing.run),
+                ("groups", self._groups.run),
+                ("journal", self._journal.run),
+            )
         ]
         self._http = polls.client()
+        urls = filter(None, (settings.kconnect_url, settings.kconnect_2_url))
+        self._workers = {
+            name: Connect(url, seconds=polls.ANSWER_SECONDS) for name, url in zip(services.WORKERS, urls, strict=False)
+        }
+        self._connect = self._workers[services.KAFKA_CONNECT]
+        self._ksqldb = KsqlClient(settings.ksqldb_url, seconds=polls.ANSWER_SECONDS)
         self._tasks: list[asyncio.Task[None]] = []
-        self._parts = dict.fromkeys(
-            (parts.KAFKA_CONNECT, parts.KSQLDB, parts.VALIDATOR, parts.INGESTOR, parts.PROCESSOR), NOT_ASKED
+        self._health = dict.fromkeys(
+            (*self._workers, services.KSQLDB, services.VALIDATOR, services.INGESTOR, services.PROCESSOR),
+            NOT_ASKED,
         )
+        self._surroundings = Surroundings(settings)
+        # By connector, its last restart that was asked for here.
+        self._restarted: dict[str, StackEvent] = {}
         self._stalls = Stalls()
         self._stalls_looked_at = 0.0
         self._connectors: dict[str, Connector] = {}
-        self._expected_connectors = parts.CONNECTORS
+        self._expected_connectors = services.CONNECTORS
         self._queries: dict[str, Query] = {}
         self._service_id = ""
         self._calls: deque[polls.Calls] = deque(maxlen=RECENT_TICKS + 1)
         self._delays: deque[list[float]] = deque(maxlen=RECENT_TICKS)
         self._recent_end_to_end: Quantiles | None = None
-        self.series = series()
+        self.series = Series()
 
     def start(self) -> None:
         """Begin to look."""
         for thread in self._threads:
             thread.start()
-        looks = (self._look_at_connect, self._look_at_ksqldb, self._look_at_validator, self._look_at_services)
+        looks = (
+            self._look_at_connect,
+            self._look_at_ksqldb,
+            self._look_at_validator,
+            self._look_at_services,
+            self._look_around,
+        )
         self._tasks = [asyncio.create_task(_forever(look, POLL_SECONDS)) for look in looks]
         self._tasks.append(asyncio.create_task(_forever(self._tick, TICK_SECONDS)))
 
@@ -80,9 +131,13 @@ class Collector:
         with self._reader.lock:
             records = self._reader.records
             totals, rates, recent = dict(records.totals), records.rates(), records.came()
-            following, last_letter = dict(records.next), dict(records.last_letter)
+            following, last_dead_letter = dict(records.next), dict(records.last_dead_letter)
         members = self._groups.members
         committed = self._groups.committed
+        # As of the last look: what has come since may be processed by now.
+        look = time.time() - (time.monotonic() - self._groups.worked_at)
+        with self._reader.lock:
+            oldest_waiting = None if self._reader.counting else self._reader.queues.oldest(committed, look)
         groups = {
             name: Group(
                 lag(places),
@@ -92,24 +147,29 @@ class Collector:
                 self._interval(name),
             )
             for name, places in self._behind(committed).items()
-            if name != parts.ARCHIVER or self._has_archiver(committed[name])
+            if name != services.ARCHIVER or self._has_archiver(committed[name])
         }
         offsets = Counter[str]()
         for (topic, _), offset in following.items():
             offsets[topic] += offset
-        looked_at = {parts.KAFKA: self._groups.broker, **self._parts, parts.CONSOLE: self.health()}
+        looked_at = {
+            services.KAFKA: self._groups.broker,
+            **self._health,
+            **self._surroundings.health,
+            services.CONSOLE: self.health(),
+        }
         failed = _failed_share(self._calls)
-        if failed is not None and failed > FAILING_SHARE and looked_at[parts.VALIDATOR].up:
-            looked_at[parts.VALIDATOR] = Part(False, f"{failed:.0%} of the processor's calls get no usable answer")
-        if parts.ARCHIVER in groups:  # it has no address that is known here, but a group
-            alive = groups[parts.ARCHIVER].members
-            looked_at[parts.ARCHIVER] = Part(bool(alive), "" if alive else "its group has no member")
+        if failed is not None and failed > FAILING_SHARE and looked_at[services.VALIDATOR].up:
+            looked_at[services.VALIDATOR] = Health(False, f"{failed:.0%} of the processor's calls get no usable answer")
+        if services.ARCHIVER in groups:  # it has no address that is known here, but a group
+            alive = groups[services.ARCHIVER].members
+            looked_at[services.ARCHIVER] = Health(bool(alive), "" if alive else "its group has no member")
         return State(
             counting=self._reader.counting,
-            parts=looked_at,
+            services=looked_at,
             topics={
                 name: Topic(
-                    totals[name], rates.get(name, 0.0), offsets[name], recent.get(name, 0), last_letter.get(name)
+                    totals[name], rates.get(name, 0.0), offsets[name], recent.get(name, 0), last_dead_letter.get(name)
                 )
                 for name in totals
             },
@@ -117,43 +177,89 @@ class Collector:
             connectors=dict(self._connectors),
             queries=dict(self._queries),
             partitions={name: count for name, count in self._groups.partitions.items() if name in topics.CREATED},
-            leaderless=tuple(place for place in self._groups.leaderless if place[0] in topics.CREATED),
+            leaderless=tuple(place for place in self._groups.leaderless if place[0] in (*topics.CREATED, *KAFKAS_OWN)),
+            cluster=self._groups.cluster,
             expected_connectors=self._expected_connectors,
             end_to_end=self._recent_end_to_end,
+            oldest_waiting=oldest_waiting,
             validator_calls=histogram_quantiles(self._calls[0].buckets, self._calls[-1].buckets)
             if self._calls
             else None,
             fraud_share=_share(totals),
+            disk=self._surroundings.disk,
+            recent=self._journal.recent(time.time()),
         )
 
-    def health(self) -> Part:
-        """The console's own: without its threads what it shows of Kafka would stand still and look well."""
+    def events(self) -> list[StackEvent]:
+        """What happened, newest first."""
+        return self._journal.newest()
+
+    def health(self) -> Health:
+        """The console's own: without its threads what it shows of Kafka would stand still and look healthy."""
         worked_at = {"reader": self._reader.worked_at, "look at the groups": self._groups.worked_at}
         silent = [name for name, at in worked_at.items() if time.monotonic() - at > SILENT_SECONDS]
-        return Part(not silent, ", ".join(f"its {name} has not worked for {SILENT_SECONDS:.0f} s" for name in silent))
+        return Health(not silent, ", ".join(f"its {name} has not worked for {SILENT_SECONDS:.0f} s" for name in silent))
 
     def frauds(self) -> list[Fraud]:
         """The newest, newest first."""
         return self._reader.records.frauds
 
-    def letters(self) -> list[Letter]:
+    def dead_letters(self) -> list[DeadLetter]:
         """The latest dead letters, latest first."""
-        return self._reader.records.letters
+        return self._reader.records.dead_letters
+
+    def reasons(self) -> list[Reason]:
+        """Dead letters by topic and reason, the one that was last met first."""
+        with self._reader.lock:
+            return self._reader.records.reasons.all()
+
+    @property
+    def keys(self) -> Keys:
+        """Where transactions are, by key."""
+        return self._reader.keys
+
+    def committed(self) -> Mapping[str, Mapping[Place, int]]:
+        """How far each group has come, by partition, a look ago at most."""
+        return self._groups.committed
 
     def name_of(self, user: str) -> str:
         """A user's name, or the id of one whose row was not seen lately."""
         return self._reader.records.names.get(user, user)
 
+    def users(self) -> Users | None:
+        """Everyone who was ever seen; None when these are not all, or not yet."""
+        with self._reader.lock:
+            records = self._reader.records
+            if self._reader.counting or len(records.names) >= KNOWN_USERS:
+                return None
+            return Users(dict(records.names), records.totals[topics.USERS])
+
     async def restart_connector(self, name: str) -> None:
-        """Restart it and its tasks. Raises httpx.HTTPError when Connect refuses or is away."""
-        await polls.restart_connector(self._http, self._settings.kconnect_url, name)
+        """Restart it and its tasks. Raises Refused or Unavailable."""
+        began = time.time()
+        await asyncio.to_thread(self._connect.restart, name, only_failed=False)
+        text = f"connector {name} was restarted from the console"
+        self._restarted[name] = StackEvent(RESTART, name, text, began)
+
+    async def runs_again(self, name: str) -> bool:
+        """Whether the restarted connector and its tasks run within RESTART_SECONDS."""
+        until = time.monotonic() + RESTART_SECONDS
+        while time.monotonic() < until:
+            await asyncio.sleep(RESTART_LOOK_SECONDS)
+            with suppress(Unavailable, Refused):
+                found = await asyncio.to_thread(self._connect.status, name)
+                if found["tasks"] and all(one["state"] == RUNNING for one in states(found).values()):
+                    self._restarted[name] = replace(self._restarted[name], ended=time.time())
+                    return True
+        return False
 
     def _expected_groups(self) -> dict[str, tuple[str, ...]]:
         return {
-            **parts.SERVICE_GROUPS,
-            **{parts.connector_group(name): connector.topics for name, connector in self._connectors.items()},
+            **services.SERVICE_GROUPS,
+            **{services.connector_group(name): connector.topics for name, connector in self._connectors.items()},
             **{
-                parts.query_group(self._service_id, query): (topics.FRAUDULENT_TRANSACTIONS,) for query in self._queries
+                services.query_group(self._service_id, query): (topics.FRAUDULENT_TRANSACTIONS,)
+                for query in self._queries
             },
         }
 
@@ -163,13 +269,13 @@ class Collector:
         return {name: behind(places, first, last) for name, places in committed.items()}
 
     def _owner(self, group: str) -> str:
-        if group in parts.SERVICE_GROUPS:
-            return "" if group == parts.ARCHIVER else group  # the archiver is a part that is judged by its group
-        return parts.KAFKA_CONNECT if group in map(parts.connector_group, self._connectors) else parts.KSQLDB
+        if group in services.SERVICE_GROUPS:
+            return "" if group == services.ARCHIVER else group  # the archiver is a service that is judged by its group
+        return services.KAFKA_CONNECT if group in map(services.connector_group, self._connectors) else services.KSQLDB
 
     def _interval(self, group: str) -> float:
         """The archiver commits when it has written its objects, and a worker has one interval for all of its connectors."""
-        archives = group == parts.ARCHIVER or self._owner(group) == parts.KAFKA_CONNECT
+        archives = group == services.ARCHIVER or self._owner(group) == services.KAFKA_CONNECT
         return self._settings.archive_interval_seconds if archives else 0.0
 
     def _look_for_stalls(self) -> None:
@@ -183,18 +289,22 @@ class Collector:
 
     def _has_archiver(self, committed: Mapping[Place, int]) -> bool:
         """Whether this stack archives without Connect: it has no connector to S3, and an archiver was here."""
-        return not self._connectors.keys() & set(parts.S3_CONNECTORS) and (
-            parts.ARCHIVER in (self._groups.members or ()) or any(offset >= 0 for offset in committed.values())
+        return not self._connectors.keys() & set(services.S3_CONNECTORS) and (
+            services.ARCHIVER in (self._groups.members or ()) or any(offset >= 0 for offset in committed.values())
         )
 
     async def _look_at_connect(self) -> None:
-        try:
-            self._connectors = await polls.connectors(self._http, self._settings.kconnect_url)
-            if parts.S3_PLUGIN in await polls.plugins(self._http, self._settings.kconnect_url):
-                self._expected_connectors = (*parts.CONNECTORS, *parts.S3_CONNECTORS)
-            self._parts[parts.KAFKA_CONNECT] = Part(True, f"{len(self._connectors)} connectors")
-        except (httpx.HTTPError, ValueError, LookupError) as error:
-            self._parts[parts.KAFKA_CONNECT] = Part(False, polls.problem_of(error))
+        """At every worker: each knows the connectors of all."""
+        for name, worker in self._workers.items():
+            try:
+                self._connectors = await asyncio.to_thread(polls.connectors, worker)
+                if services.S3_PLUGIN in await asyncio.to_thread(worker.plugins):
+                    self._expected_connectors = (*services.CONNECTORS, *services.S3_CONNECTORS)
+                self._health[name] = Health(True, f"{len(self._connectors)} connectors")
+                self._connect = worker
+            except (Unavailable, Refused, LookupError) as error:
+                self._health[name] = Health(False, polls.problem_of(error))
+        if not any(self._health[name].up for name in self._workers):
             self._connectors = {
                 name: replace(connector, state=UNKNOWN, tasks=tuple(Task(task.id, UNKNOWN) for task in connector.tasks))
                 for name, connector in self._connectors.items()
@@ -202,22 +312,31 @@ class Collector:
 
     async def _look_at_ksqldb(self) -> None:
         try:
-            found = await polls.ksqldb(self._http, self._settings.ksqldb_url)
+            found = await asyncio.to_thread(polls.ksqldb, self._ksqldb)
             self._service_id, self._queries = found.service_id, dict(sorted(found.queries.items()))
-            self._parts[parts.KSQLDB] = Part(True, f"{len(found.queries)} queries")
-        except (httpx.HTTPError, ValueError, LookupError) as error:
-            self._parts[parts.KSQLDB] = Part(False, polls.problem_of(error))
+            self._health[services.KSQLDB] = Health(True, f"{len(found.queries)} queries")
+        except (KsqlError, LookupError) as error:
+            self._health[services.KSQLDB] = Health(False, polls.problem_of(error))
             self._queries = {name: replace(query, state=UNKNOWN) for name, query in self._queries.items()}
 
     async def _look_at_validator(self) -> None:
-        self._parts[parts.VALIDATOR] = await polls.answers(self._http, f"{self._settings.fraud_validator_url}/docs")
+        self._health[services.VALIDATOR] = await polls.answers(self._http, f"{self._settings.fraud_validator_url}/docs")
+
+    async def _look_around(self) -> None:
+        """At what none of the services says of itself; then all is known that makes an event."""
+        await self._surroundings.look()
+        state = self.state()
+        if not any(health is NOT_ASKED for health in (self._groups.broker, *self._health.values())):
+            new = [] if state.counting else reasons.events(self.reasons())
+            happened = [*self._surroundings.restarts, *self._restarted.values(), *new]
+            self._journal.look([*state.fault_list(), *state.warning_list()], happened, time.time())
 
     async def _look_at_services(self) -> None:
         (ingestor, _), (processor, processors) = await asyncio.gather(
             polls.replicas(self._http, self._settings.ingestor_metrics_url),
             polls.replicas(self._http, self._settings.processor_metrics_url),
         )
-        self._parts[parts.INGESTOR], self._parts[parts.PROCESSOR] = ingestor, processor
+        self._health[services.INGESTOR], self._health[services.PROCESSOR] = ingestor, processor
         buckets: Counter[float] = Counter()
         failed = 0.0
         for base in processors:
@@ -235,9 +354,9 @@ class Collector:
     async def _tick(self) -> None:
         self._look_for_stalls()
         with self._reader.lock:
-            delays = self._reader.records.take_delays()
             rates = self._reader.records.rates()
             recent = self._reader.records.rates(RECENT_TICKS * TICK_SECONDS)
+        delays = self._timing.take()
         for delay in delays:
             END_TO_END.observe(delay)
         self._delays.append(delays)
@@ -251,7 +370,7 @@ async def _forever(look: Callable[[], Awaitable[None]], seconds: float) -> None:
     while True:
         try:
             await look()
-        except Exception:  # one odd answer must not end the looking
+        except Exception:  # one malformed answer must not end the looking
             logger.exception("a look failed")
         await asyncio.sleep(seconds)
 

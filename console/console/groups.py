@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping
 from threading import Event
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ClusterMetadata
+from confluent_kafka.admin import ClusterMetadata
 
+from console import cluster
+from console.cluster import Cluster
 from console.reader import client
 from console.records import Place
-from console.state import Part
-from contracts.kafka import client_config
+from console.state import NOT_ASKED, Health
+from runtime.kafka import client_config
+from runtime.lost import Admin
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +31,12 @@ class Groups:
     """`run` is a thread's; it replaces what it knows as a whole. `expected` gives the groups and the topics each reads."""
 
     def __init__(self, expected: Callable[[], Mapping[str, tuple[str, ...]]], stopping: Event) -> None:
-        self.broker = Part(False, "not asked yet")
+        self.broker = NOT_ASKED
         # By group: where it will read on, by partition; a partition without a place has -1001.
         self.committed: Mapping[str, Mapping[Place, int]] = {}
         # None is not known: of all, or of a group that this client does not understand.
         self.members: Mapping[str, int | None] | None = None
+        self.cluster = Cluster()
         # Partitions by topic, and those that no broker leads.
         self.partitions: Mapping[str, int] = {}
         self.leaderless: tuple[Place, ...] = ()
@@ -40,7 +44,7 @@ class Groups:
         self.worked_at = time.monotonic()
         self._expected = expected
         self._stopping = stopping
-        self._admin = AdminClient({**client_config(), "reconnect.backoff.max.ms": 1_000, "log_level": 0})
+        self._admin = Admin({**client_config(), "reconnect.backoff.max.ms": 1_000, "log_level": 0})
         self._consumers: dict[str, Consumer] = {}
 
     def run(self) -> None:
@@ -51,7 +55,7 @@ class Groups:
                 self.worked_at = time.monotonic()
             except KafkaException as error:  # a coordinator that is just starting, say
                 logger.info("groups are not known for now: %s", error.args[0].str())
-            except Exception:  # one odd answer must not end the looking
+            except Exception:  # one malformed answer must not end the looking
                 logger.exception("groups are not known for now")
             self._stopping.wait(LOOK_SECONDS)
         for consumer in self._consumers.values():
@@ -59,12 +63,13 @@ class Groups:
 
     def _look(self) -> None:
         try:
-            metadata = self._admin.list_topics(timeout=ANSWER_SECONDS)
+            with self._admin.client() as admin:
+                metadata = admin.list_topics(timeout=ANSWER_SECONDS)
         except KafkaException:
-            self.broker, self.members = Part(False, "does not answer"), None
+            self.broker, self.members = Health(False, "does not answer"), None
             return
-        count = len(metadata.brokers)
-        self.broker = Part(True, f"{count} broker{'s' if count > 1 else ''}")
+        self.cluster = cluster.read(metadata)
+        self.broker = Health(True, self.cluster.summary)
         self.partitions = {name: len(topic.partitions) for name, topic in metadata.topics.items()}
         self.leaderless = tuple(
             (name, number)
@@ -76,10 +81,9 @@ class Groups:
 
     def _look_at_groups(self, metadata: ClusterMetadata) -> None:
         # What the older call knows nothing about, groups of a newer protocol, is "Dead" to it.
-        self.members = {
-            group.id: None if group.state == "Dead" else len(group.members)
-            for group in self._admin.list_groups(timeout=ANSWER_SECONDS)
-        }
+        with self._admin.client() as admin:
+            groups = admin.list_groups(timeout=ANSWER_SECONDS)
+        self.members = {group.id: None if group.state == "Dead" else len(group.members) for group in groups}
         committed = {}
         for group, names in self._expected().items():
             places = [
@@ -88,9 +92,9 @@ class Groups:
                 if name in metadata.topics
                 for number in metadata.topics[name].partitions
             ]
-            if group not in self._consumers:
-                self._consumers[group] = Consumer(client(group))
-            found = self._consumers[group].committed(places, timeout=ANSWER_SECONDS)
+            consumer = self._consumers.pop(group, None) or Consumer(client(group))
+            found = consumer.committed(places, timeout=ANSWER_SECONDS)
+            self._consumers[group] = consumer  # one that failed is not used again: it may have lost every broker
             committed[group] = {(place.topic, place.partition): place.offset for place in found}
         self.committed = committed
 

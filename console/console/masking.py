@@ -1,6 +1,6 @@
-"""Dead letters for the eyes of an operator: what a record is made of, without the personal data in it. No I/O.
+"""Records for the eyes of an operator: what one is made of, without the personal data in it. No I/O.
 
-What is not known to be harmless is masked: a record is here because it broke the contract, so a name may stand anywhere.
+What is not known to be harmless is masked: in a record that breaks the contract a name may stand anywhere.
 """
 
 import json
@@ -10,9 +10,20 @@ from typing import Any, get_args
 
 import orjson
 
+from contracts.dead_letters import (
+    CONNECT,
+    MASK,
+    REASON,
+    SERVICE,
+    SOURCE_OFFSET,
+    SOURCE_PARTITION,
+    SOURCE_TOPIC,
+    TRIES,
+    masked_reason,
+)
 from contracts.models import FRAUDULENT, UNIDENTIFIED, SourceProcess, Transaction, TransactionResult, User, UserRow
+from contracts.timestamps import BANK_TIMESTAMP
 
-MASK = "•••"
 SHOWN_CHARACTERS = 2_000
 # A longer record is masked without being understood.
 PARSED_BYTES = 16 * 1024
@@ -28,12 +39,20 @@ _HARMLESS = {
     "transfer_date": re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII),
     "source_process": re.compile("|".join(get_args(SourceProcess))),
 }
+# The headers that the stack's services and Connect write, and no library's words among them.
+_HARMLESS_HEADERS = {
+    BANK_TIMESTAMP,
+    *(REASON, SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, SERVICE, TRIES),
+    *(CONNECT + name for name in ("topic", "partition", "offset", "connector.name", "task.id", "stage")),
+    *(CONNECT + name for name in ("class.name", "exception.class.name")),
+}
 # In text that is no JSON: the contract's names, each in quotes before a colon, and the marks of JSON stay.
 _NAME_OR_WORD = re.compile(
     '("(?:' + "|".join(sorted(_FIELDS, key=len, reverse=True)) + r')"\s*:)|[^\s{}\[\]:,"]+', re.ASCII
 )
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
-_TELLING = re.compile(r"\S+@\S+|\+?\d[\d\s().-]{5,}\d|\d{4,}")
+_ID = re.compile(
+    rb'"transaction_id"\s*:\s*"(%s)"' % _HARMLESS["transaction_id"].pattern.encode(), re.ASCII | re.IGNORECASE
+)
 
 
 @lru_cache(maxsize=256)
@@ -49,9 +68,24 @@ def masked(value: bytes) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + " …"
 
 
-def masked_reason(reason: str) -> str:
-    """A library's own words, which may quote the record: what is in quotes, addresses and long numbers are masked."""
-    return _TELLING.sub(MASK, _QUOTED.sub(MASK, reason))[:300]
+def masked_key(key: bytes) -> str:
+    """A record's key: a transaction's or a user's id, when it cannot be anything else."""
+    text = key.decode("utf-8", "replace")
+    return text if _HARMLESS["transaction_id"].fullmatch(text) else MASK
+
+
+def masked_header(name: str, value: bytes) -> str:
+    """A record's header: as it is when it is one of the stack's own, else without what may quote the record."""
+    text = value.decode("utf-8", "replace")
+    if name in _HARMLESS_HEADERS:
+        return text
+    return masked_reason(text) if name == CONNECT + "exception.message" else MASK
+
+
+def transaction_id(value: bytes) -> str:
+    """The id in a record, whatever else it is; nothing of one that may be something else."""
+    found = _ID.search(value)
+    return found[1].decode() if found else ""
 
 
 def _masked(value: Any, field: str = "") -> Any:

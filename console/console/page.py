@@ -1,30 +1,33 @@
-"""The page: built once a browser, then kept up to date with what changed, at most once a second and only while it is open."""
+"""The page: built once per browser, then kept up to date with what changed, at most once per second and only while it is open."""
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-import httpx
 from confluent_kafka import KafkaException
 from fastapi import FastAPI
 from nicegui import Client, ui
 from nicegui.element import Element
 
-from console import charts, flow, polls, search, tables
+from console import charts, flow, header, search, tables
 from console.collector import Collector
-from console.series import TICK_SECONDS
-from console.state import State
+from console.series import RANGES, TICK_SECONDS
+from console.state import LATE_SECONDS, State
 from console.tables import NOTHING
 from contracts import topics
+from runtime.connect import Refused, Unavailable
 
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 1.0
-# Rows of a long table that are shown until more is asked for.
+# Rows of a long table that are shown until the user asks for more.
 FIRST = 8
 TITLE = "Real-time fraud detection"
+PAUSE, RESUME = "Pause", "Resume"
 WEB = Path(__file__).parent / "web"
 
 
@@ -37,7 +40,7 @@ class Flow(Element, component="web/flow.js"):
         self._props["values"] = {}
 
     def show(self, values: dict[str, dict[str, Any]]) -> None:
-        """Send what the nodes say, if it is new."""
+        """Send the values of the nodes, if they have changed."""
         if values != self._props["values"]:
             self._props["values"] = values
             self.update()
@@ -51,18 +54,45 @@ class Rows(Element, component="web/rows.js"):
         self._props.update(caption=caption, columns=columns, rows=[], empty=empty, first=first)
 
     def show(self, rows: list[tables.Row]) -> None:
-        """Send the rows, if they are new."""
+        """Send the rows, if they have changed."""
         if rows != self._props["rows"]:
             self._props["rows"] = rows
             self.update()
 
 
+class Section(Element, component="web/section.js"):
+    """A part of the page with its heading; one that `folds` is closed at first on a narrow screen."""
+
+    def __init__(self, heading: str, folds: bool = False) -> None:
+        super().__init__()
+        self._props.update(heading=heading, folds=folds)
+
+
+class Tab(Element, component="web/tab.js"):
+    """The browser's tab."""
+
+    def show(self, heading: str, icon: Path) -> None:
+        """Its title and its icon, if they are new."""
+        props = {"heading": heading, "icon": f"data:image/svg+xml,{quote(icon.read_text())}"}
+        if props != {name: self._props.get(name) for name in props}:
+            self._props.update(props)
+            self.update()
+
+
 class Theme(Element, component="web/theme.js"):
-    """The button that chooses between dark and light; its event `dark` says which it is."""
+    """The button that chooses between dark and light; its event `dark` carries the choice."""
+
+
+class Ranges(Element, component="web/range.js"):
+    """The buttons that choose how far back the charts look; its event `range` carries the choice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._props["choices"] = [one.name for one in RANGES]
 
 
 class Chart:
-    """A chart, whose numbers are sent without its looks."""
+    """A chart; its numbers are sent separately from its styling."""
 
     def __init__(self, chart: charts.Chart) -> None:
         self._chart = chart
@@ -74,7 +104,7 @@ class Chart:
         self._element.run_chart_method("setOption", charts.options(self._chart, dark))
 
     def show(self, rows: list[list[float | None]]) -> None:
-        """Send the numbers, if there are new ones."""
+        """Send the numbers, if they have changed."""
         if rows != self._sent:
             self._sent = rows
             self._element.run_chart_method("setOption", {"dataset": {"source": rows}})
@@ -86,40 +116,62 @@ class Page:
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
         self._updates: list[Callable[[State], object]] = []
-        self._searching = False
+        self._searching = self._paused = False
+        self._tab = Tab()
         with ui.element("header"):
             _text("h1", TITLE)
             self._verdict = ui.label().classes("verdict").props("role=status")
+            self._pause = _text("button", PAUSE, "plain").props("type=button").on("click", self._toggle_pause)
             theme = Theme()
+            self._before = ui.label().classes("before note")
         with ui.element("main"):
             self._build_tiles()
-            with _section("The flow"):
+            with Section("The flow"):
                 picture = Flow()
                 self._updates.append(lambda state: picture.show(flow.values(state)))
-            with _section("The last minutes"), ui.element("div").classes("charts"):
+            with Section("What happened", folds=True):
+                happened = Rows("What happened", tables.EVENTS, "Nothing was wrong in the last seven days.", FIRST)
+                self._updates.append(lambda _: happened.show(tables.events(collector.events())))
+            with Section("Over time", folds=True):
                 self._build_charts(theme)
-            with _section("The newest frauds"):
-                self._build_frauds()
-            with _section("Dead letters"):
+            with Section("Find a transaction"):
+                self._build_search()
+            with Section("The newest frauds"):
+                newest = Rows("The newest frauds", tables.FRAUDS, "None yet.", FIRST)
+                self._updates.append(lambda _: newest.show(tables.frauds(collector.frauds(), collector.name_of)))
+            with Section("Dead letters", folds=True):
                 _text(
                     "p",
-                    "What could not be processed. Names, addresses and whatever else may be personal is masked.",
+                    "Records that could not be processed. Names, addresses and other personal data are masked.",
                     "note",
                 )
-                letters = Rows(
-                    "The latest dead letters", tables.LETTERS, "None. Every record kept to its contract.", FIRST
+                reasons = Rows(
+                    "Dead letters by reason", tables.REASONS, "None. Every record kept to its contract.", FIRST
                 )
-                self._updates.append(lambda _: letters.show(tables.letters(collector.letters())))
-            with _section("The parts"), ui.element("div").classes("columns"):
+                self._updates.append(lambda _: reasons.show(tables.reasons(collector.reasons())))
+                _text("h3", "One by one")
+                dead_letters = Rows("The latest dead letters", tables.DEAD_LETTERS, "None.", first=0)
+                self._updates.append(lambda _: dead_letters.show(tables.dead_letters(collector.dead_letters())))
+            with Section("Services", folds=True), ui.element("div").classes("columns"):
                 self._build_parts()
-        self._refresh()  # the page comes with what is known, not with "None"
+        self._refresh()  # the page opens with what is known, not with "None"
         ui.timer(REFRESH_SECONDS, self._refresh)
 
     def _refresh(self) -> None:
         state = self._collector.state()
-        self._verdict.set_text(verdict(state))
-        self._verdict.classes(replace=f"verdict {'bad' if state.faults else 'warn' if state.warnings else 'ok'}")
-        run_all(self._updates, state)
+        self._verdict.set_text(header.verdict(state))
+        self._verdict.classes(replace=f"verdict {header.tone(state)}")
+        self._tab.show(header.title(state, TITLE), WEB / ("icon-fault.svg" if state.faults else "icon.svg"))
+        before = header.before(state, time.time())
+        self._before.set_text(before)
+        self._before.set_visibility(bool(before))
+        if not self._paused:  # what is wrong is said all the same
+            run_all(self._updates, state)
+
+    def _toggle_pause(self) -> None:
+        self._paused = not self._paused
+        self._pause.set_content(RESUME if self._paused else PAUSE)
+        self._refresh()
 
     def _build_tiles(self) -> None:
         with ui.element("dl").classes("tiles"):
@@ -128,36 +180,57 @@ class Page:
                     _text("dt", label)
                     with ui.element("dd"):
                         figure = ui.label(NOTHING)
+                        if label == END_TO_END:
+                            self._build_waiting()
                 self._updates.append(lambda state, figure=figure, value=value: figure.set_text(value(state)))
+
+    def _build_waiting(self) -> None:
+        shown = ui.label()
+
+        def update(state: State) -> None:
+            text, tone = oldest_waiting(state)
+            shown.set_text(text)
+            shown.classes(replace=f"waiting {tone}")
+
+        self._updates.append(update)
 
     def _build_charts(self, theme: Theme) -> None:
         drawn: list[tuple[charts.Chart, Chart]] = []
-        for chart in charts.CHARTS:
-            with ui.element("div").classes("card"):
-                _text("h3", chart.title)
-                drawn.append((chart, Chart(chart)))
+        chosen = RANGES[0]
+        ranges = Ranges()
+        with ui.element("div").classes("charts"):
+            for chart in charts.CHARTS:
+                with ui.element("div").classes("card"):
+                    _text("h3", chart.title)
+                    drawn.append((chart, Chart(chart)))
 
         def repaint(event: Any) -> None:
             for _, element in drawn:
                 element.theme(bool(event.args))
 
         def redraw() -> None:
-            ticks = list(self._collector.series)
+            points = self._collector.series.points(chosen)
             for chart, element in drawn:
-                element.show(charts.rows(chart, ticks))
+                element.show(charts.rows(chart, points))
+
+        def choose(event: Any) -> None:
+            nonlocal chosen
+            chosen = next((one for one in RANGES if one.name == event.args), chosen)
+            redraw()
 
         theme.on("dark", repaint)
-        ui.timer(TICK_SECONDS, redraw)
+        ranges.on("range", choose)
+        ui.timer(TICK_SECONDS, lambda: None if self._paused else redraw())
 
-    def _build_frauds(self) -> None:
+    def _build_search(self) -> None:
         with ui.element("form").classes("search").props("role=search").on("submit.prevent", self._search):
             self._wanted = ui.input("Transaction, account or user").props("outlined dense clearable")
             _text("button", "Search", "main").props("type=submit")
         self._answer = ui.label().classes("note").props("role=status")
-        self._found = Rows("What was found", tables.FRAUDS, "", FIRST)
-        self._found.set_visibility(False)
-        newest = Rows("The newest frauds", tables.FRAUDS, "None yet.", FIRST)
-        self._updates.append(lambda _: newest.show(tables.frauds(self._collector.frauds(), self._collector.name_of)))
+        with ui.element("div") as self._results:
+            _text("h3", "What was found")
+            self._found = Rows("What was found", tables.FRAUDS, "", FIRST)
+        self._results.set_visibility(False)
 
     async def _search(self) -> None:
         wanted = (self._wanted.value or "").strip()
@@ -165,12 +238,12 @@ class Page:
             return
         if not wanted:
             self._answer.set_text("")
-            self._found.set_visibility(False)
+            self._results.set_visibility(False)
             return
         self._searching = True
         self._answer.set_text("Searching…")
         try:
-            found = await asyncio.to_thread(search.find, wanted)
+            found = await asyncio.to_thread(search.find, wanted, self._collector.users())
         except KafkaException:
             self._answer.set_text("Kafka does not answer: try again when it is up.")
             return
@@ -178,14 +251,15 @@ class Page:
             self._searching = False
         rows = tables.frauds(found.frauds, lambda user: found.names.get(user) or self._collector.name_of(user))
         self._found.show(rows)
-        self._found.set_visibility(bool(rows))
+        self._results.set_visibility(bool(rows))
         count = f"The newest {len(rows)} matches" if len(rows) == search.NEWEST else f"{len(rows)} found"
-        whole = "" if found.complete else ", which are not all that there are"
+        whole = "" if found.complete else ", but there are more"
         self._answer.set_text(f"{count} for “{wanted}”: {found.looked_through:,} records were looked through{whole}.")
 
     def _build_parts(self) -> None:
         for title, columns, rows, empty in (
-            ("Health", tables.PARTS, tables.parts, "None was asked yet."),
+            ("Health", tables.SERVICES, tables.services, "None was asked yet."),
+            ("Brokers", tables.BROKERS, tables.brokers, "None is known."),
             ("Topics", tables.TOPICS, tables.topic_totals, ""),
             ("Connectors", tables.CONNECTORS, tables.connectors, "None is known."),
             ("Queries", tables.QUERIES, tables.queries, "None is known."),
@@ -202,21 +276,33 @@ class Page:
         try:
             await self._collector.restart_connector(connector)
             ui.notify(f"{connector} is restarting")
-        except httpx.HTTPError as error:
-            ui.notify(f"{connector} was not restarted: Kafka Connect {polls.problem_of(error)}", type="negative")
+            if await self._collector.runs_again(connector):
+                ui.notify(f"{connector} runs again", type="positive")
+            else:
+                ui.notify(f"{connector} does not run yet", type="negative")
+        except (Unavailable, Refused) as error:
+            ui.notify(f"{connector} was not restarted: Kafka Connect {error}", type="negative")
 
 
+END_TO_END = "End to end, p50 / p99"
 TILES: tuple[tuple[str, Callable[[State], str]], ...] = (
     ("Transactions/s", lambda state: f"{state.topics[topics.BANK_TRANSACTIONS].rate:,.1f}"),
     ("Transactions", lambda state: f"{state.topics[topics.BANK_TRANSACTIONS].records:,}"),
     ("Frauds found", lambda state: f"{state.topics[topics.FRAUDULENT_TRANSACTIONS_RESULT].records:,}"),
     ("Fraud share", lambda state: NOTHING if state.fraud_share is None else f"{state.fraud_share:.0%}"),
     (
-        "End to end, p50 / p99",
+        END_TO_END,
         lambda state: f"{state.end_to_end.p50:.2f} / {state.end_to_end.p99:.2f} s" if state.end_to_end else NOTHING,
     ),
     ("Dead letters", lambda state: f"{state.dead_letters:,}"),
 )
+
+
+def oldest_waiting(state: State) -> tuple[str, str]:
+    """What is said below the delays of what has arrived, and its tone: of what has not, the oldest."""
+    if state.oldest_waiting is None:
+        return "none waits", ""
+    return f"oldest waiting: {state.oldest_waiting:,.1f} s", "bad" if state.oldest_waiting > LATE_SECONDS else ""
 
 
 def add_to(app: FastAPI, collector: Collector) -> None:
@@ -236,36 +322,21 @@ def add_to(app: FastAPI, collector: Collector) -> None:
         language="en-GB",
         tailwind=False,
         binding_refresh_interval=None,
+        gzip_middleware_factory=None,  # it would only make a browser on this machine wait
         show_welcome_message=False,
-        # On a machine that is busy enough the default of 3 s makes pages reload, and what was typed is gone.
+        # On a very busy machine the default of 3 s makes pages reload, and whatever was typed is lost.
         reconnect_timeout=30.0,
     )
 
 
 def run_all(updates: Iterable[Callable[[State], object]], state: State) -> None:
-    """Each of them, whatever becomes of the others: one broken table must not stop the page."""
+    """Run every update, even if others fail: one broken table must not stop the page."""
     for update in updates:
         try:
             update(state)
         except Exception:
-            logger.exception("a part of the page was not brought up to date")
+            logger.exception("part of the page could not be updated")
 
 
-def verdict(state: State) -> str:
-    counting = "Counting what is already there… " if state.counting else ""
-    problems = (*state.faults, *state.warnings)
-    if not problems:
-        return f"{counting}● All is well"
-    first, *others = problems
-    return f"{counting}▲ {first}" + (f", and {len(others)} more" if others else "")
-
-
-def _section(title: str) -> Element:
-    section = ui.element("section")
-    with section:
-        _text("h2", title)
-    return section
-
-
-def _text(tag: str, text: str, classes: str = "") -> Element:
+def _text(tag: str, text: str, classes: str = "") -> ui.html:
     return ui.html(text, tag=tag, sanitize=False).classes(classes)

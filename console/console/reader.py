@@ -3,12 +3,16 @@
 import logging
 import time
 from threading import Event, Lock
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from console.keys import Keys
 from console.records import Place, Records
+from console.waiting import Queues
 from contracts import topics
-from contracts.kafka import client_config
+from runtime.kafka import client_config
+from runtime.lost import watched
 
 logger = logging.getLogger(__name__)
 
@@ -22,13 +26,15 @@ PARTITIONS_SECONDS = 5.0
 RETRY_SECONDS = 2.0
 
 
-def client(group: str) -> dict[str, str | int | bool]:
+def client(group: str) -> dict[str, Any]:
     """A client that reads and leaves no trace: it never commits, and a broker that is back is found within a second.
 
     Its fetches and its queue are small: what is fetched is read at once, and memory that was needed once is not given back.
     """
     return {
         **client_config(),
+        **watched(),
+        "statistics.interval.ms": 5_000,  # those of many partitions are long
         "group.id": group,
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
@@ -47,10 +53,12 @@ def client(group: str) -> dict[str, str | int | bool]:
 
 
 class Reader:
-    """`run` is a thread's. Hold `lock` while reading `records`."""
+    """`run` is a thread's. Hold `lock` while reading `records` and `queues`."""
 
     def __init__(self, stopping: Event) -> None:
         self.records = Records()
+        self.queues = Queues()
+        self.keys = Keys()
         self.lock = Lock()
         # When it last read without an error, a time.monotonic().
         self.worked_at = time.monotonic()
@@ -71,7 +79,7 @@ class Reader:
             except KafkaException as error:  # the broker is away
                 logger.info("not counting for now: %s", error)
                 self._stopping.wait(RETRY_SECONDS)
-            except Exception:  # one odd record must not end the reading, which goes on behind it
+            except Exception:  # one malformed record must not end the reading, which goes on behind it
                 logger.exception("not counting for now")
                 self._stopping.wait(RETRY_SECONDS)
 
@@ -94,7 +102,9 @@ class Reader:
                     elif error.fatal():
                         raise KafkaException(error)
                 with self.lock:
-                    self.records.apply(records, self._behind or frozenset())
+                    self.records.apply(records)
+                    self.queues.take(records)
+                    self.keys.take(records)
                     self.records.pass_ends(ended, {(record.topic(), record.partition()) for record in records})
                     if self._behind and not self._behind.difference(ended):
                         self.records.forget_rates()

@@ -1,19 +1,20 @@
-"""What the records of the topics add up to: totals, rates, delays, the newest frauds, who is who, dead letters. No I/O."""
+"""What the records of the topics add up to: totals, rates, the newest frauds, who is who, dead letters. No I/O."""
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from heapq import nlargest
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
+from console.dead_letters import DeadLetter, of_message
+from console.reasons import Reasons
 from console.state import Quantiles
 from contracts import topics
 from contracts.dead_letters import identity
-from contracts.records import Headers, headers_of
-from contracts.timestamps import bank_timestamp
+from contracts.records import Headers, Message, headers_of
 
 NEWEST = 50
 RATE_SECONDS = 5.0
@@ -22,23 +23,9 @@ RECENT_SECONDS = 120.0
 # So many users are known by name; a row of `users` makes one the newest again.
 KNOWN_USERS = 20_000
 # So many dead letters, and as many again, are known by their record: a copy that comes later than that counts.
-KNOWN_LETTERS = 50_000
-# More of a dead letter is not kept: records may be megabytes, and a page shows less.
-KEPT_BYTES = 16 * 1024
+KNOWN_DEAD_LETTERS = 50_000
 
 Place = tuple[str, int]
-
-
-class Message(Protocol):
-    """What is used of confluent_kafka.Message."""
-
-    def topic(self) -> str | None: ...
-    def partition(self) -> int | None: ...
-    def offset(self) -> int | None: ...
-    def timestamp(self) -> tuple[int, int]: ...
-    def key(self) -> bytes | None: ...
-    def value(self) -> bytes | None: ...
-    def headers(self) -> Headers | None: ...
 
 
 @dataclass(frozen=True)
@@ -47,19 +34,6 @@ class Fraud:
 
     timestamp: int
     value: bytes
-
-
-@dataclass(frozen=True)
-class Letter:
-    """A dead letter as it came, cut to KEPT_BYTES; `size` is that of the whole."""
-
-    timestamp: int
-    topic: str
-    partition: int
-    offset: int
-    headers: Mapping[str, bytes | None]
-    value: bytes
-    size: int
 
 
 class Known:
@@ -93,19 +67,18 @@ class Records:
         self.last: dict[Place, int] = {}
         # The offset that comes next, by topic and partition.
         self.next: dict[Place, int] = {}
-        # Seconds from the bank's timestamp to the row's own, of rows that came since this was last taken and have both.
-        self.delays: list[float] = []
         self.frauds: list[Fraud] = []
-        self.letters: list[Letter] = []
+        self.dead_letters: list[DeadLetter] = []
         # When the newest dead letter of a topic was written, copies aside, in seconds since the epoch.
-        self.last_letter: dict[str, float] = {}
-        self._known_letters = Known(KNOWN_LETTERS)
+        self.last_dead_letter: dict[str, float] = {}
+        self.reasons = Reasons()
+        self._known_dead_letters = Known(KNOWN_DEAD_LETTERS)
         self.names: OrderedDict[str, str] = OrderedDict()
         self._history: deque[tuple[float, dict[str, int]]] = deque()
 
-    def apply(self, messages: Iterable[Message], behind: frozenset[Place]) -> None:
-        """Take a batch; partitions that are `behind` tell nothing about delays."""
-        results, letters = [], []
+    def apply(self, messages: Iterable[Message]) -> None:
+        """Take a batch."""
+        results, dead_letters = [], []
         for message in messages:
             topic = message.topic() or ""
             place, offset = (topic, message.partition() or 0), message.offset() or 0
@@ -118,22 +91,18 @@ class Records:
                 headers = headers_of(message)
                 if not self._is_new(message, headers):
                     continue
-                letters.append((message, headers))
-                self.last_letter[topic] = max(message.timestamp()[1] / 1000, self.last_letter.get(topic, 0.0))
+                dead_letters.append(of_message(message, headers))
+                self.reasons.add(dead_letters[-1])
+                self.last_dead_letter[topic] = max(message.timestamp()[1] / 1000, self.last_dead_letter.get(topic, 0.0))
             self.totals[topic] += 1
             if topic == topics.FRAUDULENT_TRANSACTIONS_RESULT:
-                written = message.timestamp()[1]
-                results.append(Fraud(written, message.value() or b""))
-                if place not in behind and (sent := bank_timestamp(headers_of(message))) is not None:
-                    self.delays.append(max(written - sent, 0) / 1000)
+                results.append(Fraud(message.timestamp()[1], message.value() or b""))
             elif topic == topics.USERS:
                 self._learn_name(message.value() or b"")
         if results:
             self.frauds = nlargest(NEWEST, [*self.frauds, *results], attrgetter("timestamp"))
-        if letters:
-            newest = nlargest(NEWEST, letters, lambda letter: letter[0].timestamp()[1])
-            made = [_letter(message, headers) for message, headers in newest]
-            self.letters = nlargest(NEWEST, [*made, *self.letters], attrgetter("timestamp"))
+        if dead_letters:
+            self.dead_letters = nlargest(NEWEST, [*dead_letters, *self.dead_letters], attrgetter("timestamp"))
 
     def pass_ends(self, ends: Mapping[Place, int], came: Set[Place] = frozenset()) -> None:
         """Take where partitions ended, which may be behind a transaction's marker, or before a record that `came` since.
@@ -146,11 +115,6 @@ class Records:
                     offsets.pop(place, None)
             self.next[place] = max(end, self.next.get(place, 0))
 
-    def take_delays(self) -> list[float]:
-        """The delays that were seen since the last call."""
-        taken, self.delays = self.delays, []
-        return taken
-
     def sample(self, now: float) -> None:
         """Remember the totals of this moment (a time.monotonic()), for rates."""
         self._history.append((now, dict(self.totals)))
@@ -162,7 +126,7 @@ class Records:
         self._history.clear()
 
     def rates(self, seconds: float = RATE_SECONDS) -> dict[str, float]:
-        """Records a second by topic over the last `seconds`, at most RECENT_SECONDS; nothing when it is too early to say."""
+        """Records/s by topic over the last `seconds`, at most RECENT_SECONDS; nothing when it is too early to say."""
         samples = list(self._history)
         if len(samples) < 2:
             return {}
@@ -177,9 +141,9 @@ class Records:
         (_, before), (_, after) = self._history[0], self._history[-1]
         return {name: after[name] - before[name] for name in after}
 
-    def _is_new(self, letter: Message, headers: Headers | None) -> bool:
-        found = identity(letter.value(), letter.key(), headers)
-        return found is None or self._known_letters.add(found)
+    def _is_new(self, dead_letter: Message, headers: Headers | None) -> bool:
+        found = identity(dead_letter.value(), dead_letter.key(), headers)
+        return found is None or self._known_dead_letters.add(found)
 
     def _learn_name(self, value: bytes) -> None:
         row = row_of(value)
@@ -212,16 +176,3 @@ def quantiles(seconds: Sequence[float]) -> Quantiles | None:
         return None
     ordered = sorted(seconds)
     return Quantiles(ordered[len(ordered) // 2], ordered[min(int(len(ordered) * 0.99), len(ordered) - 1)])
-
-
-def _letter(message: Message, headers: Headers | None) -> Letter:
-    value = message.value() or b""
-    return Letter(
-        message.timestamp()[1],
-        message.topic() or "",
-        message.partition() or 0,
-        message.offset() or 0,
-        dict(headers or ()),
-        value[:KEPT_BYTES],
-        len(value),
-    )

@@ -1,14 +1,16 @@
-"""The last minutes, for the charts: what was measured at each tick. No I/O."""
+"""The last minutes and hours, for the charts: what was measured at each tick, and over many. No I/O."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
+from statistics import fmean, median
 
 from console.state import Quantiles
 
 TICK_SECONDS = 2.0
-KEPT_SECONDS = 600.0
+# A line of a chart has so many points, whatever its range: more would cost memory and show nothing.
+POINTS = 300
 # So many ticks are `recent`: figures of now are taken over these, since one tick may have nothing.
 RECENT_TICKS = 15
 
@@ -24,12 +26,52 @@ class Tick:
     fraud_share: float | None
 
 
-Series = deque[Tick]
+@dataclass(frozen=True)
+class Range:
+    """How far back a chart looks; a point of it is made of so many ticks."""
+
+    name: str
+    ticks: int
 
 
-def series() -> Series:
-    """An empty one that forgets by itself."""
-    return deque(maxlen=int(KEPT_SECONDS / TICK_SECONDS))
+RANGES = (Range("10 min", 1), Range("1 h", 6), Range("6 h", 36))
+
+
+class Series:
+    """The points of every range; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._points = {one: deque[Tick](maxlen=POINTS) for one in RANGES}
+        self._gathered: dict[Range, list[Tick]] = {one: [] for one in RANGES}
+
+    def append(self, tick: Tick) -> None:
+        """Add what was measured now."""
+        for one, gathered in self._gathered.items():
+            gathered.append(tick)
+            if len(gathered) == one.ticks:
+                self._points[one].append(merged(gathered))
+                gathered.clear()
+
+    def points(self, of: Range) -> list[Tick]:
+        """The oldest first."""
+        return list(self._points[of])
+
+
+def merged(ticks: list[Tick]) -> Tick:
+    """One tick for several: the means of rates and shares, the median of the medians, and the worst of the 99th percentiles."""
+    shares = [tick.fraud_share for tick in ticks if tick.fraud_share is not None]
+    return Tick(
+        ticks[-1].at,
+        {name: fmean(tick.rates[name] for tick in ticks) for name in ticks[-1].rates},
+        _worst(tick.end_to_end for tick in ticks),
+        _worst(tick.validator_calls for tick in ticks),
+        fmean(shares) if shares else None,
+    )
+
+
+def _worst(measured: Iterable[Quantiles | None]) -> Quantiles | None:
+    found = [one for one in measured if one]
+    return Quantiles(median(one.p50 for one in found), max(one.p99 for one in found)) if found else None
 
 
 def histogram_quantiles(before: Mapping[float, float], after: Mapping[float, float]) -> Quantiles | None:

@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from console import parts
-from console.parts import CONNECTORS
+from console.causes import SERVICE, Problem, explained, root
+from console.cluster import Cluster
+from console.events import Event
 from contracts import topics
+from runtime import services
+from runtime.disk import Space
+from runtime.services import CONNECTORS
 
 RUNNING = "RUNNING"
 # What is said of a connector, a task or a query whose server does not answer.
@@ -20,22 +24,27 @@ STALLED_SECONDS = 60.0
 # records that somebody tries something with.
 WARNING_SHARE = 0.05
 FAULT_SHARE = 0.5
-MIN_LETTERS = 5
+MIN_DEAD_LETTERS = 5
+# A transaction that waits for longer is late. A service that is restarted is back before.
+LATE_SECONDS = 10.0
 # Of the calls to the validator in the last half minute: one record that it cannot answer is asked about again and again.
 FAILING_SHARE = 0.9
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part that can be asked whether it is well; `detail` is its answer, or what is wrong."""
+class Health:
+    """The health of a service that can be asked; `detail` is its answer, or what is wrong."""
 
     up: bool
     detail: str = ""
 
 
+NOT_ASKED = Health(False, "not asked yet")
+
+
 @dataclass(frozen=True)
 class Topic:
-    """Committed records since the topic began, or that it still held when the console started, and records a second now.
+    """Committed records since the topic began, or that it still held when the console started, and records/s now.
 
     `offsets` are those that records and transactions have taken, in all partitions: they outlive the records. `recent` are the
     records of the last minutes. A dead letter counts once, whatever copies there are; `last` is when the newest was written,
@@ -53,7 +62,7 @@ class Topic:
 class Group:
     """A consumer group: records not yet processed by topic, and its members; None is not known.
 
-    `owner` is the part that its members run in. `stalled` is for how many seconds a topic has had records to read while
+    `owner` is the service that its members run in. `stalled` is for how many seconds a topic has had records to read while
     nothing was committed, `interval` how many may be between two commits.
     """
 
@@ -70,10 +79,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Task:
-    """A connector's task."""
+    """A connector's task; `error` is the class of what made it fail."""
 
     id: int
     state: str
+    error: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"{self.state} ({self.error})" if self.error else self.state
 
 
 @dataclass(frozen=True)
@@ -106,20 +120,12 @@ class Quantiles:
     p99: float
 
 
-class Problem(NamedTuple):
-    """What is not as it should be: its kind and name for metrics, and a sentence for people."""
-
-    kind: str
-    name: str
-    text: str
-
-
 @dataclass(frozen=True)
 class State:
     """The whole. `counting` is true until every topic has been read to its end once: until then totals and lags are too small."""
 
     counting: bool = True
-    parts: Mapping[str, Part] = field(default_factory=dict)
+    services: Mapping[str, Health] = field(default_factory=dict)
     topics: Mapping[str, Topic] = field(default_factory=lambda: dict.fromkeys(topics.ALL, Topic()))
     groups: Mapping[str, Group] = field(default_factory=dict)
     connectors: Mapping[str, Connector] = field(default_factory=dict)
@@ -127,14 +133,21 @@ class State:
     # Partitions by topic, as the broker has them, and those that no broker leads.
     partitions: Mapping[str, int] = field(default_factory=dict)
     leaderless: tuple[tuple[str, int], ...] = ()
+    cluster: Cluster = field(default_factory=Cluster)
     # The connectors that the worker should run.
     expected_connectors: tuple[str, ...] = CONNECTORS
     # From the bank's timestamp to the row on the result topic, over the last half minute; None without rows.
     end_to_end: Quantiles | None = None
+    # Seconds since the bank sent the oldest transaction that waits for a service; None when none does.
+    oldest_waiting: float | None = None
     # As the processor measures its calls, over the last half minute; None without calls.
     validator_calls: Quantiles | None = None
     # Rows found fraudulent by transactions of the bank, of all so far; None without transactions.
     fraud_share: float | None = None
+    # The disk of the stack's data; None is not known.
+    disk: Space | None = None
+    # What was wrong in the last minutes and is over, the latest first.
+    recent: tuple[Event, ...] = ()
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -147,9 +160,13 @@ class State:
         return tuple(problem.text for problem in self.warning_list())
 
     def fault_list(self) -> list[Problem]:
-        """Every fault."""
+        """Every fault, root causes first."""
+        return explained(self._found(), self._down())
+
+    def _found(self) -> list[Problem]:
         return [
-            *self._parts_down(),
+            *self._disk_full(),
+            *self._services_down(),
             *self._connectors_not_running(),
             *self._queries_not_running(),
             *self._missing(),
@@ -170,55 +187,72 @@ class State:
                 if WARNING_SHARE < share <= FAULT_SHARE
             ),
             *self._uneven_partitions(),
+            *self._replicas_missing(),
         ]
 
-    def _up(self, name: str) -> bool:
-        part = self.parts.get(name)
-        return part is not None and part.up
+    def word(self, name: str) -> str:
+        """Of a service: up, down, or what it waits for."""
+        if self._up(name):
+            return "up"
+        cause = root(services.NEEDS.get(name, ()), self._down())
+        return f"waits for {cause}" if cause else "down"
 
-    def _parts_down(self) -> Iterator[Problem]:
-        for name, part in self.parts.items():
-            if not part.up:
-                yield Problem("part", name, f"{name} is down: {part.detail}")
+    def _down(self) -> set[str]:
+        return {name for name, service in self.services.items() if not service.up}
+
+    def _up(self, name: str) -> bool:
+        service = self.services.get(name)
+        return service is not None and service.up
+
+    def _services_down(self) -> Iterator[Problem]:
+        for name, service in self.services.items():
+            if not service.up:
+                yield Problem(SERVICE, name, f"{name} is down: {service.detail}", services.NEEDS.get(name, ()))
 
     def _connectors_not_running(self) -> Iterator[Problem]:
         for name, connector in self.connectors.items():
+            needs = services.connector_needs(name)
             for what, state in [
                 (f"connector {name}", connector.state),
-                *((f"connector {name}, task {task.id}", task.state) for task in connector.tasks),
+                *((f"connector {name}, task {task.id}", task.text) for task in connector.tasks),
             ]:
                 if state != RUNNING:
-                    yield Problem("connector", name, f"{what} is {state}")
+                    yield Problem("connector", name, f"{what} is {state}", needs)
             if not connector.tasks:
-                yield Problem("connector", name, f"connector {name} has no task")
+                yield Problem("connector", name, f"connector {name} has no task", needs)
 
     def _queries_not_running(self) -> Iterator[Problem]:
         for name, query in self.queries.items():
             if query.state != RUNNING:
-                yield Problem("query", name, f"query {name} is {query.state}")
+                yield Problem("query", name, f"query {name} is {query.state}", (services.KSQLDB,))
 
     def _missing(self) -> Iterator[Problem]:
-        """Of what the stack should have; of a part that does not answer nothing is known but that."""
-        if self._up(parts.KAFKA_CONNECT):
+        """Of what the stack should have; of a service that does not answer nothing is known but that."""
+        if any(map(self._up, services.WORKERS)):
             for name in self.expected_connectors:
                 if name not in self.connectors:
                     yield Problem("missing", name, f"connector {name} is missing: init/init_kconnect.sh creates it")
-        if self._up(parts.KSQLDB):
-            for name in sorted(set(parts.STREAMS).difference(query.stream for query in self.queries.values())):
+        if self._up(services.KSQLDB):
+            for name in sorted(set(services.STREAMS).difference(query.stream for query in self.queries.values())):
                 yield Problem(
                     "missing",
                     name,
                     f"the query of stream {name} is missing: init/clean_ksqldb.sh and then init/init_ksqldb.sh create it",
                 )
-        if self._up(parts.KAFKA):
+        if self._up(services.KAFKA):
             for name in topics.CREATED:
                 if not self.partitions.get(name):
                     yield Problem("missing", name, f"topic {name} is missing: init/init_kafka.py creates it")
             for name, number in self.leaderless:
-                yield Problem("missing", name, f"topic {name}, partition {number} has no leader: a broker is missing")
+                yield Problem("offline", name, f"topic {name}, partition {number} has no leader: a broker is missing")
         for name, group in self.groups.items():
             if group.members == 0 and self._up(group.owner):
-                yield Problem("missing", name, f"group {name} has no member: nothing reads {', '.join(group.lag)}")
+                yield Problem(
+                    "missing",
+                    name,
+                    f"group {name} has no member: nothing reads {', '.join(group.lag)}",
+                    self._needs_of_group(name, group),
+                )
 
     def _stalled(self) -> Iterator[Problem]:
         for name, group in self.groups.items():
@@ -229,15 +263,27 @@ class State:
                         name,
                         f"group {name} has {group.lag.get(topic, 0):,} records of {topic} to read, and in a partition has "
                         f"committed nothing for {seconds:.0f} s",
+                        self._needs_of_group(name, group),
                     )
 
+    def _needs_of_group(self, name: str, group: Group) -> tuple[str, ...]:
+        for connector in self.connectors:
+            if name == services.connector_group(connector):
+                return services.connector_needs(connector)
+        owner = group.owner or name
+        return owner, *services.NEEDS.get(owner, ())
+
+    def _disk_full(self) -> Iterator[Problem]:
+        if self.disk and (text := self.disk.problem):
+            yield Problem("disk", self.disk.folder, text)
+
     def _dead_letter_shares(self) -> Iterator[tuple[str, float, str]]:
-        for name, read in parts.READ_FROM.items():
-            letters, came = self.topics[name].recent, sum(self.topics[one].recent for one in read)
-            if letters < MIN_LETTERS:
+        for name, read in services.READ_FROM.items():
+            dead_letters, came = self.topics[name].recent, sum(self.topics[one].recent for one in read)
+            if dead_letters < MIN_DEAD_LETTERS:
                 continue
-            share = min(letters / came, 1.0) if came else 1.0
-            what = f"{letters:,} of {max(came, letters):,} records" if came else f"{letters:,} records"
+            share = min(dead_letters / came, 1.0) if came else 1.0
+            what = f"{dead_letters:,} of {max(came, dead_letters):,} records" if came else f"{dead_letters:,} records"
             yield name, share, f"{share:.0%} dead letters: {what} of the last minutes are on {name}"
 
     def _uneven_partitions(self) -> Iterator[Problem]:
@@ -252,10 +298,24 @@ class State:
                     "all topics have as many",
                 )
 
+    def _replicas_missing(self) -> Iterator[Problem]:
+        """While Kafka answers: of one that does not, nothing is known but that."""
+        if not self._up(services.KAFKA):
+            return
+        for name, broker in self.cluster.brokers.items():
+            if not broker.up:
+                yield Problem("broker", name, f"broker {name} is down: the other brokers lead its partitions")
+        if count := self.cluster.under_replicated:
+            yield Problem(
+                "under-replicated",
+                services.KAFKA,
+                f"{count} partitions are under-replicated: not all of their replicas are in sync",
+            )
+
     @property
     def dead_letters(self) -> int:
         return sum(self.topics[name].records for name in topics.DEAD_LETTERS)
 
     def to_json(self) -> dict[str, Any]:
         """For `/api/state`, with the verdict. Warnings leave it healthy."""
-        return {"well": not self.faults, "faults": self.faults, "warnings": self.warnings, **asdict(self)}
+        return {"healthy": not self.faults, "faults": self.faults, "warnings": self.warnings, **asdict(self)}

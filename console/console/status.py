@@ -5,13 +5,14 @@ import argparse
 import json
 import os
 import sys
-import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+import requests
 from rich.console import Console
 
 from console.terminal import table
+from runtime import direct
 
 ANSWER_SECONDS = 5.0
 # The width of what is no terminal, a log for one.
@@ -21,10 +22,12 @@ PIPE_WIDTH = 130
 def fetch(url: str) -> dict[str, Any]:
     """The console's state; when it does not answer, that alone."""
     try:
-        with urllib.request.urlopen(f"{url}/api/state", timeout=ANSWER_SECONDS) as answer:
-            return json.load(answer)
-    except (OSError, ValueError):
-        return {"well": False, "faults": [f"the console does not answer at {url}"]}
+        with direct.session() as http:
+            answer = http.get(f"{url}/api/state", timeout=ANSWER_SECONDS)
+            answer.raise_for_status()
+            return answer.json()
+    except (requests.RequestException, ValueError):
+        return {"healthy": False, "faults": [f"the console does not answer at {url}"]}
 
 
 def show(status: Mapping[str, Any], as_json: bool) -> int:
@@ -33,7 +36,7 @@ def show(status: Mapping[str, Any], as_json: bool) -> int:
         sys.stdout.write(json.dumps(status, indent=1) + "\n")
     else:
         Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table(status))
-    return 0 if status["well"] else 1
+    return 0 if status["healthy"] else 1
 
 
 def main() -> int:

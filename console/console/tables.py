@@ -1,10 +1,16 @@
-"""The tables of the page: what their columns are and what a state puts into them. No I/O."""
+"""The tables of the page: their columns, and their rows for a state of the stack. No I/O."""
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
-from console.letters import account
-from console.records import Fraud, Letter, row_of, text_of
+from console.dead_letters import DeadLetter, account
+from console.events import Event, past, span, together
+from console.masking import transaction_id
+from console.reasons import Reason
+from console.records import Fraud, row_of, text_of
+from console.stages import DECIDED_BY, DONE, Stage
 from console.state import RUNNING, State
 from contracts import topics
 
@@ -12,7 +18,7 @@ Column = dict[str, str]
 Row = dict[str, Any]
 
 NOTHING = "-"
-# The milliseconds with which a browser's dates end; a later one would end the whole table.
+# The last date that a browser can represent, in milliseconds; a later one would break the whole table.
 LAST_DATE = 8_640_000_000_000_000
 
 WHAT = {
@@ -29,22 +35,29 @@ WHAT = {
 
 
 def column(name: str, label: str, kind: str = "text") -> Column:
-    """`kind` is text, number, time (milliseconds), code (text as it stands) or act (a button)."""
+    """`kind` is text, word (not broken), number, time (milliseconds), code (text as it stands), link or act (a button)."""
     return {"name": name, "label": label, "kind": kind}
 
 
-PARTS = [column("name", "Part"), column("state", "State"), column("detail", "Detail")]
+SERVICES = [column("name", "Service"), column("state", "State"), column("detail", "Detail")]
 TOPICS = [
     column("name", "Topic"),
     column("what", "Holds"),
     column("records", "Records", "number"),
-    column("rate", "A second", "number"),
+    column("rate", "Per second", "number"),
 ]
 GROUPS = [
     column("name", "Group"),
     column("topic", "Reads"),
     column("members", "Members", "number"),
     column("lag", "Lag", "number"),
+]
+BROKERS = [
+    column("name", "Broker"),
+    column("state", "State"),
+    column("address", "Address"),
+    column("leads", "Leads", "number"),
+    column("in_sync", "Replicas in sync", "number"),
 ]
 CONNECTORS = [
     column("name", "Connector"),
@@ -60,22 +73,76 @@ FRAUDS = [
     column("amount", "Amount", "number"),
     column("bank", "Bank"),
     column("found_by", "Found by"),
-    column("id", "Transaction"),
+    column("id", "Transaction", "link"),
 ]
-LETTERS = [
+DEAD_LETTERS = [
     column("at", "When", "time"),
     column("topic", "Dead-letter topic"),
     column("reason", "Reason"),
     column("source", "Came from"),
+    column("id", "Transaction", "link"),
     column("record", "Record", "code"),
 ]
 
+STAGES = [
+    column("name", "Stage", "word"),
+    column("status", "State", "word"),
+    column("at", "When", "time"),
+    column("since", "After", "number"),
+    column("where", "Topic / partition @ offset"),
+    column("detail", "Detail"),
+    column("record", "Record", "code"),
+]
 
-def parts(state: State) -> list[Row]:
-    """Every part that can be asked."""
+EVENTS = [
+    column("at", "When", "time"),
+    column("what", "What"),
+    column("took", "Took"),
+    column("cause", "Because of"),
+]
+REASONS = [
+    column("newest", "Newest", "time"),
+    column("topic", "Dead-letter topic"),
+    column("reason", "Reason"),
+    column("count", "Count", "number"),
+    column("record", "The first record", "code"),
+]
+# So many events are shown; /api/events has all.
+SHOWN_EVENTS = 100
+
+
+def services(state: State) -> list[Row]:
+    """Every service that can be checked."""
     return [
-        {"key": name, "name": name, "state": _word("up" if part.up else "down", part.up), "detail": part.detail}
-        for name, part in state.parts.items()
+        {
+            "key": name,
+            "name": name,
+            "state": _word(state.word(name), service.up),
+            "detail": service.detail,
+        }
+        for name, service in state.services.items()
+    ] + _disk(state)
+
+
+def _disk(state: State) -> list[Row]:
+    if state.disk is None:
+        return []
+    word = _word(state.disk.state, not state.disk.problem)
+    return [{"key": "disk", "name": "disk", "state": word, "detail": state.disk.left}]
+
+
+def brokers(state: State) -> list[Row]:
+    """Every broker, and the partitions that it leads and keeps."""
+    return [
+        {
+            "key": name,
+            "name": name,
+            "state": _word("up" if broker.up else "down", broker.up),
+            "address": broker.address or NOTHING,
+            "leads": f"{broker.leads:,}",
+            "in_sync": f"{broker.in_sync:,} of {broker.replicas:,}",
+        }
+        for name, broker in state.cluster.brokers.items()
     ]
 
 
@@ -136,39 +203,101 @@ def queries(state: State) -> list[Row]:
 
 
 def frauds(found: Iterable[Fraud], name_of: Callable[[str], str]) -> list[Row]:
-    """Fraudulent transactions; a record that is not a row of ours is left out."""
+    """Fraudulent transactions; records that are not valid rows are left out."""
     return [
         {
             "key": identity,
-            "id": identity,
+            "id": _transaction(identity),
             "at": _date(fraud.timestamp),
             "sender": name_of(text_of(row, "SENDER_ID")) or NOTHING,
             "receiver": name_of(text_of(row, "RECEIVER_ID")) or NOTHING,
             "amount": _amount(row.get("AMOUNT")),
             "bank": text_of(row, "SENDER_BANK") or NOTHING,
-            "found_by": text_of(row, "SOURCE_PROCESS") or NOTHING,
+            "found_by": found_by(text_of(row, "SOURCE_PROCESS")),
         }
         for fraud in found
         if (identity := text_of(row := row_of(fraud.value), "TRANSACTION_ID"))
     ]
 
 
-def letters(latest: Iterable[Letter]) -> list[Row]:
+def dead_letters(latest: Iterable[DeadLetter]) -> list[Row]:
     """Dead letters, personal data masked."""
     rows = []
-    for letter in latest:
-        about = account(letter)
+    for dead_letter in latest:
+        about = account(dead_letter)
         rows.append(
             {
-                "key": f"{letter.topic} {letter.partition} {letter.offset}",
-                "at": _date(letter.timestamp),
-                "topic": letter.topic,
+                "key": f"{dead_letter.topic} {dead_letter.partition} {dead_letter.offset}",
+                "at": _date(dead_letter.timestamp),
+                "topic": dead_letter.topic,
                 "reason": about.reason,
                 "source": about.source,
+                "id": _transaction(transaction_id(dead_letter.value)),
                 "record": about.record,
             }
         )
     return rows
+
+
+def events(happened: Iterable[Event]) -> list[Row]:
+    """What happened, newest first."""
+    return [
+        {
+            "key": event.key,
+            "at": _date(int(event.began * 1000)),
+            "what": event.text if event.ended is None else past(event.text),
+            "took": _took(event),
+            "cause": event.cause or NOTHING,
+        }
+        for event in islice(together(happened), SHOWN_EVENTS)
+    ]
+
+
+def reasons(found: Iterable[Reason]) -> list[Row]:
+    """Dead letters by reason, personal data masked."""
+    return [
+        {
+            "key": f"{reason.topic} {reason.text}",
+            "newest": _date(reason.newest),
+            "topic": reason.topic,
+            "reason": reason.text,
+            "count": f"{reason.count:,}",
+            "record": account(reason.first).record,
+        }
+        for reason in found
+    ]
+
+
+def _took(event: Event) -> str | dict[str, str]:
+    if event.ended is None:
+        return {"text": "▲\u00a0not over", "tone": "bad"}
+    return span(event.ended - event.began) if event.ended > event.began else NOTHING
+
+
+def stages(passed: Iterable[Stage]) -> list[Row]:
+    """A transaction's stages."""
+    return [
+        {
+            "key": f"{number} {stage.name}",
+            "name": stage.name,
+            "status": _word(stage.status, stage.status == DONE),
+            "at": None if stage.at is None else _date(stage.at),
+            "since": NOTHING if stage.since is None else f"{stage.since:,.3f} s",
+            "where": "{} / {} @ {}".format(*stage.position) if stage.position else NOTHING,
+            "detail": stage.detail,
+            "record": stage.record,
+        }
+        for number, stage in enumerate(passed)
+    ]
+
+
+def _transaction(identity: str) -> dict[str, str] | str:
+    return {"text": identity, "href": f"/transaction/{quote(identity, safe='')}"} if identity else NOTHING
+
+
+def found_by(process: str) -> str:
+    """Who says that it is fraudulent, and the process that wrote its row."""
+    return f"{DECIDED_BY[process]} ({process})" if process in DECIDED_BY else process or NOTHING
 
 
 def _amount(value: Any) -> str:
@@ -179,5 +308,5 @@ def _date(milliseconds: int) -> int:
     return max(-LAST_DATE, min(milliseconds, LAST_DATE))
 
 
-def _word(text: str, well: bool) -> dict[str, str]:
-    return {"text": f"{'●' if well else '▲'}\u00a0{text}", "tone": "ok" if well else "bad"}
+def _word(text: str, healthy: bool) -> dict[str, str]:
+    return {"text": f"{'●' if healthy else '▲'}\u00a0{text}", "tone": "ok" if healthy else "bad"}

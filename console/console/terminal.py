@@ -1,5 +1,6 @@
 """The state in a terminal. `status` is what /api/state says; the launcher adds its processes to it."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from console import header
+from console.events import Event
 from contracts import topics
+from runtime.disk import Space
 
 Status = Mapping[str, Any]
 
@@ -17,8 +21,9 @@ def table(status: Status) -> RenderableType:
     shown: list[RenderableType] = []
     if "processes" in status:
         shown.append(_processes(status["processes"]))
-    if "parts" in status:
-        shown += [_parts(status["parts"]), _topics(status), _groups(status["groups"])]
+    if "services" in status:
+        shown += [_services(status), _brokers(status["cluster"])]
+        shown += [_topics(status), _groups(status["groups"])]
         shown += [_connectors(status["connectors"]), _queries(status["queries"])]
     if "logs" in status:
         shown.append(Text(f"logs: {status['logs']}"))
@@ -26,7 +31,8 @@ def table(status: Status) -> RenderableType:
         shown.append(Text("what was there before the console started is still being counted", "yellow"))
     problems = [Text(f"▲ {fault}", "red") for fault in status["faults"]]
     problems += [Text(f"▲ {warning}", "yellow") for warning in status.get("warnings", ())]
-    shown += problems or [Text("● all is well", "green")]
+    shown += [Text(header.was(Event(**event), time.time()), "yellow") for event in status.get("recent", ())]
+    shown += problems or [Text("● everything is healthy", "green")]
     return Group(*shown)
 
 
@@ -44,10 +50,23 @@ def _processes(processes: Mapping[str, Any]) -> Table:
     return rows
 
 
-def _parts(parts: Mapping[str, Any]) -> Table:
-    rows = _table("parts", "part", "state", "detail")
-    for name, part in parts.items():
-        rows.add_row(name, _word("up" if part["up"] else "down", part["up"]), part["detail"])
+def _services(status: Status) -> Table:
+    rows = _table("services", "service", "state", "detail")
+    for name, service in status["services"].items():
+        rows.add_row(name, _word("up" if service["up"] else "down", service["up"]), service["detail"])
+    if status["disk"]:
+        left = Space(**status["disk"])
+        rows.add_row("disk", _word(left.state, not left.problem), left.left)
+    return rows
+
+
+def _brokers(cluster: Mapping[str, Any]) -> Table:
+    short = f"{cluster['under_replicated']} under-replicated, {cluster['offline']} offline partitions"
+    rows = _table(f"brokers: {short}", "broker", "state", "address", "leads", "in sync")
+    for name, broker in cluster["brokers"].items():
+        up = bool(broker["address"])
+        state, replicas = _word("up" if up else "down", up), f"{broker['in_sync']} of {broker['replicas']} replicas"
+        rows.add_row(name, state, broker["address"], f"{broker['leads']} partitions", replicas)
     return rows
 
 
@@ -94,5 +113,5 @@ def _runs(one: Mapping[str, Any]) -> bool:
     return one["state"] == "RUNNING"
 
 
-def _word(text: str, well: bool) -> Text:
-    return Text(text, "green" if well else "bold red")
+def _word(text: str, healthy: bool) -> Text:
+    return Text(text, "green" if healthy else "bold red")

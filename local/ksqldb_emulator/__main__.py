@@ -6,16 +6,16 @@ from threading import Event, Thread
 
 import uvicorn
 
-from contracts.kafka import SettingsError
-from contracts.metrics import serve
-from contracts.quix import await_broker
-from contracts.service import run_service
 from local.ksqldb_emulator import settings as configuration
 from local.ksqldb_emulator.commands import CommandLog
 from local.ksqldb_emulator.engine import Engine
 from local.ksqldb_emulator.runner import Queries
 from local.ksqldb_emulator.server import Server
 from local.ksqldb_emulator.topics import DEFAULT_RETENTION_MS, Topic, Topics
+from runtime.errors import UserError
+from runtime.kafka import await_broker
+from runtime.metrics import serve
+from runtime.service import run_service
 
 log = logging.getLogger("local.ksqldb_emulator")
 
@@ -31,7 +31,7 @@ def main(stopping: Event) -> None:
         # First of all: a second server would fence the queries of the one that has the port.
         listening = socket.create_server((settings.host, settings.port))
     except OSError as error:
-        raise SettingsError(f"cannot listen on {settings.host}:{settings.port}: {error}") from None
+        raise UserError(f"cannot listen on {settings.host}:{settings.port}: {error}") from None
     topics, queries = Topics(settings), Queries(settings)
     engine = Engine(settings, topics, CommandLog(settings), queries)
     server = Server(settings, engine, topics)

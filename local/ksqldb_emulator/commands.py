@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer
 
-from contracts.kafka import transactional
-from contracts.reading import end_of, records_between
 from local.ksqldb_emulator.settings import Settings
+from runtime.kafka import transactional
+from runtime.reading import end_of, records_between
 
 _TIMEOUT = 15.0
 _CLIENT_LOG = logging.getLogger("librdkafka")

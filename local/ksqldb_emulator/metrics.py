@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import prometheus_client as prometheus
 
-from contracts.metrics import LAST_COMMIT
+from runtime.metrics import LAST_COMMIT
 
 _COUNTERS = {
     "records": prometheus.Counter("ksqldb_query_records", "Records read and committed", ["query"]),

@@ -9,15 +9,16 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
-from contracts.kafka import static_member, transactional
 from contracts.records import Record
-from contracts.transactions import Stopped, Transactions
 from local.ksqldb_emulator import metrics
 from local.ksqldb_emulator.pipeline import compile_pipeline
 from local.ksqldb_emulator.planner import QueryPlan
 from local.ksqldb_emulator.processing_log import deserialization_error, production_error
 from local.ksqldb_emulator.serde import Unreadable
 from local.ksqldb_emulator.settings import Settings
+from runtime.kafka import static_member, transactional
+from runtime.lost import watched
+from runtime.transactions import Stopped, Transactions
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class _Query(threading.Thread):
             {
                 **settings.kafka,
                 **static_member(group),
+                **watched(),
                 **_SMALL,
                 "group.id": group,
                 "session.timeout.ms": settings["streams.session.timeout.ms"],

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.kafka import client_config
+from runtime.kafka import client_config
 
 SERVER_SETTINGS = Path(__file__).resolve().parents[2] / "ksqldb" / "ksqldb-server.env"
 
@@ -39,12 +39,15 @@ class Settings:
 
 
 def load(environment: Mapping[str, str] = os.environ, file: Path = SERVER_SETTINGS) -> Settings:
-    """Read the settings. Raises SettingsError when KAFKA_BOOTSTRAP_SERVER is missing, OSError when the file is."""
+    """Read the settings. Raises UserError when KAFKA_BOOTSTRAP_SERVER is missing, OSError when the file is."""
     host, port = environment.get("KSQLDB_HOST", "127.0.0.1"), int(environment.get("KSQLDB_PORT", "8088"))
-    return Settings(client_config(environment), host, port, read_properties(file.read_text("utf-8")))
+    return Settings(client_config(environment), host, port, read_properties(file.read_text("utf-8"), environment))
 
 
-def read_properties(text: str) -> dict[str, str]:
-    """The server's properties from `KSQL_NAME=value` lines, named as its image names them: ksql.a.b is KSQL_KSQL_A_B."""
-    pairs = (line.partition("=") for line in text.splitlines() if line.startswith("KSQL_"))
-    return {name.removeprefix("KSQL_").lower().replace("_", "."): value for name, _, value in pairs}
+def read_properties(text: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The server's properties from `KSQL_NAME=value` lines, named as its image names them: ksql.a.b is KSQL_KSQL_A_B.
+
+    What the environment has goes before the file, as it does in Docker Compose.
+    """
+    pairs = (*(line.partition("=")[::2] for line in text.splitlines()), *environment.items())
+    return {name[5:].lower().replace("_", "."): value for name, value in pairs if name.startswith("KSQL_")}

@@ -2,16 +2,20 @@
 
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic, ResourceType, TopicMetadata
 
 from local.ksqldb_emulator.settings import Settings
+from runtime.lost import Admin
 
-_TIMEOUT = 10.0
+log = logging.getLogger(__name__)
+
+_TIMEOUT, _PAUSE, _PATIENCE = 10.0, 0.3, 60.0
 DEFAULT_RETENTION_MS = 604800000
 
 
@@ -30,57 +34,80 @@ class Topics:
 
     def __init__(self, settings: Settings) -> None:
         self._session_seconds = int(settings["streams.session.timeout.ms"]) / 1000
-        self._admin = AdminClient({**settings.kafka}, logger=logging.getLogger("librdkafka"))
+        # A request has as long as its socket, unless it is told otherwise.
+        config = {**settings.kafka, "socket.timeout.ms": int(_TIMEOUT * 1000)}
+        self._admin = Admin(config, logging.getLogger("librdkafka"))
 
     def describe(self, name: str) -> Topic | None:
-        """The topic, or None when there is none of that name."""
-        found = self._admin.list_topics(topic=name, timeout=_TIMEOUT).topics.get(name)
-        if found is None or found.error is not None:
+        """The topic, or None when no topic has this name."""
+        if (found := self._listed(name)) is None:
             return None
         resource = ConfigResource(ResourceType.TOPIC, name)
-        config = self._admin.describe_configs([resource])[resource].result(_TIMEOUT)
+        config = self._ask(lambda admin: admin.describe_configs([resource])[resource])
         return Topic(name, len(found.partitions), len(found.partitions[0].replicas), int(config["retention.ms"].value))
 
     def all(self) -> list[Topic]:
         """Every topic but those of Kafka, Connect and ksqlDB itself, by name. Their retention is not asked for."""
-        found = self._admin.list_topics(timeout=_TIMEOUT).topics
         return [
             Topic(name, len(topic.partitions), len(topic.partitions[0].replicas), 0)
-            for name, topic in sorted(found.items())
+            for name, topic in sorted(self._metadata().topics.items())
             if not name.startswith(("_", "connect-"))
         ]
 
     def create(self, topic: Topic) -> None:
-        """Make a topic that is cleaned up by deletion. It is no error when it is there already."""
+        """Make a topic that is cleaned up by deletion, and wait until the broker lists it. It may be there already."""
         config = {"cleanup.policy": "delete", "retention.ms": str(topic.retention_ms)}
         new = NewTopic(topic.name, topic.partitions, topic.replicas, config=config)
-        _done(self._admin.create_topics([new])[topic.name], KafkaError.TOPIC_ALREADY_EXISTS)
+        self._ask(lambda admin: admin.create_topics([new])[topic.name], KafkaError.TOPIC_ALREADY_EXISTS)
+        deadline = time.monotonic() + _PATIENCE
+        while self._listed(topic.name) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def delete(self, name: str) -> None:
         """Delete a topic. It is no error when it is gone already."""
-        _done(self._admin.delete_topics([name])[name], KafkaError.UNKNOWN_TOPIC_OR_PART)
+        self._ask(lambda admin: admin.delete_topics([name])[name], KafkaError.UNKNOWN_TOPIC_OR_PART)
 
     def forget_group(self, group: str) -> None:
         """Delete a consumer group and its offsets, as soon as it has no members. Usually there is none to delete."""
         deadline = time.monotonic() + self._session_seconds + _TIMEOUT
         while True:
             try:
-                _done(self._admin.delete_consumer_groups([group])[group], KafkaError.GROUP_ID_NOT_FOUND)
+                self._ask(lambda admin: admin.delete_consumer_groups([group])[group], KafkaError.GROUP_ID_NOT_FOUND)
                 return
             except KafkaException as error:
-                # A static member that has gone counts until its session is over.
+                # A static member that is gone counts until its session is over.
                 if error.args[0].code() != KafkaError.NON_EMPTY_GROUP or time.monotonic() > deadline:
                     raise
             time.sleep(0.5)
 
     def cluster_id(self) -> str:
         """Kafka's id of its cluster. It raises KafkaException when no broker answers."""
-        return self._admin.list_topics(timeout=_TIMEOUT).cluster_id
+        return self._metadata().cluster_id or ""
 
+    def _metadata(self) -> ClusterMetadata:
+        with self._admin.client() as admin:
+            return admin.list_topics(timeout=_TIMEOUT)
 
-def _done(future: Future[Any], harmless: int) -> None:
-    try:
-        future.result(_TIMEOUT)
-    except KafkaException as error:
-        if error.args[0].code() != harmless:
-            raise
+    def _listed(self, name: str) -> TopicMetadata | None:
+        found = self._metadata().topics.get(name)
+        return None if found is None or found.error is not None else found  # an error until it has a leader
+
+    def _ask(self, request: Callable[[AdminClient], Future[Any]], harmless: int | None = None) -> Any:
+        """What the broker answers; None when that is the harmless error.
+
+        It is asked again when no answer comes: a client may lose a broker that has just started (runtime/lost.py), and each of
+        the requests may be done twice. Raises KafkaException after _PATIENCE, or when the broker refuses.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                with self._admin.client() as admin:
+                    return request(admin).result()
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code == harmless:
+                    return None
+                if code >= 0 or time.monotonic() > deadline:
+                    raise
+                log.info("asking again: %s", error.args[0].str())
+            time.sleep(_PAUSE)

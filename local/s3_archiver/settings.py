@@ -4,15 +4,16 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from contracts.service import Environment
+from runtime import services
+from runtime.service import Environment
 
-SERVICE = "s3-archiver"
+SERVICE = services.ARCHIVER
 
 Seconds = Annotated[int, Field(ge=1, le=3_600)]
 
 
 class Settings(Environment):
-    """S3_ENDPOINT unset is AWS. ARCHIVE_INTERVAL_SECONDS is the longest time that a row waits for its object."""
+    """Without S3_ENDPOINT the target is AWS. ARCHIVE_INTERVAL_SECONDS is the longest time that a row waits to be written."""
 
     s3_endpoint: str | None = None
     s3_bucket: str

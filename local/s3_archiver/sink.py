@@ -1,56 +1,44 @@
 """The Quix sink: one object per topic, partition and day at each checkpoint, named by its first offset."""
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import KafkaException
-from quixstreams.sinks import BatchingSink, SinkBackpressureError, SinkBatch
+from quixstreams.sinks import SinkBackpressureError
 
 from contracts import topics
-from contracts.dead_letters import Headers, dead_letter_headers
-from contracts.metrics import LAST_COMMIT
-from contracts.service import Totals
+from contracts.dead_letters import DeadLetter, dead_letter
+from contracts.records import Record
 from local.s3_archiver import metrics
-from local.s3_archiver.rows import NotARow, Row, objects, row_line
+from local.s3_archiver.rules import NotARow, Row, objects, row_line
 from local.s3_archiver.settings import SERVICE, Settings
+from runtime.metrics import LAST_COMMIT
+from runtime.quix import Producer, RecordSink
+from runtime.service import Totals
 
 logger = logging.getLogger(__name__)
 
 # Seconds to leave S3 alone after a checkpoint that could not be written.
 RETRY_AFTER_SECONDS = 5.0
 
-# One try: a checkpoint that fails is read and written again as a whole. The times keep a stop below 10 seconds.
+# One try: a checkpoint that fails is read and written again as a whole. These timeouts let the archiver stop within 10 seconds.
 CLIENT_CONFIG = Config(connect_timeout=3, read_timeout=6, retries={"total_max_attempts": 1})
 
 
-class Producer(Protocol):
-    """What the sink needs of the application's own producer, whose transaction also carries the input offsets."""
-
-    def produce(self, topic: str, *, value: Any, key: Any, headers: Any) -> Any: ...
-
-
-class DeadLetter(NamedTuple):
-    """A record of the open checkpoint that is not a row."""
-
-    value: bytes | None
-    key: bytes | None
-    headers: Headers
-
-
 class TopicRecreated(Exception):
-    """A topic was deleted and created again while the archiver ran: its rows need another name from now on."""
+    """A topic was deleted and created again while the archiver ran: its objects need other names from now on."""
 
 
-class ArchiveSink(BatchingSink):
-    """Repeats nothing: what a checkpoint that was not committed has written, its successors write over.
+class ArchiveSink(RecordSink):
+    """Writes no row twice: the objects of a checkpoint that was not committed are overwritten when it is read again.
 
-    `incarnations` asks the broker which incarnation each topic is. One sink writes of one incarnation only: a topic that
-    was created again ends it.
+    `incarnations` asks the broker for the current incarnation of each topic. A sink writes only one incarnation of each:
+    it ends when a topic was recreated.
     """
 
     def __init__(self, settings: Settings, producer: Producer, incarnations: Callable[[], Mapping[str, str]]) -> None:
@@ -60,13 +48,14 @@ class ArchiveSink(BatchingSink):
         self._ask_incarnations = incarnations
         self._incarnations = incarnations()
         self._client: Any = None
+        self._rows: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
         self._dead_letters: list[DeadLetter] = []
         self._counts: Counter[str] = Counter()
         self._totals = Totals(logger, metrics.WRITTEN)
         self._last_commit = LAST_COMMIT.labels(SERVICE)
 
     def setup(self) -> None:
-        """Make the client. Nothing is asked of S3: it may come up later than the archiver, and write() says what is wrong."""
+        """Create the client, without a request to S3: it may start later than the archiver, and write() logs what is wrong."""
         settings = self._settings
         self._client = boto3.client(
             "s3",
@@ -77,65 +66,53 @@ class ArchiveSink(BatchingSink):
             config=CLIENT_CONFIG,
         )
 
-    def add(
-        self,
-        value: bytes | None,
-        key: Any,
-        timestamp: int,
-        headers: Any,
-        topic: str,
-        partition: int,
-        offset: int,
-    ) -> None:
-        """Keep a row for its object, and what is not a row for the dead letters."""
+    def take(self, record: Record) -> None:
+        """Keep a row for its object, and anything else for the dead letters."""
         try:
-            super().add(row_line(topic, value), key, timestamp, headers, topic, partition, offset)
+            row = Row(record.offset, record.timestamp[1], row_line(record.topic, record.value))
+            self._rows[record.topic, record.partition].append(row)
         except NotARow as reason:
-            letter_headers = dead_letter_headers(headers, str(reason), topic, partition, offset, SERVICE)
-            self._dead_letters.append(DeadLetter(value, key, letter_headers))
+            self._dead_letters.append(dead_letter(record, str(reason), SERVICE))
 
-    def flush(self) -> None:
+    def write(self) -> None:
         """Write the objects, then produce the dead letters inside the checkpoint's transaction.
 
         Raises SinkBackpressureError when S3 did not take an object: Quix then pauses and reads the checkpoint's records
         again, so nothing is lost. Raises TopicRecreated before anything is written.
         """
         self._check_incarnations()
-        letters, self._dead_letters = self._dead_letters, []
-        self._counts = Counter(rows=sum(batch.size for batch in self._batches.values()), dead_letters=len(letters))
-        super().flush()
-        for letter in letters:
-            self._producer.produce(topics.S3_SINK_DLQ, **letter._asdict())
+        self._counts = Counter(rows=sum(map(len, self._rows.values())), dead_letters=len(self._dead_letters))
+        for (topic, partition), rows in self._rows.items():
+            self._write_objects(objects(self._settings.s3_prefix, topic, self._incarnations[topic], partition, rows))
+        for dead in self._dead_letters:
+            self._producer.produce(topics.S3_SINK_DLQ, **dead._asdict())
 
     def committed(self) -> None:
-        """Count what the last flush wrote."""
+        """Count what the committed checkpoint wrote."""
         self._last_commit.set_to_current_time()
         self._totals.add(self._counts)
 
-    def write(self, batch: SinkBatch) -> None:
-        """Write the objects of a partition. The error's text is S3's own and holds no credential."""
-        rows = (Row(item.offset, item.timestamp, item.value) for item in batch)
-        settings, topic = self._settings, batch.topic
+    def forget(self) -> None:
+        self._rows.clear()
+        self._dead_letters.clear()
+
+    def _write_objects(self, contents: Mapping[str, bytes]) -> None:
+        """Write a partition's objects. The error's text is S3's own and holds no credential."""
         try:
-            for name, content in objects(
-                settings.s3_prefix, topic, self._incarnations[topic], batch.partition, rows
-            ).items():
-                self._client.put_object(Bucket=settings.s3_bucket, Key=name, Body=content)
+            for name, content in contents.items():
+                self._client.put_object(Bucket=self._settings.s3_bucket, Key=name, Body=content)
                 self._counts["objects"] += 1
         except (BotoCoreError, ClientError) as error:
             logger.warning("S3 did not take an object, next try in %.0f s: %s", RETRY_AFTER_SECONDS, error)
             raise SinkBackpressureError(retry_after=RETRY_AFTER_SECONDS) from error
 
-    def on_paused(self) -> None:
-        """Forget the open checkpoint: its records come again."""
-        super().on_paused()
-        self._dead_letters.clear()
-
     def _check_incarnations(self) -> None:
         try:
             now = self._ask_incarnations()
         except KafkaException as error:
-            logger.warning("the broker does not name the topics, next try in %.0f s: %s", RETRY_AFTER_SECONDS, error)
+            logger.warning(
+                "the broker did not return the ids of the topics, next try in %.0f s: %s", RETRY_AFTER_SECONDS, error
+            )
             raise SinkBackpressureError(retry_after=RETRY_AFTER_SECONDS) from error
         for topic, incarnation in self._incarnations.items():
             if now[topic] != incarnation:

@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
+from local.jars import read_list
+from local.services import JAVA_AGENT, SAMPLING
 from local.settings import ROOT
 
 FILES = (ROOT / "docker-compose.yml", ROOT / "simulators" / "docker-compose.yml")
+CLUSTER = (FILES[0], ROOT / "docker-compose.cluster.yml", FILES[1])
 CLOUD = {
     "MONGODB_URI": "mongodb+srv://me:secret@cluster/",
     "S3_ENDPOINT": "",
@@ -38,6 +41,7 @@ PROGRAMS = {
     "mongo:": {"mongosh"},
     "prom/prometheus:": {"wget"},
     "grafana/grafana:": {"wget"},
+    "jaegertracing/jaeger:": {"wget"},
 }
 # Images that run as an unprivileged user by themselves.
 UNPRIVILEGED = ("apache/kafka:", "confluentinc/cp-ksqldb-server:", "sgg10/")
@@ -61,10 +65,10 @@ def resolve(
     return json.loads(answer.stdout)
 
 
-@pytest.fixture(scope="module")
-def services(compose: Path) -> dict[str, Any]:
-    """Every service of the stack with the simulators, both local stores and the monitoring."""
-    return resolve(compose, FILES, ("mongodb", "s3", "monitoring"), LOCAL)["services"]
+@pytest.fixture(scope="module", params=[FILES, CLUSTER], ids=["one", "cluster"])
+def services(compose: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Every service with the simulators, both local stores, the monitoring and tracing; of one broker, and of three."""
+    return resolve(compose, request.param, ("mongodb", "s3", "monitoring", "tracing"), LOCAL)["services"]
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +77,12 @@ def third_party(compose: Path) -> dict[str, Any]:
     return resolve(compose, FILES[:1], ("mongodb", "s3"), LOCAL)["services"]
 
 
-PROFILES = [(), ("mongodb",), ("s3",), ("mongodb", "s3"), ("mongodb", "s3", "monitoring")]
+PROFILES = [(), ("mongodb",), ("s3",), ("mongodb", "s3"), ("mongodb", "s3", "monitoring"), ("mongodb", "s3", "tracing")]
 
 
 @pytest.mark.parametrize(
-    ("files", "profiles", "variables"), list(itertools.product((FILES[:1], FILES), PROFILES, ({}, LOCAL, CLOUD)))
+    ("files", "profiles", "variables"),
+    list(itertools.product((FILES[:1], FILES, CLUSTER), PROFILES, ({}, LOCAL, CLOUD))),
 )
 def test_every_combination_resolves(
     compose: Path, files: tuple[Path, ...], profiles: tuple[str, ...], variables: dict[str, str]
@@ -87,6 +92,7 @@ def test_every_combination_resolves(
     assert ("s3" in names) == ("s3" in profiles)
     assert "init-s3" in names  # it checks AWS's bucket as well
     assert ({"prometheus", "grafana"} <= names) == ("monitoring" in profiles)
+    assert ({"jaeger", "init-opentelemetry"} <= names) == ("tracing" in profiles)
 
 
 def test_cloud_targets_reach_the_worker(compose: Path) -> None:
@@ -189,9 +195,48 @@ def test_every_jvm_ends_when_its_memory_is_used_up(services: dict[str, Any]) -> 
         for variable, value in (service.get("environment") or {}).items()
         if variable.endswith("_HEAP_OPTS")
     }
-    assert set(options) == {"kafka", "kafka-connect", "ksqldb-server"}
+    assert {re.sub(r"-\d$", "", name) for name in options} == {"kafka", "kafka-connect", "ksqldb-server"}
     for name, value in options.items():
         assert "-XX:+ExitOnOutOfMemoryError" in value.split(), name
+
+
+TRACED = {"multi-bank-system", "transactions-ingestor", "unidentified-transactions-processor"}
+TRACED_JAVA = {"kafka-connect", "ksqldb-server"}
+COLLECTOR = "http://jaeger:4318"
+
+
+@pytest.mark.parametrize("collector", ["", COLLECTOR])
+def test_what_is_traced(compose: Path, collector: str) -> None:
+    """With a collector alone, and the Java services by the agent, which is in place before they start."""
+    variables = {**LOCAL, "OTEL_EXPORTER_OTLP_ENDPOINT": collector}
+    profiles = ("mongodb", "s3", *(["tracing"] if collector else []))
+    services = resolve(compose, FILES, profiles, variables)["services"]
+    told = {name: service.get("environment") or {} for name, service in services.items()}
+    assert {name for name, own in told.items() if "OTEL_EXPORTER_OTLP_ENDPOINT" in own} == TRACED | TRACED_JAVA
+    for name in TRACED | TRACED_JAVA:
+        assert told[name]["OTEL_EXPORTER_OTLP_ENDPOINT"] == collector
+    for name in TRACED:
+        assert SAMPLING.items() <= told[name].items()
+    for name in TRACED_JAVA:
+        (options,) = (value for variable, value in told[name].items() if variable.endswith("_HEAP_OPTS"))
+        agents = re.findall(r"-javaagent:(\S+)", options)
+        assert agents == (["/opentelemetry/opentelemetry-javaagent.jar"] if collector else [])
+        assert {**JAVA_AGENT, "OTEL_SERVICE_NAME": name}.items() <= told[name].items()
+        (volume,) = (one for one in services[name]["volumes"] if one["type"] == "volume")
+        assert (volume["source"], volume["target"], volume["read_only"]) == ("opentelemetry", "/opentelemetry", True)
+        awaited = services[name]["depends_on"]["init-opentelemetry"]
+        assert awaited == {"condition": "service_completed_successfully", "required": False}
+    if collector:
+        (volume,) = services["init-opentelemetry"]["volumes"]
+        assert (volume["source"], volume["target"]) == ("opentelemetry", "/opentelemetry")
+
+
+def test_the_agent_is_that_of_the_local_mode(services: dict[str, Any]) -> None:
+    """Its name and checksum are in one place."""
+    text = dockerfile_of(services["init-opentelemetry"])
+    assert "COPY local/jars/opentelemetry-agent.txt ." in text
+    assert "sha256sum --check" in text
+    assert len(read_list("opentelemetry-agent")) == 1
 
 
 def test_names_tell_what_runs_once(services: dict[str, Any]) -> None:
@@ -227,16 +272,16 @@ def test_services_have_no_privileges(services: dict[str, Any]) -> None:
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         unprivileged = service.get("user") or re.search(r"^USER (?!root|0)", dockerfile_of(service), re.M)
-        image_does = service["image"].startswith(UNPRIVILEGED) or name == "kafka-connect"
+        image_does = service["image"].startswith(UNPRIVILEGED) or name.startswith("kafka-connect")
         init_image = service["image"].startswith("fraud-detection/init:")
         assert unprivileged or image_does or init_image, name
-        if "build" in service and name not in ("kafka-connect",):
+        if "build" in service and not name.startswith("kafka-connect"):
             assert service["read_only"], name
 
 
 def test_every_variable_is_in_the_example_with_its_default() -> None:
     example = dict(re.findall(r"^#?([A-Z0-9_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.M))
-    for file in FILES:
+    for file in CLUSTER:
         text = file.read_text()
         assert set(re.findall(r"(?<!\$)\$\{([A-Z0-9_]+)", text)) <= {*example, "COMPOSE_PROJECT_NAME"}
         for name, default in re.findall(r"(?<!\$)\$\{([A-Z0-9_]+):?-([^${}]+)\}", text):
@@ -258,7 +303,7 @@ def test_the_readme_shows_commands_as_they_are_typed() -> None:
         "docker exec -it ksqldb-server ksql http://ksqldb-server:8088",
         "curl -s http://localhost:8083/connectors/mongodb-transactions/status",
     ):
-        assert f"    {command}\n" in readme, command
+        assert f"\n{command}\n" in readme, command
     for other in ("/opt/kafka/bin", "docker compose logs transactions-ingestor", "ksql http://localhost"):
         assert other not in readme, other
 
@@ -273,7 +318,7 @@ def test_init_ksqldb_sees_the_files_as_they_are_now(services: dict[str, Any]) ->
 def test_ksqldb_logs_with_our_file(services: dict[str, Any]) -> None:
     """Which keeps records out of the container's output: tests/integration/test_ksqldb_log4j.py."""
     server = services["ksqldb-server"]
-    (mount,) = server["volumes"]
+    (mount,) = (one for one in server["volumes"] if one["type"] == "bind")
     assert Path(mount["source"]) == ROOT / "ksqldb" / "log4j2.yaml"
     assert server["environment"]["KSQL_LOG4J_OPTS"] == f"-Dlog4j2.configurationFile=file:{mount['target']}"
     text = (ROOT / "ksqldb" / "log4j2.yaml").read_text()

@@ -2,7 +2,7 @@
 goes through, a killed service comes back, replicas scale, and nothing is left after --clean.
 
 ksqlDB, MongoDB and S3 are the local mode's parts (override.yml), so that no image has to be pulled but Kafka, Python and
-Maven. Skipped, with the reason, where there is no engine, where those images cannot be had, or where a stack runs already.
+Maven. Skipped, with the reason, where there is no engine, where those images is not available, or where a stack runs already.
 """
 
 import json
@@ -24,10 +24,12 @@ from contracts import topics
 from local import jars
 from local.settings import cache_folder
 from tests.compose.conftest import clone
-from tests.compose.standins import JAR_LISTS
+from tests.compose.images import JAR_LISTS
 from tests.support.expectation import SMALL, expectation
 from tests.support.stack import free_ports, wait_until
 from tests.support.topics import read_all
+
+pytestmark = pytest.mark.long
 
 PROJECT = "fraud-detection-test"
 # A simulator as an image of which nothing is known: no program is in it by its name, no Python, no shell, and no health check.
@@ -61,7 +63,7 @@ def reason_to_skip() -> str | None:
         if subprocess.run(["docker", "image", "inspect", image], check=False, capture_output=True).returncode:
             pulled = subprocess.run(["docker", "pull", "--quiet", image], check=False, capture_output=True)
             if pulled.returncode:
-                return f"the image {image} cannot be had"
+                return f"the image {image} is not available"
     if {"kafka", "ksqldb-server", "multi-bank-system"} & set(docker("ps", "--all", "--format", "{{.Names}}").split()):
         return "a stack with this project's container names is there already"
     return None
@@ -110,7 +112,7 @@ def typed(command: str, *lines: str) -> str:
 
 
 def bring_jars(folder: Path) -> None:
-    """Put the stand-ins' jars into the build context, laid out as the user's cache is."""
+    """Put the local servers' jars into the build context, laid out as the user's cache is."""
     cache = cache_folder()
     wanted = [jar for name in JAR_LISTS for jar in jars.read_list(name)]
     jars.fetch(wanted, cache, lambda done, missing: None)
@@ -132,7 +134,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         "COMPOSE_OVERRIDES": ":tests/compose/override.yml",
     }
     stack = Running(clone(tmp_path_factory.mktemp("compose") / "clone"), environment)
-    bring_jars(stack.folder / "tests" / "compose" / "standins" / "cache")
+    bring_jars(stack.folder / "tests" / "compose" / "images" / "cache")
     try:
         started = stack.run("bash", "start.sh", "--build", "--simulators")
         if started.returncode:
@@ -277,8 +279,8 @@ def test_the_readme_s_commands(running: Running) -> None:
     assert "fraudulent-transactions-result" in asked.stdout, asked.stderr
     printed = running.run("bash", "start.sh", "--ksql", "PRINT 'users' FROM BEGINNING LIMIT 3;")
     assert printed.stdout.count("rowtime: ") == 3, printed.stderr
-    letters = running.run("bash", "start.sh", "--replay-dlq", topics.BANK_TRANSACTIONS_DLQ, "--dry-run")
-    assert f"{expectation().poisoned} letters would be replayed" in letters.stdout, letters.stderr
+    dead_letters = running.run("bash", "start.sh", "--replay-dlq", topics.BANK_TRANSACTIONS_DLQ, "--dry-run")
+    assert f"{expectation().poisoned} dead letters would be replayed" in dead_letters.stdout, dead_letters.stderr
 
 
 def test_third_party_images_need_no_program(running: Running) -> None:
@@ -304,13 +306,13 @@ def test_third_party_images_need_no_program(running: Running) -> None:
     assert stack.run("bash", "start.sh", "--status").returncode == 0
 
     for name, seen in (
-        ("multi-bank-system", "not well: multi-bank-system"),
+        ("multi-bank-system", "unhealthy: multi-bank-system"),
         ("fraud-validator-api", "fraud-validator-api is down"),
     ):
         stack.run("docker", "compose", "stop", name)
         wait_until(lambda: seen in told(stack.run("bash", "start.sh", "--status")), 30, seen)  # noqa: B023
         stack.run("docker", "compose", "start", name)
-    wait_until(lambda: stack.run("bash", "start.sh", "--status").returncode == 0, 60, "all is well again")
+    wait_until(lambda: stack.run("bash", "start.sh", "--status").returncode == 0, 60, "everything is healthy again")
 
 
 def test_commands_follow_the_stack_of_the_clone(running: Running, tmp_path: Path) -> None:
@@ -323,7 +325,7 @@ def test_commands_follow_the_stack_of_the_clone(running: Running, tmp_path: Path
         },
     )
     replayed = elsewhere.run("bash", "start.sh", "--replay-dlq", topics.BANK_TRANSACTIONS_DLQ, "--dry-run")
-    assert f"{expectation().poisoned} letters would be replayed" in replayed.stdout, replayed.stderr
+    assert f"{expectation().poisoned} dead letters would be replayed" in replayed.stdout, replayed.stderr
     assert f"note: the stack was started as the project {PROJECT}" in replayed.stderr
     # Another clone under the same name touches nothing of it.
     other = replace(running, folder=clone(tmp_path / "clone"), environment={"COMPOSE_PROJECT_NAME": PROJECT})

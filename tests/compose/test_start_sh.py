@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from local.settings import ROOT
+from runtime import disk
 from tests.compose.conftest import clone
 
 # Answers as Docker with a running engine, one that has every image; keeps its calls; $FAKE_* change what it says.
@@ -17,6 +18,7 @@ FAKE_DOCKER = """#!/usr/bin/env bash
 echo "docker $*" >>"$FAKE_LOG"
 case $* in
 info) exit "${FAKE_INFO:-0}" ;;
+"info --format {{.DockerRootDir}}") echo "${FAKE_ROOT:-/nowhere}" ;;
 "compose version") exit "${FAKE_COMPOSE:-0}" ;;
 "compose config --images") printf '%s\\n' apache/kafka:4.3.1 sgg10/multi-bank-system:latest fraud-detection/init:1.0.0 ;;
 "compose config --no-interpolate") cat docker-compose.yml ;;
@@ -28,6 +30,7 @@ info) exit "${FAKE_INFO:-0}" ;;
 "compose up"*) exit "${FAKE_UP:-0}" ;;
 "compose ps --all --format"*) printf '%s' "${FAKE_PS:-}" ;;
 "compose exec -T console python -m console.status"*) printf '%s' "${FAKE_STATUS:-}"; exit "${FAKE_WELL:-0}" ;;
+"volume ls --quiet") printf '%s\\n' ${FAKE_VOLUMES:-} ;;
 "compose ps --quiet") printf '%s' "${FAKE_RUNNING:-}" ;;
 esac
 """
@@ -98,6 +101,85 @@ def test_secrets_are_made_once_and_own_lines_are_kept(here: Path) -> None:
     assert second.count("written by start.sh") == 1
 
 
+CLUSTER_PORTS = {"KAFKA_2_PORT": "45020", "KAFKA_3_PORT": "45021", "CONNECT_2_PORT": "45022"}
+
+
+def test_three_brokers(here: Path) -> None:
+    """The file and the brokers' addresses are in .env, where every later command finds them."""
+    answer = run(here, "--cluster", "--build", "--simulators", TOPIC_REPLICATION_FACTOR="3", **FREE, **CLUSTER_PORTS)
+    assert answer.returncode == 0, answer.stderr
+    assert "compose up --detach --wait --wait-timeout 600 --build" in calls(here)
+    files = "docker-compose.yml:docker-compose.cluster.yml:simulators/docker-compose.yml"
+    assert f"COMPOSE_FILE={files}\n" in env_file(here)
+    assert "KAFKA_BOOTSTRAP_SERVER=kafka:29092,kafka-2:29092,kafka-3:29092\n" in env_file(here)
+    for command in ("--stop", "--clean"):
+        assert run(here, command).returncode == 0
+        assert f"COMPOSE_FILE={files}\n" in env_file(here)
+    # A start without it is one broker again, as the settings are then seen.
+    refused = run(here, TOPIC_REPLICATION_FACTOR="3", **FREE)
+    assert "TOPIC_REPLICATION_FACTOR='3' must be 1: the stack has one broker" in refused.stderr
+    assert run(here, **FREE).returncode == 0
+    assert "kafka-2" not in env_file(here)
+
+
+def test_three_brokers_elsewhere_stay_what_they_are(here: Path) -> None:
+    (here / "clone" / ".env").write_text("KAFKA_BOOTSTRAP_SERVER=elsewhere:9092\n")
+    assert run(here, "--cluster", **FREE, **CLUSTER_PORTS).returncode == 0
+    assert env_file(here).count("KAFKA_BOOTSTRAP_SERVER") == 1
+
+
+def test_the_settings_of_three_brokers(here: Path) -> None:
+    answer = run(here, "--cluster", TOPIC_REPLICATION_FACTOR="4", KAFKA_2_PORT="45000", **FREE)
+    assert answer.returncode == 1
+    assert "TOPIC_REPLICATION_FACTOR='4' must be at most 3: the stack has so many brokers" in answer.stderr
+    assert "KAFKA_PORT and KAFKA_2_PORT are both 45000" in answer.stderr
+    assert run(here, KAFKA_2_PORT="45000", **FREE).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("volumes", "options", "said"),
+    [
+        ("p_kafka-data", ["--cluster"], "made without --cluster and cannot be used with --cluster: start the stack"),
+        ("p_kafka-data p_kafka-2-data", [], "made with --cluster and cannot be used without it: start the stack"),
+        ("p_kafka-data", [], ""),
+        ("p_kafka-data p_kafka-2-data", ["--cluster"], ""),
+        ("another_kafka-data", ["--cluster"], ""),
+    ],
+)
+def test_the_data_of_another_number_of_brokers_is_refused(
+    here: Path, volumes: str, options: list[str], said: str
+) -> None:
+    answer = run(here, *options, COMPOSE_PROJECT_NAME="p", FAKE_VOLUMES=volumes, **FREE, **CLUSTER_PORTS)
+    assert answer.returncode == bool(said)
+    assert said in answer.stderr
+    assert (here / "clone" / ".env").exists() == (not said)
+
+
+@pytest.mark.parametrize("command", ["--status", "--stop", "--clean"])
+def test_the_files_of_three_brokers_are_found_without_env(here: Path, command: str) -> None:
+    fake = here / "bin" / "docker"
+    fake.write_text(FAKE_DOCKER.replace('"docker $*"', '"docker $* (${COMPOSE_FILE:-.env})"'))
+    # A local stack was here: --cluster is of Docker all the same.
+    (here / "clone" / ".local").mkdir()
+    answer = run(here, "--cluster", command, FAKE_RUNNING="c1")
+    assert answer.returncode == 0, answer.stderr
+    asked = "exec -T console python -m console.status" if command == "--status" else "down --remove-orphans"
+    assert asked in calls(here)
+    assert "(docker-compose.yml:docker-compose.cluster.yml)" in calls(here)
+    (here / "calls").unlink()
+    started = run(here, "--cluster", FAKE_RUNNING="c1", **FREE)
+    assert started.returncode == 0, started.stderr
+    assert run(here, command, FAKE_RUNNING="c1").returncode == 0
+    assert "cluster.yml" not in calls(here)  # .env has it
+
+
+@pytest.mark.parametrize("arguments", [["--topic", "users"], ["--ksql"], ["--local"], ["--local", "--stop"]])
+def test_three_brokers_in_docker_are_no_option_of(here: Path, arguments: list[str]) -> None:
+    answer = run(here, "--cluster", *arguments)
+    assert answer.returncode == 2
+    assert "--cluster does not apply to this command" in answer.stderr
+
+
 def test_no_docker(here: Path) -> None:
     (here / "bin" / "docker").unlink()
     (here / "bin").rmdir()
@@ -116,6 +198,37 @@ def test_engine_not_running(here: Path) -> None:
     assert answer.returncode == 1
     assert "the Docker engine does not answer" in answer.stderr
     assert "--local" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("left", "variables", "starts"),
+    [
+        (100, {}, False),
+        (100, {"DOCKER_HOST": "unix:///run/docker.sock"}, False),
+        (disk.LOW_BYTES // disk.MIB - 1, {}, False),
+        (disk.LOW_BYTES // disk.MIB, {}, True),
+        (100, {"DOCKER_HOST": "ssh://elsewhere"}, True),
+        (100, {"FAKE_ROOT": "/var/lib/of-a-virtual-machine"}, True),
+        ("?", {}, True),
+    ],
+)
+def test_a_disk_that_is_almost_full_is_no_place_to_start(
+    here: Path, left: int | str, variables: dict[str, str], starts: bool
+) -> None:
+    fake = here / "bin" / "df"
+    kib = left * 1024 if isinstance(left, int) else left
+    fake.write_text(
+        f"#!/usr/bin/env bash\necho Filesystem\n{'exit 1' if kib == '?' else f'echo disk 1 1 {kib} 99% /'}\n"
+    )
+    fake.chmod(0o755)
+    answer = run(here, **{"FAKE_ROOT": str(here), **variables}, **FREE)
+    if starts:
+        assert answer.returncode == 0, answer.stderr
+    else:
+        assert (answer.returncode, answer.stdout) == (1, "")
+        needed = f"{left} MiB left, at least {disk.LOW_BYTES // disk.MIB} MiB are needed"
+        assert answer.stderr.startswith(f"error: the disk of {here} is almost full: {needed}; docker system prune ")
+        assert not (here / "clone" / ".env").exists()
 
 
 def test_no_compose(here: Path) -> None:
@@ -196,6 +309,27 @@ def test_monitoring_is_a_profile_that_the_user_adds(here: Path, compose: Path, p
     assert f"COMPOSE_PROFILES={kept}\n" in env_file(here)
 
 
+def test_the_profile_tracing_sends_spans_to_jaeger_unless_told_otherwise(here: Path) -> None:
+    jaeger, own = "OTEL_EXPORTER_OTLP_ENDPOINT=http://jaeger:4318\n", "OTEL_EXPORTER_OTLP_ENDPOINT=http://mine:4318\n"
+    answer = run(here, **FREE, COMPOSE_PROFILES="tracing")
+    assert answer.returncode == 0, answer.stderr
+    assert "Jaeger         http://localhost:16686" in answer.stdout
+    assert jaeger in env_file(here)
+    assert run(here, **FREE).returncode == 0, "the next start is without"
+    assert jaeger not in env_file(here)
+
+    (here / "clone" / ".env").write_text(own)
+    answer = run(here, **FREE)
+    assert answer.returncode == 1
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT needs the profile tracing: add it to COMPOSE_PROFILES" in answer.stderr
+    (here / "clone" / ".env").write_text(f"{own}COMPOSE_PROFILES=tracing\n")
+    answer = run(here, **FREE, OTEL_EXPORTER_OTLP_ENDPOINT="http://another-program-s:4318")
+    assert answer.returncode == 0, answer.stderr
+    assert own in env_file(here)
+    assert jaeger not in env_file(here)
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT of the environment is not used" in answer.stderr
+
+
 def test_the_environment_hides_no_profile_from_compose(here: Path) -> None:
     """`COMPOSE_PROFILES=monitoring ./start.sh --stop` must stop the stores too."""
     fake = here / "bin" / "docker"
@@ -206,10 +340,10 @@ def test_the_environment_hides_no_profile_from_compose(here: Path) -> None:
     assert "compose --profile * down --remove-orphans profiles=not set\n" in calls(here)
 
 
-def test_image_that_cannot_be_had(here: Path) -> None:
+def test_an_image_that_is_not_available(here: Path) -> None:
     answer = run(here, FAKE_INSPECT="1", FAKE_PULL="1", **FREE)
     assert answer.returncode == 1
-    assert "sgg10/multi-bank-system:latest cannot be had" in answer.stderr
+    assert "sgg10/multi-bank-system:latest is not available" in answer.stderr
     assert "--simulators" in answer.stderr
 
 
@@ -233,16 +367,16 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     )
     sick = run(here, "--status", FAKE_RUNNING="abc", FAKE_PS="kafka running unhealthy 0\ninit-kafka exited  1\n")
     assert sick.returncode == 1
-    assert "not well: kafka init-kafka" in sick.stderr
+    assert "unhealthy: kafka init-kafka" in sick.stderr
     # A service has no business to end, whatever its exit code; only what runs once has.
     ended = run(here, "--status", FAKE_RUNNING="abc", FAKE_PS="multi-bank-system exited  0\ninit-kafka exited  0\n")
     assert ended.returncode == 1
-    assert ended.stderr == "error: not well: multi-bank-system\n"
-    well = "kafka running healthy 0\n"
+    assert ended.stderr == "error: unhealthy: multi-bank-system\n"
+    healthy = "kafka running healthy 0\n"
     # The console sees more than the engine does: a task that failed, for one.
-    assert run(here, "--status", FAKE_RUNNING="abc", FAKE_PS=well, FAKE_WELL="1").returncode == 1
-    as_json = run(here, "--status", "--json", FAKE_RUNNING="abc", FAKE_PS=well, FAKE_STATUS='{"well": true}')
-    assert (as_json.returncode, as_json.stdout) == (0, '{"well": true}')
+    assert run(here, "--status", FAKE_RUNNING="abc", FAKE_PS=healthy, FAKE_WELL="1").returncode == 1
+    as_json = run(here, "--status", "--json", FAKE_RUNNING="abc", FAKE_PS=healthy, FAKE_STATUS='{"healthy": true}')
+    assert (as_json.returncode, as_json.stdout) == (0, '{"healthy": true}')
     assert "console python -m console.status --json\n" in calls(here)
     assert run(here, "--stop").returncode == 0
     assert "compose --profile * down --remove-orphans\n" in calls(here)
@@ -252,10 +386,10 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     assert no_stack.returncode == 1
     assert "no stack runs" in no_stack.stderr
     assert run(here, "--from-beginning", "--topic", "users", FAKE_KAFKA="abc").returncode == 0
-    assert "compose exec -T kafka kafka-console-consumer --bootstrap-server kafka:29092 --isolation-level" in calls(
-        here
-    )
-    assert "--isolation-level read_committed --topic users --from-beginning\n" in calls(here)
+    assert "compose exec -T console python -m console.topic users --from-beginning\n" in calls(here)
+    shown = ["--timestamps", "--key", "--headers", "--unmasked"]
+    assert run(here, "--topic", "users", *shown, FAKE_KAFKA="abc").returncode == 0
+    assert f"compose exec -T console python -m console.topic users {' '.join(shown)}\n" in calls(here)
 
 
 def test_clean_takes_docker_also_beside_a_local_stack(here: Path) -> None:
@@ -270,7 +404,10 @@ def test_replay(here: Path) -> None:
     assert no_stack.returncode == 1
     assert "no stack runs" in no_stack.stderr
     assert run(here, "--replay-dlq", "bank-transactions-dlq", "--dry-run", FAKE_KAFKA="abc").returncode == 0
-    assert "init-kafka python init/replay_dlq.py bank-transactions-dlq --dry-run\n" in calls(here)
+    assert "init-kafka python -m init.replay_dlq bank-transactions-dlq --dry-run\n" in calls(here)
+    chosen = ["--reason", "amount: no number", "--limit", "5"]
+    assert run(here, "--replay-dlq", "bank-transactions-dlq", *chosen, FAKE_KAFKA="abc").returncode == 0
+    assert "init.replay_dlq bank-transactions-dlq --reason=amount: no number --limit=5\n" in calls(here)
 
 
 @pytest.mark.parametrize(("name", "mode"), [("ksqldb/log4j2.yaml", 0o600), ("ksqldb", 0o700)])
@@ -291,6 +428,12 @@ def test_ksql(here: Path) -> None:
     assert calls(here).endswith("docker compose exec -T console python -m console.ksql\n")
     assert run(here, "--ksql", "SHOW TOPICS;", FAKE_RUNNING="abc").returncode == 0
     assert calls(here).endswith("docker compose exec -T console python -m console.ksql SHOW TOPICS;\n")
+
+
+def test_trace(here: Path) -> None:
+    assert run(here, "--trace", "t1").returncode == 1
+    assert run(here, "--trace", "t1", "--json", FAKE_RUNNING="abc").returncode == 0
+    assert calls(here).endswith("docker compose exec -T console python -m console.trace t1 --json\n")
 
 
 def test_clean_ksqldb(here: Path) -> None:
@@ -356,10 +499,10 @@ def test_a_replay_goes_to_the_cluster_of_the_start(here: Path) -> None:
     show(here, "KAFKA_BOOTSTRAP_SERVER")
     name = "bank-transactions-dlq"
     assert run(here, "--replay-dlq", name, FAKE_KAFKA="abc", KAFKA_BOOTSTRAP_SERVER="other:9092").returncode == 0
-    assert f"replay_dlq.py {name} KAFKA_BOOTSTRAP_SERVER=\n" in calls(here)  # as .env and the compose file have it
+    assert f"init.replay_dlq {name} KAFKA_BOOTSTRAP_SERVER=\n" in calls(here)  # as .env and the compose file have it
 
 
-ASKING = [["--status"], ["--topic", "users"], ["--ksql"], ["--replay-dlq", "bank-transactions-dlq"]]
+ASKING = [["--status"], ["--topic", "users"], ["--trace", "t1"], ["--ksql"], ["--replay-dlq", "bank-transactions-dlq"]]
 
 
 @pytest.mark.parametrize("docker", ["compose missing", "engine down", "not installed", "nothing runs"])
@@ -382,7 +525,7 @@ def test_a_running_docker_stack_is_meant_beside_a_stopped_local_one(here: Path, 
     if state is not None:  # left by a power cut
         (run_folder / "state.json").write_text(state)
     assert run(here, "--topic", "users", FAKE_RUNNING="abc", FAKE_KAFKA="abc").returncode == 0
-    assert "kafka-console-consumer --bootstrap-server kafka:29092" in calls(here)
+    assert "console python -m console.topic users\n" in calls(here)
 
 
 def test_a_running_local_stack_is_meant_beside_a_docker_stack(here: Path) -> None:
@@ -458,6 +601,9 @@ def test_printed_commands_are_words_of_the_shell(here: Path, shell: str) -> None
         ["--ksql", "--json"],
         ["--stop", "--ksql"],
         ["--topic"],
+        ["--trace"],
+        ["--trace", "t1", "--from-beginning"],
+        ["--trace", "t1", "--topic", "users"],
         ["--replay-dlq"],
         ["--stop", "--clean"],
         ["--stop", "--topic", "users"],
@@ -469,6 +615,9 @@ def test_printed_commands_are_words_of_the_shell(here: Path, shell: str) -> None
         ["--local", "--build"],
         ["--local", "--clean", "--dry-run"],
         ["--topic", "users", "--dry-run"],
+        ["--replay-dlq", "users", "--key"],
+        ["--replay-dlq", "users", "--reason"],
+        ["--topic", "users", "--limit", "3"],
     ],
 )
 def test_wrong_words(here: Path, arguments: list[str]) -> None:

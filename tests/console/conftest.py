@@ -14,7 +14,7 @@ from tests.support.stack import Stack, running_stack
 SCREENSHOTS = ROOT / ".local" / "screenshots"
 SENT = SeededSet(count=1_000, rate=100)
 # A page is as quick as the machine is free; what is waited for is there or it is not.
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 
 
 @dataclass
@@ -47,6 +47,7 @@ def visit(request: pytest.FixtureRequest, browser: Browser, stack: Stack) -> Ite
     """The page as a first visitor sees it. Afterwards it must have complained of nothing and asked no other host."""
     scheme, width = request.param if isinstance(request.param, tuple) else (request.param, 1440)
     with browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme) as context:
+        context.set_default_timeout(PATIENCE_MS)
         visiting = Visit(context.new_page())
         page, url = visiting.page, stack.settings.console_url
 

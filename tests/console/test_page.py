@@ -13,8 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from confluent_kafka import Producer
 from playwright.sync_api import Locator, Page, expect
 
-from console import parts
 from contracts import topics
+from runtime import services
 from tests.console.conftest import PATIENCE_MS, SCREENSHOTS, SENT
 from tests.support import samples
 from tests.support.expectation import expectation
@@ -46,10 +46,6 @@ def verdict(page: Page) -> Locator:
     return page.locator("header").get_by_role("status")
 
 
-def pid_of(stack: Stack, part: str) -> int:
-    return json.loads(stack.settings.folders.state.read_text())["parts"][part]["pid"]
-
-
 def await_rows(stack: Stack) -> None:
     wanted = len(expectation(SENT).results)
     wait_until(
@@ -69,17 +65,21 @@ def test_totals_are_those_of_the_topics(stack: Stack, page: Page) -> None:
 
 
 def test_a_stack_that_is_well_says_so(stack: Stack, page: Page) -> None:
-    expect(verdict(page)).to_have_text("● All is well")
-    for name in (parts.INGESTOR, parts.PROCESSOR, parts.KSQLDB, parts.VALIDATOR, "MongoDB", "S3"):
+    expect(verdict(page)).to_have_text("● Everything is healthy")
+    up = (services.INGESTOR, services.PROCESSOR, services.KSQLDB, services.VALIDATOR, "MongoDB", "S3")
+    for name in (*up, services.KAFKA, services.KAFKA_CONNECT, services.WATCHDOG):
         expect(node(page, name)).to_contain_text("● up")
-    for group, topic in ((parts.INGESTOR, topics.BANK_TRANSACTIONS), ("connect-mongodb-users", topics.USERS)):
+    for name in (services.BANK, services.WATCHDOG, services.MONGODB, services.S3):
+        expect(cell(page, "Health", name, "State")).to_have_text("● up")
+    expect(cell(page, "Health", "disk", "State")).to_have_text("● has space")
+    for group, topic in ((services.INGESTOR, topics.BANK_TRANSACTIONS), ("connect-mongodb-users", topics.USERS)):
         expect(cell(page, "Consumer groups", f"{group} {topic}", "Lag")).to_have_text("0")
     expect(page.get_by_role("table", name="Queries").get_by_text("● RUNNING")).to_have_count(3)
     answer = stack.start_sh("--status", "--json")
     assert answer.returncode == 0, answer.stdout
     said = json.loads(answer.stdout)
-    assert said["well"] is True
-    assert said["processes"]["kafka"]["pid"] == pid_of(stack, "kafka")
+    assert said["healthy"] is True
+    assert said["processes"]["kafka"]["pid"] == stack.pid_of("kafka")
     assert said["topics"][topics.BANK_TRANSACTIONS]["records"] == SENT.count
 
 
@@ -92,7 +92,7 @@ def test_metrics_of_the_console(stack: Stack) -> None:
         'kafka_consumergroup_members{group="transactions-ingestor"} 1.0',
         'kafka_connect_task_state{connector="mongodb-users",state="running",task="0"} 1.0',
         "validator_up 1.0",
-        'part_up{part="unidentified-transactions-processor"} 1.0',
+        'service_up{service="unidentified-transactions-processor"} 1.0',
     ):
         assert line in text.splitlines()
     assert re.search(r"^fraud_end_to_end_seconds_count [1-9]", text, re.M)
@@ -109,7 +109,9 @@ def test_the_newest_frauds_name_people(stack: Stack, page: Page) -> None:
     expect(first.locator('[data-label="Receiver"]')).to_have_text(expected.users[result.RECEIVER_ID].NAME)
     expect(first.locator('[data-label="Amount"]')).to_have_text(f"{result.AMOUNT:,.2f}")
     expect(first.locator('[data-label="Bank"]')).to_have_text(result.SENDER_BANK)
-    expect(first.locator('[data-label="Found by"]')).to_have_text(result.SOURCE_PROCESS)
+    expect(first.locator('[data-label="Found by"]')).to_have_text(
+        {"ksql": "bank (ksql)", "kafka-streams": "validator (kafka-streams)"}[result.SOURCE_PROCESS]
+    )
     expect(table.locator("tbody tr")).to_have_count(8)
     page.locator("section", has=table).get_by_role("button", name="Show all 50").click()
     expect(table.locator("tbody tr")).to_have_count(50)
@@ -122,20 +124,124 @@ def test_search(stack: Stack, page: Page) -> None:
     sender = expected.users[wanted.SENDER_ID]
     of_sender = [one for one in expected.results.values() if sender.ID in (one.SENDER_ID, one.RECEIVER_ID)]
     table = page.get_by_role("table", name="What was found")
+    heading = page.get_by_role("heading", name="What was found")
+    expect(heading).to_be_hidden()
     looked = len(expected.results) * 3  # a row and two users each
     for text in (wanted.TRANSACTION_ID, wanted.SENDER_BANK_ACCOUNT, sender.ID, sender.NAME.upper()):
         page.get_by_role("textbox", name="Transaction, account or user").fill(text)
         page.keyboard.press("Enter")
         expect(page.get_by_text(f"for “{text}”: {looked:,} records were looked through.")).to_be_visible()
         expect(table.locator(f'tr[data-key="{wanted.TRANSACTION_ID}"]')).to_contain_text(sender.NAME)
+        expect(heading).to_be_visible()
         if text == sender.ID:
             expect(table.locator("tbody tr")).to_have_count(min(len(of_sender), 8))
     page.get_by_role("textbox", name="Transaction, account or user").fill("nobody at all")
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_text("0 found for “nobody at all”")).to_be_visible()
     expect(table).to_be_hidden()
+    expect(heading).to_be_hidden()
 
 
+def test_times_have_their_day_and_zone(stack: Stack, page: Page) -> None:
+    await_rows(stack)
+    when = page.get_by_role("table", name="The newest frauds").locator('td[data-label="When"]').first
+    expect(when).to_have_text(re.compile(r"^\d+ \w+,? \d\d:\d\d:\d\d \S+$|^\w+ \d+, \d\d:\d\d:\d\d \S+$"))
+
+
+@pytest.mark.long
+def test_a_paused_page_stands_still_but_for_what_is_wrong(stack: Stack, page: Page) -> None:
+    await_rows(stack)
+    totals = cell(page, "Topics", topics.BANK_TRANSACTIONS_DLQ, "Records")
+    before = state(stack)["topics"][topics.BANK_TRANSACTIONS_DLQ]["records"]
+    expect(totals).to_have_text(f"{before:,}")
+    page.get_by_role("button", name="Pause").click()
+    resume = page.get_by_role("button", name="Resume")
+    expect(resume).to_be_visible()
+    producer = Producer({"bootstrap.servers": stack.kafka, "enable.idempotence": True})
+    producer.produce(topics.BANK_TRANSACTIONS_DLQ, b"{")
+    assert producer.flush(30) == 0
+    wait_until(
+        lambda: state(stack)["topics"][topics.BANK_TRANSACTIONS_DLQ]["records"] == before + 1, SECONDS, "it is counted"
+    )
+    validator = psutil.Process(stack.pid_of(services.VALIDATOR))
+    validator.suspend()
+    try:
+        expect(verdict(page)).to_contain_text(f"▲ {services.VALIDATOR} is down")
+        expect(totals).to_have_text(f"{before:,}")
+    finally:
+        validator.resume()
+    resume.click()
+    expect(totals).to_have_text(f"{before + 1:,}")
+
+
+@pytest.mark.long
+def test_an_outage_is_as_plain_after_it_as_during_it(stack: Stack, page: Page) -> None:
+    icon = page.locator("link[rel~=icon]").first
+    expect(page).to_have_title("Real-time fraud detection")
+    expect(icon).to_have_attribute("href", re.compile("2456c9"))
+    broker = psutil.Process(stack.pid_of(services.KAFKA))
+    broker.suspend()
+    try:
+        expect(page).to_have_title("▲ kafka is down: does not answer · Real-time fraud detection")
+        expect(icon).to_have_attribute("href", re.compile("b3261e"))
+        expect(verdict(page)).to_have_text(re.compile("^▲ kafka is down: does not answer"))
+        expect(node(page, services.KAFKA)).to_contain_text("▲ down")
+        expect(page.get_by_role("table", name="What happened").locator("tr", has_text="kafka is down")).to_contain_text(
+            "not over"
+        )
+        page.screenshot(path=SCREENSHOTS / "console-outage.png", full_page=True)
+    finally:
+        broker.resume()
+    expect(verdict(page)).to_have_text("● Everything is healthy")
+    expect(page).to_have_title("Real-time fraud detection")
+    expect(icon).to_have_attribute("href", re.compile("2456c9"))
+    expect(page.locator("header")).to_contain_text(re.compile("kafka was down: does not answer · took .* · ended"))
+    expect(
+        page.get_by_role("table", name="What happened").locator("tr", has_text="kafka was down").first
+    ).to_be_visible()
+    page.screenshot(path=SCREENSHOTS / "console-after-outage.png", full_page=True)
+
+
+def test_charts_look_as_far_back_as_is_chosen_also_after_a_reload(stack: Stack, page: Page) -> None:
+    await_rows(stack)
+
+    def points() -> int:
+        """Of the chart's longest line."""
+        paths = (
+            page.locator(".chart").first.locator("svg path").evaluate_all("all => all.map(e => e.getAttribute('d'))")
+        )
+        return max(len(re.findall(r"[LC]", path)) for path in paths)
+
+    wait_until(lambda: points() >= 20, SECONDS, "a line is drawn")
+    ticks = points()
+    hour = page.get_by_role("button", name="1 h")
+    hour.click()
+    wait_until(lambda: points() < ticks / 2, SECONDS, "points of six ticks are drawn")
+    page.reload()
+    expect(hour).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="10 min").click()
+    expect(hour).to_have_attribute("aria-pressed", "false")
+    wait_until(lambda: points() > ticks / 2, SECONDS, "every tick is drawn again")
+
+
+@pytest.mark.parametrize("visit", [("light", 390)], indirect=True, ids=str)
+def test_long_sections_fold_on_the_phone(stack: Stack, page: Page) -> None:
+    await_rows(stack)
+    expect(page.get_by_role("table", name="The newest frauds")).to_be_visible()
+    topics_table = page.get_by_role("table", name="Topics")
+    expect(topics_table).to_be_hidden()
+    folds = page.locator("button.fold")
+    closed = page.evaluate("document.documentElement.scrollHeight")
+    for fold in folds.all():
+        fold.click()
+        expect(fold).to_have_attribute("aria-expanded", "true")
+    expect(topics_table).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollHeight") >= 3 * closed
+    folds.last.click()
+    expect(topics_table).to_be_hidden()
+
+
+@pytest.mark.long
 def test_a_poisoned_message_is_among_the_dead_letters_with_nothing_personal_in_it(stack: Stack, page: Page) -> None:
     producer = Producer({"bootstrap.servers": stack.kafka, "enable.idempotence": True})
     identity = str(uuid.uuid4())
@@ -144,70 +250,81 @@ def test_a_poisoned_message_is_among_the_dead_letters_with_nothing_personal_in_i
     producer.produce(topics.BANK_TRANSACTIONS, json.dumps(samples.raw(transaction_id=str(uuid.uuid4())))[:-1])
     producer.produce(topics.USERS, b'{"NAME": "Name 1", "SSN": "123-45-6781', key=b"u1")
     assert producer.flush(30) == 0
+    section = page.locator("section", has=page.get_by_role("heading", name="Dead letters", exact=True))
+    reasons = page.get_by_role("table", name="Dead letters by reason")
+    expect(reasons.locator("tr", has_text="amount: Input should be a valid number")).to_contain_text("•••")
+    expect(reasons.locator("tr", has_text=topics.MONGODB_SINK_DLQ).locator('[data-label="Count"]')).to_have_text("1")
+    section.get_by_role("button", name=re.compile("Show all")).last.click()
     table = page.get_by_role("table", name="The latest dead letters")
-    expect(table.get_by_text(identity)).to_be_visible()
-    letter = table.locator("tr", has_text=identity)
-    expect(letter).to_contain_text("amount: Input should be a valid number")
-    expect(letter.locator('[data-label="Came from"]')).to_contain_text(topics.BANK_TRANSACTIONS)
+    expect(table.locator("pre", has_text=identity)).to_be_visible()
+    dead_letter = table.locator("tr", has_text=identity)
+    expect(dead_letter).to_contain_text("amount: Input should be a valid number")
+    expect(dead_letter.locator('[data-label="Came from"]')).to_contain_text(topics.BANK_TRANSACTIONS)
     expect(table.locator("tr", has_text=topics.MONGODB_SINK_DLQ)).to_contain_text("users / ")
     expect(node(page, topics.MONGODB_SINK_DLQ)).to_have_class(re.compile("bad"))
-    page.locator("section", has=table).get_by_role("button", name=re.compile("Show all")).click()
-    text = table.inner_text()
+    text = table.inner_text() + reasons.inner_text()
     assert "•••" in text
     for person in (samples.user(1), samples.user(2)):
         for field in ("name", "address", "email", "birthdate", "phone_number", "company", "ssn", "bank_account"):
             assert person[field] not in text, field
 
 
+@pytest.mark.long
 def test_the_restart_button(stack: Stack, page: Page) -> None:
     log = stack.settings.folders.logs / "kafka-connect.log"
     done = "Connector 'mongodb-users' restart successful"
     before = log.read_text().count(done)
     page.get_by_role("button", name="Restart mongodb-users").click()
     expect(page.get_by_text("mongodb-users is restarting")).to_be_visible()
+    expect(page.get_by_text("mongodb-users runs again")).to_be_visible()
+    restarted = "connector mongodb-users was restarted from the console"
+    expect(page.get_by_role("table", name="What happened").locator("tr", has_text=restarted)).to_be_visible()
     wait_until(lambda: log.read_text().count(done) > before, SECONDS, "Connect restarts it")
-    wait_until(lambda: state(stack)["well"], SECONDS, "it runs again")
+    wait_until(lambda: state(stack)["healthy"], SECONDS, "it runs again")
 
 
+@pytest.mark.long
 def test_a_killed_part_turns_red_and_comes_back(stack: Stack, page: Page) -> None:
-    expect(verdict(page)).to_have_text("● All is well")
+    expect(verdict(page)).to_have_text("● Everything is healthy")
     for _ in range(KILLS):
-        psutil.Process(pid_of(stack, parts.PROCESSOR)).kill()
+        psutil.Process(stack.pid_of(services.PROCESSOR)).kill()
         with suppress(AssertionError):  # back before the console has looked: it is started at once, and later each time
-            expect(node(page, parts.PROCESSOR)).to_have_class(re.compile("bad"), timeout=5_000)
+            expect(node(page, services.PROCESSOR)).to_have_class(re.compile("bad"), timeout=5_000)
             break
-    expect(node(page, parts.PROCESSOR)).to_contain_text("▲ down")
+    expect(node(page, services.PROCESSOR)).to_contain_text("▲ down")
     expect(verdict(page)).to_contain_text("▲")
-    expect(node(page, parts.PROCESSOR)).to_contain_text("● up")
-    expect(verdict(page)).to_have_text("● All is well")
+    expect(node(page, services.PROCESSOR)).to_contain_text("● up")
+    expect(verdict(page)).to_have_text("● Everything is healthy")
 
 
+@pytest.mark.long
 def test_the_console_outlives_the_broker(stack: Stack, page: Page) -> None:
-    console, records = pid_of(stack, "console"), state(stack)["topics"][topics.BANK_TRANSACTIONS]["records"]
+    console, records = stack.pid_of("console"), state(stack)["topics"][topics.BANK_TRANSACTIONS]["records"]
     for _ in range(2):
-        psutil.Process(pid_of(stack, parts.KAFKA)).kill()
-        expect(cell(page, "Health", parts.KAFKA, "State")).to_have_text("▲ down")
-        expect(cell(page, "Health", parts.KAFKA, "State")).to_have_text("● up")
-        expect(verdict(page)).to_have_text("● All is well")
-    assert pid_of(stack, "console") == console
+        psutil.Process(stack.pid_of(services.KAFKA)).kill()
+        expect(cell(page, "Health", services.KAFKA, "State")).to_have_text("▲ down")
+        expect(cell(page, "Health", services.KAFKA, "State")).to_have_text("● up")
+        expect(verdict(page)).to_have_text("● Everything is healthy")
+    assert stack.pid_of("console") == console
     assert state(stack)["topics"][topics.BANK_TRANSACTIONS]["records"] == records
 
 
+@pytest.mark.long
 def test_status_of_a_part_that_does_not_answer(stack: Stack, page: Page) -> None:
-    validator = psutil.Process(pid_of(stack, parts.VALIDATOR))
+    validator = psutil.Process(stack.pid_of(services.VALIDATOR))
     validator.suspend()
     try:
-        expect(node(page, parts.VALIDATOR)).to_contain_text("▲ down")
+        expect(node(page, services.VALIDATOR)).to_contain_text("▲ down")
         answer = stack.start_sh("--status")
         assert answer.returncode == 1
-        assert f"{parts.VALIDATOR} is down" in answer.stdout
+        assert f"{services.VALIDATOR} is down" in answer.stdout
         said = stack.start_sh("--status", "--json")
         assert said.returncode == 1
-        assert f"{parts.VALIDATOR} is down: no answer within 2 s" in json.loads(said.stdout)["faults"]
+        assert f"{services.VALIDATOR} is down: no answer within 2 s" in json.loads(said.stdout)["faults"]
     finally:
         validator.resume()
-    expect(node(page, parts.VALIDATOR)).to_contain_text("● up")
-    wait_until(lambda: stack.start_sh("--status").returncode == 0, SECONDS, "the status is well again")
+    expect(node(page, services.VALIDATOR)).to_contain_text("● up")
+    wait_until(lambda: stack.start_sh("--status").returncode == 0, SECONDS, "the status is healthy again")
 
 
 @pytest.mark.parametrize("visit", LOOKS, indirect=True, ids=str)
@@ -255,6 +372,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(stack: Stack, pag
     assert buttons
     assert {button.strip() for button in buttons} <= set(reached)
     assert "Transaction, account or user" in reached
+    assert len(reached) <= 40
     headings = page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map(e => +e.tagName[1])")
     assert headings[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(headings))

@@ -5,16 +5,16 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
 import psutil
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from quixstreams import Application
-from quixstreams.sinks import BaseSink, SinkBackpressureError
+from quixstreams.sinks import SinkBackpressureError
 
-from contracts.quix import survive_rebalances
+from contracts.records import Record
+from runtime.quix import RecordSink, survive_rebalances
 from tests.support.stack import wait_until
 
 PARTITIONS = 3
@@ -22,28 +22,27 @@ RECORDS = [str(number) for number in range(60)]
 SECONDS = 60
 
 
-class Sink(BaseSink):
+class Sink(RecordSink):
     """Writes nothing until it is `open`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.open, self.refused, self.paused = Event(), Event(), Event()
+        self.open, self.refused, self.forgot = Event(), Event(), Event()
         self.written: list[str] = []
-        self._batch: list[str] = []
+        self.batch: list[str] = []
 
-    def add(self, value: Any, *_: Any, **__: Any) -> None:
-        self._batch.append(value)
+    def take(self, record: Record) -> None:
+        self.batch.append((record.value or b"").decode())
 
-    def flush(self) -> None:
-        if self._batch and not self.open.is_set():
+    def write(self) -> None:
+        if self.batch and not self.open.is_set():
             self.refused.set()
             raise SinkBackpressureError(retry_after=2)
-        self.written += self._batch
-        self._batch.clear()
+        self.written += self.batch
 
-    def on_paused(self) -> None:
-        self.paused.set()
-        self._batch.clear()
+    def forget(self) -> None:
+        self.forgot.set()
+        self.batch.clear()
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def run_disturbed(
         consumer_extra_config={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 500},
         loglevel=None,
     )
-    dataframe = application.dataframe(application.topic(topic, value_deserializer="str"))
+    dataframe = application.dataframe(application.topic(topic, value_deserializer="bytes"))
     dataframe.sink(sink)
     survive_rebalances(dataframe.processing_context)
     failures: list[BaseException] = []
@@ -105,6 +104,7 @@ def test_partitions_that_come_back_are_read(kafka_bootstrap: str, topic: str, tm
         sink.open.set()
 
     run_disturbed(kafka_bootstrap, topic, tmp_path, sink, 0.2, disturb)
+    assert Counter(sink.written) == Counter(RECORDS)
 
 
 def test_what_an_open_checkpoint_has_of_lost_partitions_is_forgotten(
@@ -115,11 +115,11 @@ def test_what_an_open_checkpoint_has_of_lost_partitions_is_forgotten(
     sink.open.set()
 
     def disturb() -> None:
-        wait_until(lambda: len(sink._batch) == len(RECORDS), SECONDS, "all is gathered")
+        wait_until(lambda: len(sink.batch) == len(RECORDS), SECONDS, "all is gathered")
         broker = listener(int(kafka_bootstrap.rpartition(":")[2]))
         broker.suspend()
         try:
-            wait_until(sink.paused.is_set, SECONDS, "the partitions are lost")
+            wait_until(sink.forgot.is_set, SECONDS, "the partitions are lost")
         finally:
             broker.resume()
 

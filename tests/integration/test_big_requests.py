@@ -16,6 +16,7 @@ from init.init_kafka import topic_config
 from local.checks import broker_ready
 from tests.support.stack import running_broker, wait_until
 
+pytestmark = pytest.mark.long
 MB = 1_000_000
 RECORD = bytes(79 * MB // 10)
 PRODUCERS, RECORDS_EACH = 24, 4

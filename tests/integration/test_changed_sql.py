@@ -5,10 +5,14 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from contracts import topics
 from tests.compose.conftest import clone
 from tests.support.stack import Stack, free_ports, processes_of, running_stack, start_sh, wait_until
 from tests.support.topics import read_all
+
+pytestmark = pytest.mark.long
 
 
 def sources(stack: Stack) -> set[str]:

@@ -17,7 +17,7 @@ from contracts import topics
 from contracts.models import ROWS
 from init.init_kconnect import CONNECTORS, Config, read
 from local import jars
-from local.s3_archiver.rows import NotARow, row_line
+from local.s3_archiver.rules import NotARow, row_line
 from local.settings import cache_folder
 
 Sink = Callable[[bytes | None], dict[str, Any]]

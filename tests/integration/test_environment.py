@@ -12,8 +12,8 @@ import pytest
 from pymongo import MongoClient
 
 from contracts import topics
-from local.parts import DATABASE
-from local.settings import HOST
+from local.plan import DATABASE
+from local.settings import CLUSTER_PORTS, HOST
 from tests.support.environment import POISON
 from tests.support.expectation import SeededSet, expectation
 from tests.support.settled import await_everything, nothing_lost_nothing_repeated
@@ -35,16 +35,16 @@ def state(stack: Stack) -> dict:
 
 def test_everything_listens_where_the_settings_say(poisoned: Stack) -> None:
     listening = set()
-    for part in state(poisoned)["parts"].values():
+    for part in state(poisoned)["services"].values():
         for connection in psutil.Process(part["pid"]).net_connections("inet"):
             if connection.status == psutil.CONN_LISTEN:
                 assert connection.laddr.ip in (HOST, "::ffff:127.0.0.1"), (part, connection)
                 listening.add(connection.laddr.port)
-    assert {port for _, port in poisoned.settings.ports} <= listening
+    assert {port for name, port in poisoned.settings.ports if name not in CLUSTER_PORTS} <= listening
 
 
 def test_no_service_has_any_of_it(poisoned: Stack) -> None:
-    for name, part in state(poisoned)["parts"].items():
+    for name, part in state(poisoned)["services"].items():
         environment = psutil.Process(part["pid"]).environ()
         assert {key for key, value in POISON.items() if value and environment.get(key) == value} == set(), name
 

@@ -16,16 +16,17 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 from pymongo import MongoClient
 
-from console import parts
 from contracts import topics
 from contracts.mapping import to_result
 from contracts.models import FRAUDULENT
-from local.parts import DATABASE
+from local.plan import DATABASE
 from local.settings import ROOT
+from runtime import services
 from tests.support.samples import raw, transaction
 from tests.support.settled import objects
 from tests.support.stack import Stack, running_stack, wait_until
 
+pytestmark = pytest.mark.long
 SECONDS = 60
 
 
@@ -38,7 +39,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(autouse=True)
-def well(stack: Stack) -> None:
+def healthy(stack: Stack) -> None:
     """Before each, so also after what the one before has repaired."""
     wait_until(lambda: not state(stack)["faults"], SECONDS, "nothing is wrong")
 
@@ -53,7 +54,7 @@ def assert_said(stack: Stack, fault: str, metric: str) -> None:
     people, programs = stack.start_sh("--status"), stack.start_sh("--status", "--json")
     assert (people.returncode, programs.returncode) == (1, 1)
     assert fault in " ".join(people.stdout.split())
-    assert "all is well" not in people.stdout
+    assert "everything is healthy" not in people.stdout
     assert any(fault in one for one in json.loads(programs.stdout)["faults"])
     assert metric in requests.get(f"{stack.settings.console_url}/metrics", timeout=10).text
 
@@ -67,10 +68,6 @@ def run(stack: Stack, script: str) -> None:
         stdin=subprocess.DEVNULL,
         timeout=SECONDS,
     )
-
-
-def pid_of(stack: Stack, part: str) -> int:
-    return json.loads(stack.settings.folders.state.read_text())["parts"][part]["pid"]
 
 
 def test_a_connector_that_was_deleted(stack: Stack) -> None:
@@ -91,15 +88,15 @@ def test_a_query_that_was_terminated(stack: Stack) -> None:
 def test_a_validator_that_answers_500_to_all(stack: Stack) -> None:
     url = f"{stack.validator_url}/simulation"
     requests.put(url, json={"failure_share": 1.0}, timeout=10).raise_for_status()
-    assert_said(stack, f"{parts.VALIDATOR} is down: 100% of", f'part_up{{part="{parts.VALIDATOR}"}} 0.0')
+    assert_said(stack, f"{services.VALIDATOR} is down: 100% of", f'service_up{{service="{services.VALIDATOR}"}} 0.0')
     requests.put(url, json={}, timeout=10).raise_for_status()
 
 
 def test_a_broker_that_is_silent(stack: Stack) -> None:
-    broker = psutil.Process(pid_of(stack, parts.KAFKA))
+    broker = psutil.Process(stack.pid_of(services.KAFKA))
     broker.send_signal(signal.SIGSTOP)
     try:
-        assert_said(stack, f"{parts.KAFKA} is down", f'part_up{{part="{parts.KAFKA}"}} 0.0')
+        assert_said(stack, f"{services.KAFKA} is down", f'service_up{{service="{services.KAFKA}"}} 0.0')
     finally:
         if broker.is_running():
             broker.send_signal(signal.SIGCONT)
@@ -140,7 +137,8 @@ def test_partitions_that_topics_are_given_are_read_by_all(stack: Stack) -> None:
     status = stack.start_sh("--status")
     assert (status.returncode, warning in " ".join(status.stdout.split())) == (0, True)
     again = subprocess.run(
-        [sys.executable, str(ROOT / "init" / "init_kafka.py")],
+        [sys.executable, "-m", "init.init_kafka"],
+        cwd=ROOT,
         env={**os.environ, "KAFKA_BOOTSTRAP_SERVER": stack.kafka},
         capture_output=True,
         text=True,
@@ -148,7 +146,7 @@ def test_partitions_that_topics_are_given_are_read_by_all(stack: Stack) -> None:
         check=False,
     )
     assert again.returncode == 0, again.stderr
-    assert f"{warning}, more than TOPIC_PARTITIONS=6: they are used" in again.stderr
+    assert f"{warning}, more than TOPIC_PARTITIONS=6: they are used" in again.stdout
 
 
 def test_every_record_refused(stack: Stack) -> None:

@@ -1,6 +1,7 @@
-"""A clone where people really have one: an odd path, a link to start.sh, a bare environment, no network."""
+"""A clone where people really have one: an unusual path, a link to start.sh, a bare environment, no network."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from tests.support.expectation import SMALL
 from tests.support.stack import START_SECONDS, free_ports
 
 # Java reads properties as Latin-1 and cuts lists at commas, Python cuts PYTHONPATH at colons, H2 turns backslashes around.
-ODD_PATH = "Tür, $HOME `q`\"it's\\new:😀 %41#!;&*"
+UNUSUAL_PATH = "Tür, $HOME `q`\"it's\\new:😀 %41#!;&*"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Clone:
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    folder = clone(tmp_path_factory.mktemp("clones") / ODD_PATH / "clone")
+    folder = clone(tmp_path_factory.mktemp("clones") / UNUSUAL_PATH / "clone")
     link = tmp_path_factory.mktemp("bin") / "fraud"
     link.symlink_to(folder / "start.sh")
     environment = {
@@ -129,3 +130,35 @@ def test_no_network_at_the_first_start_is_one_line(tmp_path: Path) -> None:
     assert once.startswith("installing the Python packages")
     assert error.startswith("error: the Python packages could not be downloaded: check the network")
     assert [path.name for path in (tmp_path / "cache" / "realtime-fraud-detection").iterdir()] == ["pip.log"]
+
+
+def environment_of(cache: Path, requirements: str) -> subprocess.CompletedProcess[str]:
+    """A Python with these packages, as the first start makes one, with the downloads of this machine's pip."""
+    (cache / "requirements.txt").write_text(requirements)
+    return subprocess.run(
+        ["bash", "-c", '. local/bootstrap.sh; make_environment "$XDG_CACHE_HOME/requirements.txt"'],
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "XDG_CACHE_HOME": str(cache)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_packages_are_installed_once_and_only_as_pinned(tmp_path: Path) -> None:
+    pins = (ROOT / "local" / "requirements.txt").read_text()
+    six = re.search(r"^six==.*(?:\n    .*)+\n", pins, re.MULTILINE)
+    assert six is not None
+    downloads = tmp_path / "realtime-fraud-detection"
+    refused = environment_of(tmp_path, re.sub("sha256:[0-9a-f]{8}", "sha256:00000000", six[0]))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "DO NOT MATCH THE HASHES" in refused.stderr.splitlines()[-1]
+    assert [path.name for path in downloads.iterdir()] == ["pip.log"]
+    made = environment_of(tmp_path, six[0])
+    assert made.returncode == 0, made.stderr
+    assert "Installed 1 package" in made.stderr  # by uv
+    python = made.stdout.strip()
+    assert subprocess.run([python, "-c", "import six"], check=False).returncode == 0
+    again = environment_of(tmp_path, six[0])
+    assert (again.stdout, again.stderr) == (made.stdout, "")
+    assert {path.name for path in downloads.iterdir()} == {"pip.log", Path(python).parent.parent.name}

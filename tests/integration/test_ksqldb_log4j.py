@@ -42,7 +42,7 @@ def log(classes: str, bootstrap: str, configuration: Path, *options: str) -> str
     """Log one entry and one line, and return what came out of the process."""
     done = subprocess.run(
         [str(JAVA), f"-Dlog4j2.configurationFile=file:{configuration}", *options, "-cp", classes,
-         "standin.ProcessingLog", SECRET],
+         "emulator.ProcessingLog", SECRET],
         check=False,
         env={
             "KSQL_LOG4J_PROCESSING_LOG_BROKERLIST": bootstrap,

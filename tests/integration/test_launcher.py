@@ -37,11 +37,11 @@ def test_second_start_is_refused(stack: Stack) -> None:
 
 def test_a_killed_part_is_restarted(stack: Stack) -> None:
     name = "fraud-validator-api"
-    before = state(stack)["parts"][name]
+    before = state(stack)["services"][name]
     psutil.Process(before["pid"]).kill()
 
     def restarted() -> bool:
-        now = state(stack)["parts"][name]
+        now = state(stack)["services"][name]
         return now["phase"] == "ready" and now["pid"] not in (None, before["pid"])
 
     wait_until(restarted, 30, f"{name} runs again")
@@ -82,7 +82,7 @@ def test_the_broker_of_another_stack_is_left_alone(
 
 
 def test_everything_listens_on_loopback_only(stack: Stack) -> None:
-    pids = {part["pid"] for part in state(stack)["parts"].values()}
+    pids = {part["pid"] for part in state(stack)["services"].values()}
     for pid in pids:
         for connection in psutil.Process(pid).net_connections("inet"):
             if connection.status == psutil.CONN_LISTEN:

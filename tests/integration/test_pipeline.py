@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from contracts import topics
 from contracts.dead_letters import REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
 from contracts.models import TransactionResult, UserRow
-from local.parts import DATABASE
+from local.plan import DATABASE
 from local.settings import HOST, ROOT
 from tests.support.expectation import SMALL, expectation
 from tests.support.metrics import Series, scrape, series
@@ -27,7 +27,7 @@ LAST_COMMIT = "kafka_consumergroup_last_commit_timestamp_seconds"
 
 @pytest.fixture(scope="module")
 def settled(stack: Stack) -> Stack:
-    """The stack once everything that the seed foretells has arrived at the end of every leg."""
+    """The stack once everything that the seed makes has arrived at the end of every leg."""
     await_everything(stack, expectation(), SECONDS)
     return stack
 
@@ -41,15 +41,15 @@ def test_every_message_is_routed_once(settled: Stack) -> None:
 
 def test_poison_is_a_dead_letter_with_its_reason_and_place(settled: Stack) -> None:
     source = {(record.partition, record.offset): record for record in read_all(settled.kafka, topics.BANK_TRANSACTIONS)}
-    letters = read_all(settled.kafka, topics.BANK_TRANSACTIONS_DLQ)
+    dead_letters = read_all(settled.kafka, topics.BANK_TRANSACTIONS_DLQ)
     places = set()
-    for letter in letters:
-        assert letter.headers[REASON]
-        assert letter.headers[SOURCE_TOPIC] == topics.BANK_TRANSACTIONS.encode()
-        place = int(letter.headers[SOURCE_PARTITION] or b""), int(letter.headers[SOURCE_OFFSET] or b"")
-        assert letter.value == source[place].value
+    for dead_letter in dead_letters:
+        assert dead_letter.headers[REASON]
+        assert dead_letter.headers[SOURCE_TOPIC] == topics.BANK_TRANSACTIONS.encode()
+        place = int(dead_letter.headers[SOURCE_PARTITION] or b""), int(dead_letter.headers[SOURCE_OFFSET] or b"")
+        assert dead_letter.value == source[place].value
         places.add(place)
-    assert len(places) == len(letters) == expectation().poisoned
+    assert len(places) == len(dead_letters) == expectation().poisoned
     assert read_all(settled.kafka, topics.UNIDENTIFIED_TRANSACTIONS_DLQ) == []
     assert read_all(settled.kafka, topics.MONGODB_SINK_DLQ) == []
     assert read_all(settled.kafka, topics.S3_SINK_DLQ) == []

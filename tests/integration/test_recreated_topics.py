@@ -24,6 +24,7 @@ from local.jvm import JAVA
 from local.settings import HOST, ROOT, cache_folder
 from tests.support.stack import free_ports, running_broker, wait_until
 
+pytestmark = pytest.mark.long
 SECONDS = 90
 PARTITIONS = 2
 NAMES = (*ROWS, topics.S3_SINK_DLQ)

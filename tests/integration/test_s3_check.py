@@ -23,7 +23,8 @@ def check(stack: Stack, **changes: str) -> subprocess.CompletedProcess[str]:
         **changes,
     }
     return subprocess.run(
-        [sys.executable, str(ROOT / "init" / "init_s3.py")],
+        [sys.executable, "-m", "init.init_s3"],
+        cwd=ROOT,
         env=environment,
         capture_output=True,
         text=True,
@@ -37,7 +38,7 @@ def test_a_bucket_that_takes_objects(stack: Stack) -> None:
     for changes, where in (({}, AT_AWS), ({"S3_ENDPOINT": stack.s3_endpoint}, stack.s3_endpoint)):
         done = check(stack, **changes)
         assert done.returncode == 0, done.stderr
-        assert f"bucket {bucket} at {where} takes objects" in done.stderr
+        assert f"bucket {bucket} at {where} accepts objects" in done.stdout
     folder = stack.settings.folders.data / "s3" / bucket / stack.settings.s3.prefix
     assert not list(folder.glob("_*")), "nothing is left of the check"
     assert objects(stack, "no such topic") == []

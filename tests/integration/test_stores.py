@@ -86,7 +86,7 @@ def s3_client(stack: Stack, **other: Any) -> Any:
     return boto3.client("s3", endpoint_url=stack.s3_endpoint, region_name="us-east-1", **(credentials | other))
 
 
-def letters_of(stack: Stack, topic: str, run: str) -> dict[str, Record]:
+def dead_letters_of(stack: Stack, topic: str, run: str) -> dict[str, Record]:
     """The dead letters of a test by their keys, or by what is in the value when there is no key."""
     found = {}
     for record in read_all(stack.kafka, topic):
@@ -119,7 +119,9 @@ def test_poison_is_refused_or_stripped_and_touches_nothing_else(
         "nul name": {"a\0b": SSN},
     }
     if model is TransactionResult:
-        refused_by_both |= {f"amount {odd}": row(model, "x", AMOUNT=odd) for odd in (True, "12.5", None, [1])}
+        refused_by_both |= {
+            f"amount {unusual}": row(model, "x", AMOUNT=unusual) for unusual in (True, "12.5", None, [1])
+        }
     # By what they are sent with on top of a row.
     stripped = {"own _id": {"_id": first}, "own unknown": {"a.b": 1, "UNKNOWN": 1, "amount": 2, "$name": {"a\0b": SSN}}}
     keyed = {**refused_by_both, **{key: row(model, run + key, **more) for key, more in stripped.items()}}
@@ -138,14 +140,14 @@ def test_poison_is_refused_or_stripped_and_touches_nothing_else(
     for key in stripped:
         assert mine[run + key] == {"_id": run + key, **row(model, run + key)}
 
-    letters = letters_of(stack, topics.MONGODB_SINK_DLQ, run)
-    assert set(letters) == {*refused_by_both, "no key"}
-    for letter in letters.values():
-        assert letter.headers["__connect.errors.topic"] == topic.encode()
-        assert letter.headers["__connect.errors.partition"] == b"0"
-        assert letter.headers["__connect.errors.offset"]
-        assert letter.headers["__connect.errors.exception.message"]
-    assert letters["not json"].value == refused_by_both["not json"]
+    dead_letters = dead_letters_of(stack, topics.MONGODB_SINK_DLQ, run)
+    assert set(dead_letters) == {*refused_by_both, "no key"}
+    for dead_letter in dead_letters.values():
+        assert dead_letter.headers["__connect.errors.topic"] == topic.encode()
+        assert dead_letter.headers["__connect.errors.partition"] == b"0"
+        assert dead_letter.headers["__connect.errors.offset"]
+        assert dead_letter.headers["__connect.errors.exception.message"]
+    assert dead_letters["not json"].value == refused_by_both["not json"]
 
     wait_until(
         lambda: lines(stack, topic, tmp_path / uuid.uuid4().hex)[json.dumps(row(model, last))] == 1,
@@ -155,13 +157,13 @@ def test_poison_is_refused_or_stripped_and_touches_nothing_else(
     kept = [good, *(row(model, run + key) for key in stripped), no_key, row(model, last)]
     found = lines(stack, topic, tmp_path / "objects")
     assert {line: count for line, count in found.items() if run in line} == {json.dumps(one): 1 for one in kept}
-    archive_letters = letters_of(stack, topics.S3_SINK_DLQ, run)
-    assert set(archive_letters) == set(refused_by_both)
-    for letter in archive_letters.values():
-        assert letter.headers[REASON]
-        assert letter.headers[SOURCE_TOPIC] == topic.encode()
-        assert letter.headers[SOURCE_PARTITION] == b"0"
-        assert letter.headers[SOURCE_OFFSET]
+    archive_dead_letters = dead_letters_of(stack, topics.S3_SINK_DLQ, run)
+    assert set(archive_dead_letters) == set(refused_by_both)
+    for dead_letter in archive_dead_letters.values():
+        assert dead_letter.headers[REASON]
+        assert dead_letter.headers[SOURCE_TOPIC] == topic.encode()
+        assert dead_letter.headers[SOURCE_PARTITION] == b"0"
+        assert dead_letter.headers[SOURCE_OFFSET]
 
     for status in statuses(stack):
         assert {part["state"] for part in (status["connector"], *status["tasks"])} == {"RUNNING"}
@@ -265,7 +267,7 @@ def test_s3_refuses_whoever_has_no_credentials(stack: Stack, other: dict[str, An
         s3_client(stack, **other).list_objects_v2(Bucket=stack.settings.s3.bucket)
 
 
-@pytest.mark.parametrize("command", [["bash", "init/init_kconnect.sh"], [sys.executable, "init/init_mongodb.py"]])
+@pytest.mark.parametrize("command", [["bash", "init/init_kconnect.sh"], [sys.executable, "-m", "init.init_mongodb"]])
 def test_the_init_steps_can_run_again(stack: Stack, command: list[str]) -> None:
     environment = {"PYTHON": sys.executable, "KCONNECT_URL": stack.connect_url, "MONGODB_URI": stack.mongodb_uri}
     result = subprocess.run(

@@ -79,7 +79,7 @@ def records(lab: Lab, topic: str) -> dict[str, Record]:
 def await_retention(lab: Lab) -> None:
     """Wait until the broker has looked through its topics and removed what is too old, all of it after this was called."""
     admin = AdminClient({"bootstrap.servers": lab.bootstrap})
-    for _ in range(2):  # the first may be removed in a look that had begun before
+    for _ in range(2):  # the first may be removed in a look that had started before
         name = f"canary-{uuid4()}"
         admin.create_topics([NewTopic(name, 1, 1, config={"retention.ms": "1000"})])[name].result(10)
         send(lab, name, {"old": (b"x", now_ms() - DAY_MS)})
@@ -95,7 +95,7 @@ def await_retention(lab: Lab) -> None:
 def test_init_kafka_changes_topics_that_are_there(lab: Lab) -> None:
     assert set(configs(lab, KIND).values()) == {"LogAppendTime"}
     configure(lab, topics.USERS, message_timestamp_type="CreateTime", cleanup_policy="compact")
-    first, second = (lab.run("bash", "-c", f"{sys.executable} init/init_kafka.py 2>&1") for _ in range(2))
+    first, second = (lab.run("bash", "-c", f"{sys.executable} -m init.init_kafka 2>&1") for _ in range(2))
     assert f"topic users has {KIND}=CreateTime: changed to LogAppendTime" in first
     assert "topic users has cleanup.policy=compact: changed to delete" in first
     assert "changed" not in second
@@ -132,16 +132,21 @@ def test_impossible_timestamps_are_dead_letters_where_topics_have_create_time(la
         configure(lab, name, message_timestamp_type="CreateTime")
     forever = str(2**63 - 1)
     configure(lab, topics.BANK_TRANSACTIONS, message_timestamp_after_max_ms=forever, retention_ms="-1")
-    begun = now_ms()
-    refused = {"negative": -5000, "year 1": -62135596800000, "tomorrow": begun + DAY_MS, "microseconds": begun * 1000}
-    routed = {"none": -1, "a month ago": begun - 30 * DAY_MS, "seconds": begun // 1000, "now": begun}
+    started = now_ms()
+    refused = {
+        "negative": -5000,
+        "year 1": -62135596800000,
+        "tomorrow": started + DAY_MS,
+        "microseconds": started * 1000,
+    }
+    routed = {"none": -1, "a month ago": started - 30 * DAY_MS, "seconds": started // 1000, "now": started}
     send(lab, topics.BANK_TRANSACTIONS, {key: (transaction(key), at) for key, at in (refused | routed).items()})
     with lab.module("ingestor", REPLICA_ID="1"):
         lab.wait_for_end([INGESTOR], topics.BANK_TRANSACTIONS)
     died, passed = records(lab, topics.BANK_TRANSACTIONS_DLQ), records(lab, topics.UNIDENTIFIED_TRANSACTIONS)
     assert (set(died), set(passed)) == (set(refused), set(routed))
-    for key, letter in died.items():
-        assert (letter.headers[REASON] or b"").startswith(b"timestamp: "), key
+    for key, dead_letter in died.items():
+        assert (dead_letter.headers[REASON] or b"").startswith(b"timestamp: "), key
     stamped = {key: int(record.headers.get(BANK_TIMESTAMP) or -1) for key, record in (died | passed).items()}
     assert stamped == refused | routed
-    assert all(begun <= record.timestamp <= now_ms() for record in (died | passed).values())
+    assert all(started <= record.timestamp <= now_ms() for record in (died | passed).values())

@@ -8,7 +8,7 @@ from tests.support.expectation import SeededSet
 from tests.support.stack import Stack, running_stack
 from tests.support.watcher import Watcher
 
-# The bank sends until the last drill stops it. At this rate each stage writes several times a second, and the drills
+# The bank sends until the last drill stops it. At this rate each stage writes several times per second, and the drills
 # together see 60,000 transactions and more.
 LOAD = SeededSet(count=0, rate=100)
 

@@ -21,7 +21,7 @@ EXIT_SECONDS = 10
 
 def part(stack: Stack, name: str) -> dict[str, Any]:
     """What the launcher says of a part."""
-    return json.loads(stack.settings.folders.state.read_text())["parts"][name]
+    return json.loads(stack.settings.folders.state.read_text())["services"][name]
 
 
 def process_of(stack: Stack, name: str) -> psutil.Process:
@@ -41,8 +41,12 @@ def kill(stack: Stack, names: list[str]) -> dict[str, int]:
     return {name: process.pid for name, process in processes.items()}
 
 
-def kill_as_it_writes(stack: Stack, process: psutil.Process, topic: str, mark: bytes) -> None:
-    """Kill -9 as soon as a record with the mark is on the topic: its transaction is still open, or only just committed."""
+def kill_as_it_writes(stack: Stack, name: str, topic: str, mark: bytes) -> int:
+    """Kill -9 as soon as a record with the mark is on the topic: its transaction is still open, or only just committed.
+
+    Gives the pid that it had. A part that ends by itself meanwhile, as the broker's clients may after a drill, is killed as it
+    writes again.
+    """
     consumer = Consumer(
         {
             "bootstrap.servers": stack.kafka,
@@ -56,9 +60,13 @@ def kill_as_it_writes(stack: Stack, process: psutil.Process, topic: str, mark: b
         consumer.assign([TopicPartition(topic, partition, OFFSET_END) for partition in partitions])
 
         deadline = time.monotonic() + BACK_SECONDS
-        while (message := consumer.poll(1)) is None or message.error() or mark not in (message.value() or b""):
-            assert time.monotonic() < deadline, f"not within {BACK_SECONDS} s: something on {topic}"
-        process.kill()
+        while True:
+            process = process_of(stack, name)
+            while (message := consumer.poll(1)) is None or message.error() or mark not in (message.value() or b""):
+                assert time.monotonic() < deadline, f"not within {BACK_SECONDS} s: something on {topic}"
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+                return process.pid
     finally:
         consumer.close()
 
@@ -86,14 +94,14 @@ def nobody_restarts(stack: Stack) -> Iterator[None]:
 
 def terminate(process: psutil.Process) -> float:
     """SIGTERM; gives the seconds until the process has ended, EXIT_SECONDS at most."""
-    begun = time.monotonic()
+    started = time.monotonic()
     process.terminate()
     wait_until(lambda: _ended(process), EXIT_SECONDS, f"{process.pid} ends after SIGTERM")
-    return time.monotonic() - begun
+    return time.monotonic() - started
 
 
 def last_exit(stack: Stack, name: str) -> int:
-    """The exit code with which the part has ended last, as the launcher tells it."""
+    """The exit code with which the service ended last, from the log of the launcher."""
     log = (stack.settings.folders.logs / "launcher.log").read_text()
     return int(re.findall(rf"{name} ended with exit code (-?\d+)", log)[-1])
 

@@ -18,7 +18,6 @@ from confluent_kafka import IsolationLevel
 
 from bank.generator import customers
 from contracts import topics
-from local.settings import HOST
 from tests.resilience.conftest import LOAD
 from tests.resilience.faults import (
     BACK_SECONDS,
@@ -35,11 +34,14 @@ from tests.resilience.faults import (
     simulation,
     terminate,
 )
+from tests.support.answers import answer_of, public_urls
 from tests.support.expectation import delivered
 from tests.support.settled import await_everything, ids, nothing_lost_nothing_repeated
 from tests.support.stack import Stack, wait_until
 from tests.support.topics import ends, read_all
 from tests.support.watcher import INGESTOR, KSQLDB, MONGODB, PROCESSOR, S3, Watcher
+
+pytestmark = pytest.mark.long
 
 STAGES = {
     "transactions-ingestor": INGESTOR,
@@ -103,10 +105,9 @@ def test_kill_three_times(stack: Stack, watcher: Watcher, name: str) -> None:
 def test_kill_in_the_middle_of_a_transaction(stack: Stack, watcher: Watcher, name: str) -> None:
     seconds = []
     for _ in range(3):
-        process = process_of(stack, name)
-        kill_as_it_writes(stack, process, *WRITERS[name])
+        pid = kill_as_it_writes(stack, name, *WRITERS[name])
         moment = time.monotonic()
-        await_back(stack, {name: process.pid})
+        await_back(stack, {name: pid})
         seconds.append(recovery(watcher, moment, time.monotonic(), {STAGES[name]}))
     report(f"kill -9 {name} as it writes, silence", *seconds)
 
@@ -171,7 +172,6 @@ def test_stores_are_down(stack: Stack, watcher: Watcher) -> None:
         report(f"{name} down, silence after its end", recovery(watcher, over, over, {stage}))
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", [*STORES, VALIDATOR])
 def test_hangs(stack: Stack, watcher: Watcher, name: str) -> None:
     with hanging(stack, name):
@@ -181,7 +181,6 @@ def test_hangs(stack: Stack, watcher: Watcher, name: str) -> None:
     report(f"{name} hangs, silence after its end", recovery(watcher, over, over, {stage}))
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("names", "stages"),
     [
@@ -207,7 +206,6 @@ def test_what_hangs_for_ever_is_restarted(stack: Stack, watcher: Watcher, names:
     report(f"{', '.join(names)} hang, silence", recovery(watcher, moment, time.monotonic(), stages))
 
 
-@pytest.mark.long
 @pytest.mark.timeout(2 * CHANCE_SECONDS)
 def test_kill_by_chance(stack: Stack, watcher: Watcher) -> None:
     deadline = time.monotonic() + CHANCE_SECONDS
@@ -242,33 +240,6 @@ def test_no_log_and_no_answer_tells_a_secret(stack: Stack) -> None:
     assert len(answers) > 30
     told = {(place, value) for place, text in answers.items() for value in private if value in text}
     assert told == set()
-
-
-def public_urls(stack: Stack) -> list[str]:
-    """What any program on this machine may ask. The console's page is left out: it names the people of the newest frauds."""
-    ports = stack.settings.ports
-    metrics = (
-        ports.ingestor_metrics_port,
-        ports.processor_metrics_port,
-        ports.ksqldb_metrics_port,
-        ports.archiver_metrics_port,
-    )
-    connectors = [f"{stack.connect_url}/connectors/{name}" for name in ("mongodb-transactions", "mongodb-users")]
-    return [
-        f"{stack.connect_url}/connectors?expand=info&expand=status",
-        *(f"{connector}/{what}" for connector in connectors for what in ("config", "status", "tasks", "topics")),
-        *(f"{stack.ksqldb_url}/{what}" for what in ("info", "healthcheck")),
-        *(f"{stack.validator_url}/{what}" for what in ("health", "openapi.json", "docs")),
-        *(f"{stack.settings.console_url}/{what}" for what in ("api/state", "metrics", "healthz")),
-        *(f"http://{HOST}:{port}/{what}" for port in metrics for what in ("metrics", "healthz")),
-    ]
-
-
-def answer_of(url: str) -> str:
-    """Raises HTTPError for any but a good answer, which would prove nothing."""
-    answer = requests.get(url, timeout=10)
-    answer.raise_for_status()
-    return answer.text
 
 
 def test_nothing_listens_beyond_loopback(stack: Stack) -> None:

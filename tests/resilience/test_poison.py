@@ -20,7 +20,7 @@ from pymongo import MongoClient
 from contracts import topics
 from contracts.dead_letters import REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC, TRIES
 from contracts.models import FRAUDULENT, UNIDENTIFIED
-from local.parts import DATABASE
+from local.plan import DATABASE
 from local.settings import ROOT
 from tests.resilience.conftest import LOAD
 from tests.resilience.faults import simulation
@@ -30,6 +30,8 @@ from tests.support.stack import Stack, wait_until
 from tests.support.topics import Record, read_all
 from tests.support.watcher import INGESTOR, KSQLDB, PROCESSOR, Watcher
 from validator.verdict import is_fraudulent
+
+pytestmark = pytest.mark.long
 
 SECONDS = 60
 NORMAL = {"fraudulent_share": LOAD.validator_share}
@@ -70,7 +72,7 @@ REFUSED: dict[str, tuple[bytes | None, str]] = {
     "empty user id": (encoded(sender_details=user(1) | {"id": ""}), "sender_details.id"),
     "unknown evaluation": (encoded(evaluation="honest"), "evaluation"),
 }  # fmt: skip
-ODD_IDS = [
+UNUSUAL_IDS = [
     'it\'s "quoted"',
     "$set",
     "a.b.c",
@@ -90,7 +92,7 @@ def fraudulent_ids(name: str) -> Iterator[str]:
     return (candidate for candidate in candidates if is_fraudulent(candidate, LOAD.validator_share))
 
 
-def odd(evaluation: str) -> dict[str, bytes]:
+def unusual(evaluation: str) -> dict[str, bytes]:
     """Transactions that pass the contract, by id. With a duplicate field the last one counts."""
     return {
         name: b'{"status": "first", '
@@ -101,7 +103,7 @@ def odd(evaluation: str) -> dict[str, bytes]:
             unknown={"$where": "1"},
             sender_details=user(1) | {"id": f"sender of {name}"},
         )[1:]
-        for name in (next(fraudulent_ids(f"{evaluation} {odd_id}")) for odd_id in ODD_IDS)
+        for name in (next(fraudulent_ids(f"{evaluation} {unusual_id}")) for unusual_id in UNUSUAL_IDS)
     }
 
 
@@ -115,7 +117,7 @@ def send(stack: Stack, topic: str, records: Mapping[str, bytes | None]) -> None:
     assert producer.flush(30) == 0
 
 
-def letters(stack: Stack, topic: str, names: Mapping[str, Any]) -> dict[str, list[Record]]:
+def dead_letters(stack: Stack, topic: str, names: Mapping[str, Any]) -> dict[str, list[Record]]:
     """The dead letters that these records became, by name, in their order."""
     found: dict[str, list[Record]] = {name: [] for name in names}
     for record in read_all(stack.kafka, topic):
@@ -125,14 +127,14 @@ def letters(stack: Stack, topic: str, names: Mapping[str, Any]) -> dict[str, lis
     return found
 
 
-def await_letters(stack: Stack, topic: str, names: Mapping[str, Any], times: int = 1) -> dict[str, list[Record]]:
+def await_dead_letters(stack: Stack, topic: str, names: Mapping[str, Any], times: int = 1) -> dict[str, list[Record]]:
     """Wait until each of the records has died so often."""
 
     def all_there() -> bool:
-        return all(len(died) >= times for died in letters(stack, topic, names).values())
+        return all(len(died) >= times for died in dead_letters(stack, topic, names).values())
 
-    wait_until(all_there, SECONDS, f"{times} letters of each on {topic}")
-    return letters(stack, topic, names)
+    wait_until(all_there, SECONDS, f"{times} dead letters of each on {topic}")
+    return dead_letters(stack, topic, names)
 
 
 def replay(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -141,14 +143,14 @@ def replay(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_poison_is_one_dead_letter_each(stack: Stack, watcher: Watcher) -> None:
     send(stack, topics.BANK_TRANSACTIONS, {name: value for name, (value, _) in REFUSED.items()})
-    died = await_letters(stack, topics.BANK_TRANSACTIONS_DLQ, REFUSED)
+    died = await_dead_letters(stack, topics.BANK_TRANSACTIONS_DLQ, REFUSED)
     places = set()
     for name, (value, reason) in REFUSED.items():
-        (letter,) = died[name]
-        assert letter.value == value, name
-        assert reason in (letter.headers[REASON] or b"").decode(), name
-        assert letter.headers[SOURCE_TOPIC] == topics.BANK_TRANSACTIONS.encode()
-        places.add((letter.headers[SOURCE_PARTITION], letter.headers[SOURCE_OFFSET]))
+        (dead_letter,) = died[name]
+        assert dead_letter.value == value, name
+        assert reason in (dead_letter.headers[REASON] or b"").decode(), name
+        assert dead_letter.headers[SOURCE_TOPIC] == topics.BANK_TRANSACTIONS.encode()
+        places.add((dead_letter.headers[SOURCE_PARTITION], dead_letter.headers[SOURCE_OFFSET]))
     assert len(places) == len(REFUSED)
     moment = time.monotonic()
     wait_until(
@@ -158,8 +160,8 @@ def test_poison_is_one_dead_letter_each(stack: Stack, watcher: Watcher) -> None:
     )
 
 
-def test_odd_transactions_go_the_whole_way_once(stack: Stack) -> None:
-    sent = odd(FRAUDULENT) | odd(UNIDENTIFIED)
+def test_unusual_transactions_go_the_whole_way_once(stack: Stack) -> None:
+    sent = unusual(FRAUDULENT) | unusual(UNIDENTIFIED)
     send(stack, topics.BANK_TRANSACTIONS, sent)
     with MongoClient(stack.mongodb_uri) as client:
         rows, people = client[DATABASE]["transactions"], client[DATABASE]["users"]
@@ -186,12 +188,12 @@ def test_poison_behind_the_ingestor(stack: Stack, watcher: Watcher) -> None:
     logged = len(read_all(stack.kafka, log))
     for topic in (topics.UNIDENTIFIED_TRANSACTIONS, topics.FRAUDULENT_TRANSACTIONS):
         send(stack, topic, poison)
-    died = await_letters(stack, topics.UNIDENTIFIED_TRANSACTIONS_DLQ, poison)
+    died = await_dead_letters(stack, topics.UNIDENTIFIED_TRANSACTIONS_DLQ, poison)
     for name, value in poison.items():
-        (letter,) = died[name]
-        assert letter.value == value
-        assert letter.headers[REASON]
-        assert letter.headers[SOURCE_TOPIC] == topics.UNIDENTIFIED_TRANSACTIONS.encode()
+        (dead_letter,) = died[name]
+        assert dead_letter.value == value
+        assert dead_letter.headers[REASON]
+        assert dead_letter.headers[SOURCE_TOPIC] == topics.UNIDENTIFIED_TRANSACTIONS.encode()
     # ksqlDB says what it cannot read in its own log; a null and an empty id are rows to it, which its statements leave out.
     wait_until(lambda: len(read_all(stack.kafka, log)) > logged, SECONDS, "the processing log tells of them")
     moment = time.monotonic()
@@ -209,8 +211,8 @@ def refused(stack: Stack) -> dict[str, bytes]:
     }
     with simulation(stack, NORMAL, refused_ids=list(refused)):
         send(stack, topics.BANK_TRANSACTIONS, refused)
-        for (letter,) in await_letters(stack, topics.UNIDENTIFIED_TRANSACTIONS_DLQ, refused).values():
-            assert b"HTTP 422" in (letter.headers[REASON] or b"")
+        for (dead_letter,) in await_dead_letters(stack, topics.UNIDENTIFIED_TRANSACTIONS_DLQ, refused).values():
+            assert b"HTTP 422" in (dead_letter.headers[REASON] or b"")
     return refused
 
 
@@ -220,10 +222,10 @@ def test_a_refused_transaction_can_be_put_back_once(stack: Stack, refused: dict[
     dry = replay(stack, topic, "--dry-run")
     assert dry.returncode == 0, dry.stdout + dry.stderr
     assert f"{len(refused)} to {topics.UNIDENTIFIED_TRANSACTIONS}: the validator refused" in dry.stdout
-    assert f"{topic}: {total} letters would be replayed" in dry.stdout
+    assert f"{topic}: {total} dead letters would be replayed" in dry.stdout
     both = [replay(stack, topic) for _ in range(2)]
-    assert f"{topic}: {total} letters replayed" in both[0].stdout, both[0].stdout + both[0].stderr
-    assert f"{total} letters replayed" not in both[1].stdout
+    assert f"{topic}: {total} dead letters replayed" in both[0].stdout, both[0].stdout + both[0].stderr
+    assert f"{total} dead letters replayed" not in both[1].stdout
 
     def results() -> dict[str, list[Record]]:
         found: dict[str, list[Record]] = {name: [] for name in refused}
@@ -234,21 +236,21 @@ def test_a_refused_transaction_can_be_put_back_once(stack: Stack, refused: dict[
     wait_until(lambda: all(results().values()), SECONDS, "their results")
     for (record,) in results().values():
         assert record.headers[TRIES] == b"1"
-    assert all(len(died) == 1 for died in letters(stack, topic, refused).values())
+    assert all(len(died) == 1 for died in dead_letters(stack, topic, refused).values())
 
 
 def test_what_is_refused_again_is_counted(stack: Stack) -> None:
-    """Two at the same time put every letter back once: the later one ends the other's transaction and goes on from there."""
+    """Two at the same time put every dead letter back once: the later one ends the other's transaction and goes on from there."""
     topic = topics.BANK_TRANSACTIONS_DLQ
-    before = letters(stack, topic, REFUSED)
+    before = dead_letters(stack, topic, REFUSED)
     assert all(len(died) == 1 for died in before.values())
     command = ["bash", str(ROOT / "start.sh"), "--replay-dlq", topic]
     at_once = [subprocess.Popen(command, env={**os.environ, **stack.environment}) for _ in range(2)]
     assert 0 in [process.wait(SECONDS) for process in at_once]
-    for name, died in await_letters(stack, topic, REFUSED, times=2).items():
-        assert {letter.value for letter in died} == {REFUSED[name][0]}
-        # The second may find what the first one's letters have become, and puts that back: still each of them once.
-        tries = [letter.headers.get(TRIES) for letter in died]
+    for name, died in await_dead_letters(stack, topic, REFUSED, times=2).items():
+        assert {dead_letter.value for dead_letter in died} == {REFUSED[name][0]}
+        # The second may find what the first one's dead letters have become, and puts that back: still each of them once.
+        tries = [dead_letter.headers.get(TRIES) for dead_letter in died]
         assert tries == [None, *(str(number).encode() for number in range(1, len(died)))], name
 
 
@@ -256,4 +258,4 @@ def test_what_is_refused_again_is_counted(stack: Stack) -> None:
 def test_only_dead_letters_can_be_put_back(stack: Stack, topic: str) -> None:
     answer = replay(stack, topic)
     assert answer.returncode == 1
-    assert f"error: {topic} is no dead-letter topic" in answer.stderr
+    assert f"error: {topic} is not a dead-letter topic" in answer.stderr

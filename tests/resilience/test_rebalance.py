@@ -19,8 +19,9 @@ from tests.support.samples import raw, user
 from tests.support.stack import free_ports, wait_until
 from tests.support.topics import read_all
 
+pytestmark = pytest.mark.long
 KEYS = 500
-ROUND_SECONDS = 0.5  # 1,000 transactions a second
+ROUND_SECONDS = 0.5  # 1,000 transactions/s
 MODULES = {INGESTOR: "ingestor", PROCESSOR: "processor"}
 
 
@@ -86,7 +87,7 @@ def test_one_to_three_to_one_replicas(lab: Lab) -> None:
             await_members(3)
             for service in MODULES:
                 replicas[service, 2].kill()
-            await_members(2)  # when its place in the group has run out
+            await_members(2)  # when its session has expired
             for service in MODULES:
                 replicas[service, 3].stop()
             await_members(1)

@@ -3,21 +3,23 @@
 from itertools import chain, islice
 from pathlib import Path
 
+import pytest
 from confluent_kafka import IsolationLevel
 
 from contracts import topics
-from tests.support.expectation import SeededSet, foretold
+from tests.support.expectation import SeededSet, expectation_of
 from tests.support.settled import await_everything, nothing_lost_nothing_repeated
 from tests.support.stack import running_stack, start_sh, wait_until
 from tests.support.topics import ends, read_all
 
+pytestmark = pytest.mark.long
 BURST = SeededSet(count=20_000, rate=0)
 AFTERWARDS = SeededSet(count=500, rate=0, seed=2)
 SECONDS = 120
 
 
 def test_nothing_is_twice_and_nothing_is_missing_after_a_restart(tmp_path: Path) -> None:
-    expected = foretold(
+    expected = expectation_of(
         BURST, chain(islice(BURST.messages(), BURST.count), islice(AFTERWARDS.messages(), AFTERWARDS.count))
     )
     with running_stack(tmp_path / "local", BURST.environment) as stack:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from console import parts
+from runtime import services
 from tests.support.settled import objects
 from tests.support.stack import Stack, wait_until
 
@@ -22,7 +22,7 @@ def test_a_bucket_that_is_gone_is_a_fault_until_it_is_back(stack: Stack) -> None
     away = bucket.with_name("moved-away")
     bucket.rename(away)
     try:
-        fault = f"group {parts.ARCHIVER} has "
+        fault = f"group {services.ARCHIVER} has "
 
         def said() -> bool:
             code, faults = status()
@@ -32,4 +32,4 @@ def test_a_bucket_that_is_gone_is_a_fault_until_it_is_back(stack: Stack) -> None
     finally:
         away.rename(bucket)
     wait_until(lambda: status() == (0, []), SECONDS, "nothing is wrong any more")
-    assert objects(stack, parts.ROWS[0])
+    assert objects(stack, services.ROWS[0])

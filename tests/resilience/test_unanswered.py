@@ -23,6 +23,7 @@ from tests.support.settled import ids
 from tests.support.stack import free_ports, wait_until
 from tests.support.topics import Record, read_all
 
+pytestmark = pytest.mark.long
 PARTITIONS = 6
 COUNT = 600
 RESULT, DLQ = topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.UNIDENTIFIED_TRANSACTIONS_DLQ
@@ -77,7 +78,7 @@ def results(lab: Lab) -> Counter[str]:
     return ids(read_all(lab.bootstrap, RESULT))
 
 
-def letters(lab: Lab) -> dict[str, Record]:
+def dead_letters(lab: Lab) -> dict[str, Record]:
     return {(record.key or b"").decode(): record for record in read_all(lab.bootstrap, DLQ)}
 
 
@@ -86,22 +87,22 @@ def test_two_that_get_no_answer_hold_up_no_other_partition(lab: Lab, validator: 
     validator.behave(failed_ids=["failed"], ignored_ids=["ignored"])
     good = [f"t{number}" for number in range(COUNT)]
     with processing(lab, validator):
-        begun = time.monotonic()
+        started = time.monotonic()
         send(lab, ["failed", "ignored", *good])
         others = COUNT * (PARTITIONS - 2) // PARTITIONS
         wait_until(lambda: results(lab).total() >= others, INSIST_SECONDS / 2, "the other partitions are done")
-        assert letters(lab) == {}
-        print(f"\n    {others} of {COUNT} rows after {time.monotonic() - begun:.1f} s")  # noqa: T201
-        wait_until(lambda: set(letters(lab)) == {"failed", "ignored"}, PATIENCE_SECONDS, "both are dead letters")
-        assert time.monotonic() - begun >= INSIST_SECONDS
-        print(f"    dead letters after {time.monotonic() - begun:.1f} s")  # noqa: T201
+        assert dead_letters(lab) == {}
+        print(f"\n    {others} of {COUNT} rows after {time.monotonic() - started:.1f} s")  # noqa: T201
+        wait_until(lambda: set(dead_letters(lab)) == {"failed", "ignored"}, PATIENCE_SECONDS, "both are dead letters")
+        assert time.monotonic() - started >= INSIST_SECONDS
+        print(f"    dead letters after {time.monotonic() - started:.1f} s")  # noqa: T201
         wait_until(lambda: results(lab).total() >= COUNT, 20, "the rest")
         send(lab, ["one more"])
         wait_until(lambda: results(lab)["one more"] == 1, 20, "it goes on")
     assert results(lab) == Counter([*good, "one more"])
     assert ids(read_all(lab.bootstrap, DLQ)) == Counter(["failed", "ignored"])
     for name, partition, what in (("failed", b"0", b"HTTP 500"), ("ignored", b"1", b"Timeout")):
-        headers = letters(lab)[name].headers
+        headers = dead_letters(lab)[name].headers
         assert headers[SOURCE_PARTITION] == partition
         assert what in (headers[REASON] or b"")
         assert b"while it answered others" in (headers[REASON] or b"")
@@ -114,12 +115,12 @@ def test_a_validator_that_fails_at_random_costs_no_transaction(
     validator.behave(**behaviour)
     good = [f"t{number}" for number in range(COUNT)]
     with processing(lab, validator):
-        begun = time.monotonic()
+        started = time.monotonic()
         send(lab, good)
         wait_until(lambda: results(lab).total() >= COUNT, PATIENCE_SECONDS, "all rows")
-        print(f"\n    {COUNT} rows after {time.monotonic() - begun:.1f} s")  # noqa: T201
+        print(f"\n    {COUNT} rows after {time.monotonic() - started:.1f} s")  # noqa: T201
     assert results(lab) == Counter(good)
-    assert letters(lab) == {}
+    assert dead_letters(lab) == {}
 
 
 def test_an_outage_costs_no_transaction_however_long(lab: Lab, validator: Validator) -> None:
@@ -133,9 +134,9 @@ def test_an_outage_costs_no_transaction_however_long(lab: Lab, validator: Valida
         send(lab, good[COUNT // 2 :])
         until = time.monotonic() + 1.5 * INSIST_SECONDS
         while time.monotonic() < until:
-            assert letters(lab) == {}
+            assert dead_letters(lab) == {}
             time.sleep(1)
         validator.behave()
         wait_until(lambda: results(lab).total() > COUNT, 30, "all rows, the failed one's too")
     assert results(lab) == Counter(["failed", *good])
-    assert letters(lab) == {}
+    assert dead_letters(lab) == {}

@@ -40,6 +40,7 @@ POISON = {
     **dict.fromkeys(("MONGODB_DATA", "MONGODB_JARS"), "/no/such/folder"),
     **dict.fromkeys(("REPLICA_ID", "REPLICA_NAMES"), "another"),
     "KSQLDB_SQL_DIR": "/no/such/folder",
+    **dict.fromkeys(("OTEL_SERVICE_NAME", "OTEL_TRACES_EXPORTER", "OTEL_JAVAAGENT_CONFIGURATION_FILE"), "another"),
     "BASH_ENV": "/no/such/file",
     "LD_PRELOAD": "/no/such/library.so",
 }

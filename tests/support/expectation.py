@@ -1,4 +1,4 @@
-"""What the seed foretells: which transactions go where, known without running anything."""
+"""What a seed makes: which transactions go where, known without running anything."""
 
 import itertools
 import json
@@ -64,7 +64,7 @@ class Expectation:
 @cache
 def expectation(sent: SeededSet = SMALL) -> Expectation:
     """For a set that the bank sends once."""
-    return foretold(sent, itertools.islice(sent.messages(), sent.count))
+    return expectation_of(sent, itertools.islice(sent.messages(), sent.count))
 
 
 def delivered(sent: SeededSet, keys: Iterable[str]) -> Expectation:
@@ -79,10 +79,10 @@ def delivered(sent: SeededSet, keys: Iterable[str]) -> Expectation:
                 missing.remove(message.key)
                 yield message
 
-    return foretold(sent, until_all_are_found())
+    return expectation_of(sent, until_all_are_found())
 
 
-def foretold(sent: SeededSet, stream: Iterable[Message]) -> Expectation:
+def expectation_of(sent: SeededSet, stream: Iterable[Message]) -> Expectation:
     """What becomes of these messages of the set."""
     routed: dict[str, dict[str, Transaction]] = {FRAUDULENT: {}, UNIDENTIFIED: {}}
     poisoned = 0

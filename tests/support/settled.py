@@ -1,4 +1,4 @@
-"""Compares every end of the running stack with what the seed foretells, by business key."""
+"""Compares every end of the running stack with what the seed makes, by business key."""
 
 import gzip
 import json
@@ -8,7 +8,7 @@ import boto3
 from pymongo import MongoClient
 
 from contracts import topics
-from local.parts import DATABASE
+from local.plan import DATABASE
 from tests.support.expectation import Expectation
 from tests.support.stack import Stack, wait_until
 from tests.support.topics import Record, read_all
@@ -37,8 +37,14 @@ def ids(records: list[Record]) -> Counter[str]:
     return Counter((record.key or b"").decode() for record in records)
 
 
+def _user_rows(expected: Expectation) -> Counter[str]:
+    """How often each user has a row: once as the sender or the receiver of each result."""
+    results = expected.results.values()
+    return Counter(identity for result in results for identity in (result.SENDER_ID, result.RECEIVER_ID))
+
+
 def await_everything(stack: Stack, expected: Expectation, seconds: float) -> None:
-    """Wait until as much as the seed foretells has arrived at the end of every leg."""
+    """Wait until as much as the seed makes has arrived at the end of every leg."""
     with MongoClient(stack.mongodb_uri) as client:
         collection = client[DATABASE]["transactions"]
         wait_until(lambda: collection.count_documents({}) >= len(expected.results), seconds, "all documents")
@@ -52,17 +58,19 @@ def await_everything(stack: Stack, expected: Expectation, seconds: float) -> Non
 
 
 def nothing_lost_nothing_repeated(stack: Stack, expected: Expectation) -> None:
-    """Every topic under read_committed, MongoDB and S3 hold exactly what the seed foretells."""
+    """Every topic under read_committed, MongoDB and S3 hold exactly what the seed makes."""
     assert ids(read_all(stack.kafka, topics.FRAUDULENT_TRANSACTIONS)) == Counter(list(expected.fraudulent))
     assert ids(read_all(stack.kafka, topics.UNIDENTIFIED_TRANSACTIONS)) == Counter(list(expected.unidentified))
     assert ids(read_all(stack.kafka, topics.FRAUDULENT_TRANSACTIONS_RESULT)) == Counter(list(expected.results))
     assert len(read_all(stack.kafka, topics.BANK_TRANSACTIONS_DLQ)) == expected.poisoned
-    wanted: Counter[str] = Counter()
-    for result in expected.results.values():
-        wanted.update([result.SENDER_ID, result.RECEIVER_ID])
-    assert ids(read_all(stack.kafka, topics.USERS)) == wanted
+    assert ids(read_all(stack.kafka, topics.USERS)) == _user_rows(expected)
     for topic in (topics.UNIDENTIFIED_TRANSACTIONS_DLQ, topics.MONGODB_SINK_DLQ, topics.S3_SINK_DLQ):
         assert read_all(stack.kafka, topic) == [], topic
+    stores_have_it_once(stack, expected)
+
+
+def stores_have_it_once(stack: Stack, expected: Expectation) -> None:
+    """MongoDB and S3 hold exactly what the seed makes."""
     with MongoClient(stack.mongodb_uri) as client:
         documents = Counter(document["_id"] for document in client[DATABASE]["transactions"].find({}, {"_id": 1}))
         users = Counter(document["_id"] for document in client[DATABASE]["users"].find({}, {"_id": 1}))
@@ -72,4 +80,4 @@ def nothing_lost_nothing_repeated(stack: Stack, expected: Expectation) -> None:
         json.loads(line)["TRANSACTION_ID"] for line in objects(stack, topics.FRAUDULENT_TRANSACTIONS_RESULT)
     )
     assert archived == Counter(list(expected.results))
-    assert len(objects(stack, topics.USERS)) == wanted.total()
+    assert len(objects(stack, topics.USERS)) == _user_rows(expected).total()

@@ -1,5 +1,6 @@
 """Real parts for the integration tests: a broker alone, or the whole local stack, on free ports and in folders of their own."""
 
+import json
 import os
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from local.checks import broker_ready
 from local.settings import HOST, ROOT, Folders, MongoTarget, Ports, S3Target, Settings, cache_folder, load
 
 START_SECONDS = 600  # the first start on a machine fetches the jars
+SLOWNESS = 3
 PORTS = tuple(Ports.model_fields)
 
 
@@ -56,6 +58,10 @@ class Stack:
     @property
     def s3_secret_key(self) -> str:
         return self.settings.s3.secret_access_key
+
+    def pid_of(self, service: str) -> int:
+        """The service's process, as the launcher has it."""
+        return json.loads(self.settings.folders.state.read_text())["services"][service]["pid"]
 
     def start_sh(self, *arguments: str, timeout: float = START_SECONDS) -> subprocess.CompletedProcess[str]:
         """Run start.sh as a user would."""
@@ -120,32 +126,63 @@ def processes_of(folder: Path) -> list[str]:
 @contextmanager
 def running_broker(folder: Path, *overrides: str) -> Iterator[str]:
     """A broker alone; gives its address. `overrides` are settings (`name=value`) that it has otherwise than the stack's."""
-    ports = free_ports()
-    cache = cache_folder()
-    settings = Settings(
-        Ports(kafka_port=int(ports["KAFKA_PORT"]), kafka_controller_port=int(ports["KAFKA_CONTROLLER_PORT"])),
-        Folders(folder, cache),
-        MongoTarget("", embedded=True),
-        S3Target("", "", "", "", "", ""),
-    )
-    jars.fetch(jars.read_list("kafka"), cache, lambda done, wanted: None)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "kafka.log").open("wb") as log:
-        command = [*broker.command(settings), *(word for one in overrides for word in ("--override", one))]
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    alone = LoneKafka(folder, *overrides)
+    alone.start()
     try:
-        wait_until(broker_ready(settings.bootstrap), 60, "the broker answers")
-        yield settings.bootstrap
+        yield alone.bootstrap
     finally:
-        process.terminate()
-        process.wait(30)
+        alone.stop()
+
+
+class LoneKafka:
+    """A broker alone, that can be killed and started again on what it has written."""
+
+    def __init__(self, folder: Path, *overrides: str) -> None:
+        ports = free_ports()
+        settings = Settings(
+            Ports(kafka_port=int(ports["KAFKA_PORT"]), kafka_controller_port=int(ports["KAFKA_CONTROLLER_PORT"])),
+            Folders(folder, cache_folder()),
+            MongoTarget("", embedded=True),
+            S3Target("", "", "", "", "", ""),
+        )
+        jars.fetch(jars.read_list("kafka"), cache_folder(), lambda done, wanted: None)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.bootstrap = settings.bootstrap
+        self._command = [*broker.commands(settings)[0], *(word for one in overrides for word in ("--override", one))]
+        self._log = folder / "kafka.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns once it answers; a broker that does not is ended."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait_until(broker_ready(self.bootstrap), 60, "the broker answers")
+        except AssertionError:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """SIGTERM."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(30)
+
+    def kill(self) -> None:
+        """Kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Ask until it holds; fails with what was waited for."""
-    deadline = time.monotonic() + seconds
+    """Ask until it holds; fails with what was waited for.
+
+    `seconds` are those of a usual machine. A slow one has SLOWNESS times as long: the limit ends what hangs, it judges no speed.
+    """
+    deadline = time.monotonic() + SLOWNESS * seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"not within {SLOWNESS * seconds} s: {what}"
         time.sleep(0.2)
 
 

@@ -7,24 +7,24 @@ from pathlib import Path
 from threading import Event, Thread
 
 from local.checks import Check
-from local.parts import Node
+from local.plan import Program
 from local.supervisor import StartFailed, Supervisor
 
 PYTHON = sys.executable
 SLEEP = [PYTHON, "-c", "import time; time.sleep(60)"]
 
 
-def part(name: str, command: list[str] = SLEEP, after: tuple[str, ...] = (), ready: Check = lambda: True) -> Node:
-    return Node(name, command, after=after, ready=ready)
+def part(name: str, command: list[str] = SLEEP, after: tuple[str, ...] = (), ready: Check = lambda: True) -> Program:
+    return Program(name, command, after=after, ready=ready)
 
 
 class Running:
     """A supervisor in a thread."""
 
-    def __init__(self, nodes: list[Node], folder: Path, on_tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, programs: list[Program], folder: Path, on_tick: Callable[[], None] = lambda: None) -> None:
         self.said: list[str] = []
         self._on_tick = on_tick
-        self.supervisor = Supervisor(nodes, folder, self.said.append)
+        self.supervisor = Supervisor(programs, folder, self.said.append)
         self._stopping, self.error = Event(), None
         self._thread = Thread(target=self._run)
         self._thread.start()

@@ -1,5 +1,6 @@
 """A program in a terminal of its own, as a person has it."""
 
+import codecs
 import os
 import pty
 import re
@@ -7,23 +8,29 @@ import select
 import signal
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from tests.support.screen import Screen
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>]")
 CTRL_C, CTRL_D, ENTER, UP = "\x03", "\x04", "\r", "\x1b[A"
 
 
 class Terminal:
-    """Starts a command in a pseudo-terminal; `shown` is what it has written, without colours."""
+    """Starts a command in a pseudo-terminal; `shown` is all that it has written, without colours, `screen` what is to be seen."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], height: int = 50, width: int = 200
+    ) -> None:
         self.shown = ""
+        self.screen: Screen | None = None
         self._seen = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         # Nobody answers a question for the cursor's place here.
         environment = {**os.environ, **environment, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
         self._pid, self._terminal = pty.fork()
         if self._pid == 0:
-            termios.tcsetwinsize(0, (50, 200))
+            termios.tcsetwinsize(0, (height, width))
             os.execvpe(command[0], list(command), environment)
 
     def send(self, text: str) -> None:
@@ -38,6 +45,21 @@ class Terminal:
             self._read(left)
         before, self._seen = self.shown[self._seen : at], at + len(text)
         return before
+
+    def resize(self, height: int, width: int) -> None:
+        """Another size; from now on there is a screen."""
+        termios.tcsetwinsize(self._terminal, (height, width))
+        self.screen = Screen(height, width)
+
+    def expect_screen(self, shows: Callable[[list[str]], bool], what: str, seconds: float = 30.0) -> list[str]:
+        """Read until the screen shows it; returns its lines."""
+        deadline = time.monotonic() + seconds
+        assert self.screen is not None
+        while not shows(self.screen.rows):
+            left, seen = deadline - time.monotonic(), "\n".join(self.screen.rows)
+            assert left > 0, f"not within {seconds} s: {what}; the screen has:\n{seen}"
+            assert self._read(left), f"it ended: {self.shown[-2000:]!r}"
+        return self.screen.rows
 
     def wait(self, seconds: float = 30.0) -> int:
         """Read to the end, and return the exit code."""
@@ -62,5 +84,8 @@ class Terminal:
             data = os.read(self._terminal, 65536)
         except OSError:  # Linux: the other end is closed
             return False
-        self.shown += _ESCAPES.sub("", data.decode(errors="replace"))
+        text = self._decoder.decode(data)
+        self.shown += _ESCAPES.sub("", text)
+        if self.screen is not None:
+            self.screen.feed(text)
         return bool(data)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, IsolationLevel, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from contracts.reading import end_of, records_between
 from contracts.records import headers_of
+from runtime.reading import end_of, records_between
 
 
 class Record(NamedTuple):

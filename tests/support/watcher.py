@@ -14,10 +14,12 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from contracts import topics
-from local.parts import DATABASE
+from local.plan import DATABASE
+from runtime.kafka import FAILOVER
 from tests.support.stack import Stack
 
 INGESTOR, KSQLDB, PROCESSOR, MONGODB, S3 = "ingestor", "ksql", "kafka-streams", "mongodb", "s3"
+RESULT = "result"  # KSQLDB or PROCESSOR
 TOPICS = (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS, topics.FRAUDULENT_TRANSACTIONS_RESULT)
 POLL_SECONDS = 0.1
 STORE_POLL_SECONDS = 0.5
@@ -61,6 +63,7 @@ class Watcher:
     def _watch_topics(self) -> None:
         consumer = Consumer(
             {
+                **FAILOVER,
                 "bootstrap.servers": self._stack.kafka,
                 "group.id": "watcher",
                 "enable.auto.commit": False,
@@ -76,8 +79,11 @@ class Watcher:
             for message in consumer.consume(500, POLL_SECONDS):
                 if message.error() is None:
                     self.seen[message.topic() or ""][(message.key() or b"").decode()] += 1
-                    routed = message.topic() != topics.FRAUDULENT_TRANSACTIONS_RESULT
-                    self._note(INGESTOR if routed else json.loads(message.value() or b"{}")["SOURCE_PROCESS"])
+                    if message.topic() != topics.FRAUDULENT_TRANSACTIONS_RESULT:
+                        self._note(INGESTOR)
+                    else:
+                        self._note(RESULT)
+                        self._note(json.loads(message.value() or b"{}")["SOURCE_PROCESS"])
         consumer.close()
 
     def _watch_stores(self) -> None:

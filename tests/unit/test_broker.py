@@ -1,17 +1,19 @@
 """The broker's settings, which are the same in both modes where it matters, and the memory of every JVM."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from contracts.kafka import transactional
 from init.init_kafka import MAX_MESSAGE_BYTES
 from local import connect, s3proxy
-from local.broker import BOTH_MODES, properties
+from local.broker import BOTH_MODES, commands, properties
 from local.jvm import java
 from local.mongodb import __main__ as mongodb
 from local.settings import ROOT, Folders, MongoTarget, Ports, S3Target, Settings
+from runtime.errors import UserError
+from runtime.kafka import transactional
 
 SETTINGS = Settings(
     Ports(), Folders(Path("base"), Path("cache")), MongoTarget("", embedded=True), S3Target("", "", "", "", "", "")
@@ -27,12 +29,44 @@ def compose(service: str) -> dict[str, str]:
 
 
 def test_both_modes_follow_the_table() -> None:
-    lines = properties(SETTINGS, Path("data")).splitlines()
-    local = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
-    docker = compose("kafka")
+    local, docker = read(SETTINGS, 1), compose("kafka")
     wanted = {name: str(value) for name, value in BOTH_MODES.items()}
     assert {name: local.get(name) for name in wanted} == wanted
     assert {name: str(docker.get(variable(name))) for name in wanted} == wanted
+
+
+def read(settings: Settings, number: int) -> dict[str, str]:
+    """The settings file of a broker."""
+    lines = properties(settings, settings.brokers[number - 1]).splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_one_of_three_brokers_may_be_down() -> None:
+    one, three = read(SETTINGS, 1), [read(replace(SETTINGS, kafka_brokers=3), number) for number in (1, 2, 3)]
+    assert len({broker["node.id"] for broker in three}) == len({broker["log.dirs"] for broker in three}) == 3
+    assert {broker["controller.quorum.voters"].count("@") for broker in three} == {3}
+    assert int(three[0]["broker.session.timeout.ms"]) < int(one["broker.session.timeout.ms"])
+    copies = [name for name in one if "replication.factor" in name]
+    written = [name for name in one if name.endswith(("min.isr", "min.insync.replicas"))]
+    assert (len(copies), len(written)) == (4, 3)
+    for name in copies:
+        assert (one[name], {broker[name] for broker in three}) == ("1", {"3"}), name
+    for name in written:
+        assert (one[name], {broker[name] for broker in three}) == ("1", {"2"}), name
+
+
+@pytest.mark.parametrize("made", [1, 3])
+def test_the_data_of_another_number_of_brokers_is_refused(tmp_path: Path, made: int) -> None:
+    wanted = replace(SETTINGS, folders=Folders(tmp_path, tmp_path), kafka_brokers=4 - made)
+    for broker in replace(wanted, kafka_brokers=made).brokers:
+        storage = tmp_path / "data" / broker.name / "meta.properties"
+        storage.parent.mkdir(parents=True)
+        storage.write_text("version=1\ncluster.id=a\n")
+    with pytest.raises(
+        UserError, match=f"was made with KAFKA_BROKERS={made} and cannot be used with {4 - made}: start"
+    ):
+        commands(wanted)
+    assert {file.name for file in tmp_path.iterdir()} == {"data"}
 
 
 def variable(name: str) -> str:

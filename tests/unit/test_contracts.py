@@ -18,17 +18,18 @@ from contracts.dead_letters import (
     SOURCE_TOPIC,
     TRIES,
     Headers,
-    dead_letter_headers,
     identity,
     reason_of,
     replay,
     source_of,
 )
-from contracts.health import ConsumerHealth
-from contracts.kafka import SettingsError, bootstrap_server, client_config
 from contracts.mapping import to_result, to_user_rows, to_validation_request
-from contracts.models import Transaction, User, UserRow
-from contracts.service import replica_name
+from contracts.models import Transaction, TransactionResult, User, UserRow
+from runtime.errors import UserError
+from runtime.health import ConsumerHealth
+from runtime.kafka import bootstrap_server, client_config
+from runtime.service import replica_name
+from tests.support.dead import dead_letter_headers
 from tests.support.samples import raw, transaction
 
 
@@ -46,7 +47,7 @@ def test_result_row() -> None:
         "TRANSFER_DATE": "2026-11-24T05:00:00",
         "SENDER_BANK": "Bank A",
         "SOURCE_PROCESS": "kafka-streams",
-    }
+    } | {name: field.default for name, field in TransactionResult.model_fields.items() if not field.is_required()}
 
 
 @pytest.mark.parametrize(("amount", "expected"), [(0, 0.0), (42, 42.0), ("12.50", 12.5), (-5.25, -5.25), (1e7, 1e7)])
@@ -99,7 +100,7 @@ def test_what_is_refused_is_named_without_its_value(changes: dict[str, object], 
     assert "Name 1" not in reason
 
 
-def test_a_letter_that_dies_again_carries_the_newest_reason_once() -> None:
+def test_a_dead_letter_that_dies_again_carries_the_newest_reason_once() -> None:
     first = dead_letter_headers([("trace", b"x"), ("trace", None)], "no", "topic", 1, 2, "service")
     second = dead_letter_headers(first, "still no", "topic", 1, 7, "service")
     assert second[:2] == [("trace", b"x"), ("trace", None)]
@@ -108,21 +109,21 @@ def test_a_letter_that_dies_again_carries_the_newest_reason_once() -> None:
 
 
 def test_missing_bootstrap_server_is_named() -> None:
-    with pytest.raises(SettingsError, match="KAFKA_BOOTSTRAP_SERVER is not set"):
+    with pytest.raises(UserError, match="KAFKA_BOOTSTRAP_SERVER is not set"):
         bootstrap_server({})
 
 
 def test_security_settings_reach_the_clients() -> None:
-    environ = {"KAFKA_BOOTSTRAP_SERVER": "b:9092", "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "me"}
+    environ = {"KAFKA_BOOTSTRAP_SERVER": "b:9092", "KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CA_LOCATION": "/ca.pem"}
     assert client_config(environ) == {
         "bootstrap.servers": "b:9092",
-        "security.protocol": "SASL_SSL",
-        "sasl.username": "me",
+        "security.protocol": "SSL",
+        "ssl.ca.location": "/ca.pem",
     }
 
 
-def statistics(join_state: str) -> str:
-    return json.dumps({"cgrp": {"state": "up", "join_state": join_state}})
+def statistics(join_state: str) -> dict[str, dict[str, str]]:
+    return {"cgrp": {"state": "up", "join_state": join_state}}
 
 
 def test_health_follows_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +134,7 @@ def test_health_follows_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
     health.on_statistics(statistics("steady"))
     assert health.problem() is None
     now = time.monotonic()
-    monkeypatch.setattr("contracts.health.time.monotonic", lambda: now + 60)
+    monkeypatch.setattr("runtime.health.time.monotonic", lambda: now + 60)
     assert health.problem() == "the consumer is not polled"
 
 
@@ -155,23 +156,23 @@ def test_replica_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert replica_name("service") == "service-3"
 
 
-def test_a_letter_goes_back_with_its_own_headers_and_a_count() -> None:
-    letter = dead_letter_headers([("trace", b"1")], "value: is empty", topics.BANK_TRANSACTIONS, 3, 7, "ingestor")
-    back = replay(letter)
+def test_a_dead_letter_goes_back_with_its_own_headers_and_a_count() -> None:
+    dead_letter = dead_letter_headers([("trace", b"1")], "value: is empty", topics.BANK_TRANSACTIONS, 3, 7, "ingestor")
+    back = replay(dead_letter)
     assert (back.topic, back.reason, back.tries) == (topics.BANK_TRANSACTIONS, "value: is empty", 0)
     assert back.headers == [("trace", b"1"), (TRIES, b"1")]
     again = replay(dead_letter_headers(back.headers, "value: is empty", topics.BANK_TRANSACTIONS, 3, 9, "ingestor"))
     assert (again.tries, again.headers) == (1, [("trace", b"1"), (TRIES, b"2")])
 
 
-def test_a_letter_of_a_sink_goes_back_without_its_stack_trace() -> None:
+def test_a_dead_letter_of_a_sink_goes_back_without_its_stack_trace() -> None:
     connect: Headers = [
         ("__connect.errors.topic", b"users"),
         ("__connect.errors.exception.class.name", b"org.apache.kafka.connect.errors.DataException"),
         ("__connect.errors.exception.stacktrace", b"..."),
     ]
     back = replay([*connect, ("trace", None)])
-    assert (back.topic, back.reason) == (topics.USERS, "org.apache.kafka.connect.errors.DataException")
+    assert (back.topic, back.reason) == (topics.USERS, "DataException")
     assert back.headers == [("trace", None), (TRIES, b"1")]
 
 
@@ -222,6 +223,6 @@ def test_a_dead_letter_whose_source_is_unknown_has_no_copies(offset: bytes | Non
         [(SOURCE_TOPIC, b"\xff"), (TRIES, b"many"), (SOURCE_PARTITION, None), (SERVICE, None)],
     ],
 )
-def test_a_letter_without_a_source_goes_nowhere(headers: Headers | None) -> None:
+def test_a_dead_letter_without_a_source_goes_nowhere(headers: Headers | None) -> None:
     assert replay(headers).topic is None
     assert replay(headers).headers == [(TRIES, b"1")]

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from local import __main__ as commands
-from local import disk, launcher, state
-from local.parts import Node
+from local import launcher, state
+from local.plan import Program
 from local.settings import Folders, MongoTarget, Ports, S3Target, Settings
 from local.supervisor import Phase
+from runtime import disk
+from runtime.errors import UserError
 from tests.support.supervised import PYTHON, Running, part
 
 Space = namedtuple("Space", "f_bavail f_frsize f_files f_favail")
@@ -42,7 +44,7 @@ def space(monkeypatch: pytest.MonkeyPatch, found: Space) -> None:
 )
 def test_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: Space, said: str | None) -> None:
     space(monkeypatch, found)
-    told = disk.full(tmp_path / "not" / "there")
+    told = disk.space(tmp_path / "not" / "there").full
     assert (told is None) if said is None else (told and f"the disk of {tmp_path / 'not' / 'there'}" in told)
     assert said is None or said in (told or "")
 
@@ -52,6 +54,25 @@ def test_a_write_that_found_no_space(tmp_path: Path, number: int) -> None:
     assert disk.refused(OSError(number, "no"), tmp_path).startswith(f"the disk of {tmp_path} is full")
     with pytest.raises(PermissionError):
         disk.refused(PermissionError(errno.EACCES, "no"), tmp_path)
+
+
+ALMOST = PLENTY._replace(f_bavail=100 * 256)
+
+
+def test_almost_full_is_a_fault_and_no_time_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space(monkeypatch, PLENTY)
+    left = disk.space(tmp_path)
+    assert (left.problem, left.state, left.left) == (None, "has space", f"3.8 GiB left for {tmp_path}")
+    launcher._check_disk(settings(tmp_path))
+    space(monkeypatch, ALMOST)
+    left = disk.space(tmp_path)
+    sentence = f"the disk of {tmp_path} is almost full: 100 MiB left, at least 150 MiB are needed"
+    assert (left.full, left.problem, left.state) == (None, sentence, "almost full")
+    with pytest.raises(UserError) as raised:
+        launcher._check_disk(settings(tmp_path))
+    assert str(raised.value) == f"{sentence}, or set LOCAL_DIR to a folder on another disk"
+    space(monkeypatch, NONE_LEFT)
+    assert disk.space(tmp_path).state == "full"
 
 
 def test_the_launcher_lives_when_it_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +108,7 @@ def test_a_service_whose_log_cannot_be_made_is_tried_again(tmp_path: Path) -> No
 
 def test_a_step_whose_log_cannot_be_made_ends_the_start(tmp_path: Path) -> None:
     (tmp_path / "step.log").symlink_to(tmp_path / "nowhere" / "step.log")
-    running = Running([Node("step", [PYTHON, "-c", "pass"])], tmp_path)
+    running = Running([Program("step", [PYTHON, "-c", "pass"])], tmp_path)
     running.until(lambda: running.error)
     running.stop()
     assert "step could not be started" in str(running.error)
@@ -101,9 +122,9 @@ def test_the_status_says_it(
     alive = state.launcher_alone(own)
     process = {**alive["launcher"], "phase": "ready", "port": None, "restarts": 0}
     dead = {**process, "created": 0.0}
-    before = {**alive, "ready": True, "ready_seconds": 1.0, "parts": {"one": process, "two": dead}}
+    before = {**alive, "ready": True, "ready_seconds": 1.0, "services": {"one": process, "two": dead}}
     state.write(before, own.folders.state)
-    monkeypatch.setattr(launcher.status, "fetch", lambda _url: {"well": True, "faults": []})
+    monkeypatch.setattr(launcher.status, "fetch", lambda _url: {"healthy": True, "faults": []})
     space(monkeypatch, NONE_LEFT)
     assert launcher.show_status(own.folders, as_json=True) == 1
     said = json.loads(capsys.readouterr().out)

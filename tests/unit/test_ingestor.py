@@ -4,7 +4,9 @@ import json
 import time
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import count
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,13 +17,14 @@ from pydantic import ValidationError
 
 from bank.poison import KINDS
 from contracts import topics
-from contracts.dead_letters import MAX_LETTER_BYTES, REASON, SOURCE_OFFSET, reason_of
+from contracts.dead_letters import MAX_DEAD_LETTER_BYTES, REASON, SOURCE_OFFSET, reason_of
 from contracts.models import FRAUDULENT, UNIDENTIFIED, Transaction
 from contracts.records import MAX_TRANSACTION_BYTES, Headers
 from contracts.timestamps import BANK_TIMESTAMP
-from contracts.transactions import Stopped
 from ingestor.loop import ingest
 from ingestor.routing import Refused, Routed, route
+from runtime import hang, transactions
+from runtime.transactions import Stopped
 from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
 
@@ -34,13 +37,13 @@ def test_the_evaluation_decides_the_topic(evaluation: str, topic: str) -> None:
     routed = route(json.dumps(raw(evaluation=evaluation)).encode(), [])
     assert isinstance(routed, Routed)
     assert (routed.topic, routed.key) == (topic, "t1")
-    assert json.loads(routed.value) == raw(evaluation=evaluation)
+    assert json.loads(routed.value) == transaction(evaluation=evaluation).model_dump()
 
 
 def test_the_value_has_one_form() -> None:
     routed = route(json.dumps(raw(amount="12.50", extra={"a": 1}, status="naïve")).encode(), [])
     assert isinstance(routed, Routed)
-    assert json.loads(routed.value) == raw(amount=12.5, status="naïve")
+    assert json.loads(routed.value) == transaction(amount=12.5, status="naïve").model_dump()
     assert "naïve".encode() in routed.value
 
 
@@ -51,7 +54,7 @@ def test_poison_is_refused(kind: str) -> None:
 
 def test_unknown_evaluation_is_refused_with_the_known_ones() -> None:
     refused = route(json.dumps(raw(evaluation="honest")).encode(), [])
-    assert refused == Refused("evaluation: is none of fraudulent, unidentified")
+    assert refused == Refused("evaluation: must be one of fraudulent, unidentified")
 
 
 def test_a_tombstone_is_refused() -> None:
@@ -261,7 +264,7 @@ class FakeConsumer:
         self.sought: list[tuple[int, int]] = []
         self._given = False
 
-    def subscribe(self, _: list[str]) -> None: ...
+    def subscribe(self, _: list[str], **__: Any) -> None: ...
     def consume(self, _count: int, seconds: float) -> list[FakeMessage]:
         """A batch, and nothing more for the rest of its time."""
         if not seconds:
@@ -301,6 +304,8 @@ class FakeProducer:
         self._positions: list[int] = []
         self._error = error
 
+    def poll(self, _seconds: float) -> None: ...
+    def list_topics(self, timeout: float) -> None: ...
     def init_transactions(self, _seconds: float) -> None: ...
     def begin_transaction(self) -> None:
         self._open, self._positions = [], []
@@ -342,23 +347,23 @@ def test_a_batch_and_its_offsets_are_one_transaction() -> None:
     assert producer.committed[0][1:] == (
         "t1", transaction().model_dump_json().encode(), [("trace", b"1"), (BANK_TIMESTAMP, b"1700000000000")],
     )  # fmt: skip
-    letter = dict(producer.committed[1][3])
-    assert (letter["trace"], letter[BANK_TIMESTAMP]) == (b"1", b"1700000000000")
-    assert letter[SOURCE_OFFSET] == b"6"
-    assert b"JSON" in letter[REASON]
+    dead_letter = dict(producer.committed[1][3])
+    assert (dead_letter["trace"], dead_letter[BANK_TIMESTAMP]) == (b"1", b"1700000000000")
+    assert dead_letter[SOURCE_OFFSET] == b"6"
+    assert b"JSON" in dead_letter[REASON]
     assert producer.offsets == [7]
 
 
-def test_a_record_with_headers_that_cannot_be_read_is_a_letter_without_them() -> None:
+def test_a_record_with_headers_that_cannot_be_read_is_a_dead_letter_without_them() -> None:
     producer = FakeProducer()
     run(producer, [FakeMessage(5, json.dumps(raw()).encode(), headers=None), GOOD], [])
-    letter, good = producer.committed
-    assert (letter[:3], good[0]) == (
+    dead_letter, good = producer.committed
+    assert (dead_letter[:3], good[0]) == (
         (topics.BANK_TRANSACTIONS_DLQ, b"key", json.dumps(raw()).encode()),
         topics.FRAUDULENT_TRANSACTIONS,
     )
-    assert dict(letter[3])[REASON] == b"headers: a header's name is not UTF-8"
-    assert "trace" not in dict(letter[3])
+    assert dict(dead_letter[3])[REASON] == b"headers: a header's name is not UTF-8"
+    assert "trace" not in dict(dead_letter[3])
 
 
 NOW_MS = round(time.time() * 1000)
@@ -376,10 +381,10 @@ NOW_MS = round(time.time() * 1000)
 def test_an_impossible_timestamp_is_refused(timestamp: tuple[int, int], reason: bytes) -> None:
     producer = FakeProducer()
     run(producer, [FakeMessage(6, json.dumps(raw()).encode(), timestamp=timestamp), GOOD], [])
-    letter, good = producer.committed
-    assert (letter[0], good[0]) == (topics.BANK_TRANSACTIONS_DLQ, topics.FRAUDULENT_TRANSACTIONS)
-    assert reason in dict(letter[3])[REASON]
-    assert dict(letter[3])[BANK_TIMESTAMP] == str(timestamp[1]).encode()
+    dead_letter, good = producer.committed
+    assert (dead_letter[0], good[0]) == (topics.BANK_TRANSACTIONS_DLQ, topics.FRAUDULENT_TRANSACTIONS)
+    assert reason in dict(dead_letter[3])[REASON]
+    assert dict(dead_letter[3])[BANK_TIMESTAMP] == str(timestamp[1]).encode()
 
 
 @pytest.mark.parametrize(
@@ -412,20 +417,66 @@ def test_the_limit_of_a_transaction_counts_the_header() -> None:
     assert producer.committed[0][0] == topics.BANK_TRANSACTIONS_DLQ
 
 
-def test_a_record_too_large_for_a_letter_leaves_its_reason_and_place() -> None:
+def test_a_record_too_large_for_a_dead_letter_leaves_its_reason_and_place() -> None:
     producer = FakeProducer()
-    run(producer, [FakeMessage(6, b"x" * MAX_LETTER_BYTES)], [])
+    run(producer, [FakeMessage(6, b"x" * MAX_DEAD_LETTER_BYTES)], [])
     ((topic, key, value, headers),) = producer.committed
     assert (topic, key, value) == (topics.BANK_TRANSACTIONS_DLQ, None, None)
     assert [name for name, _ in headers if not name.startswith("dlq.")] == []
     assert dict(headers)[SOURCE_OFFSET] == b"6"
-    assert b"in its place only" in dict(headers)[REASON]
+    assert b"read it at its source" in dict(headers)[REASON]
 
 
 def test_a_retriable_failure_is_tried_again() -> None:
     producer = FakeProducer(KafkaError(KafkaError._TIMED_OUT, "slow", retriable=True))
     run(producer, [GOOD], [])
     assert (len(producer.committed), producer.aborted) == (1, 0)
+
+
+class Stuck(FakeProducer):
+    """Its transactions get no answer, as those of a producer without its coordinator; it is told whether a broker answers."""
+
+    def __init__(self, *answers: bool) -> None:
+        super().__init__()
+        self.answers = list(answers)
+
+    def list_topics(self, timeout: float) -> None:
+        if not self.answers.pop(0):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    def commit_transaction(self, _seconds: float) -> None:
+        if self.answers:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no coordinator", retriable=True))
+        super().commit_transaction(_seconds)
+
+
+class Ended(BaseException):
+    """What the end of the process is here."""
+
+
+@pytest.fixture
+def _seconds_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock on which half the time of a stuck operation passes with each look."""
+    passed = count(step=transactions.STUCK_SECONDS / 2)
+
+    def end(reason: str) -> None:
+        raise Ended(reason)
+
+    monkeypatch.setattr(transactions, "time", SimpleNamespace(monotonic=lambda: next(passed)))
+    monkeypatch.setattr(hang, "end", end)
+
+
+@pytest.mark.usefixtures("_seconds_pass")
+def test_a_producer_that_gets_nowhere_while_the_broker_answers_ends_the_service() -> None:
+    with pytest.raises(Ended, match="fails while the broker answers: no coordinator"):
+        run(Stuck(*[True] * 9), [GOOD], [])
+
+
+@pytest.mark.usefixtures("_seconds_pass")
+def test_a_broker_that_is_away_is_waited_for_however_long() -> None:
+    producer = Stuck(*[False] * 50, True, False, True)
+    run(producer, [GOOD], [])
+    assert len(producer.committed) == 1
 
 
 @pytest.mark.parametrize("operation", ["init_transactions", "commit_transaction"])

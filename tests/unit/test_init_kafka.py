@@ -4,11 +4,11 @@ import pytest
 from pydantic import ValidationError
 
 from contracts import topics
-from contracts.dead_letters import MAX_LETTER_BYTES, dead_letter, reason_of, replay
-from contracts.kafka import transactional
+from contracts.dead_letters import MAX_DEAD_LETTER_BYTES, dead_letter, reason_of, replay
 from contracts.models import Transaction
-from contracts.records import headers_size
+from contracts.records import Record, headers_size
 from init.init_kafka import Settings, differences, partition_problems, partition_warnings, topic_config
+from runtime.kafka import transactional
 
 # Of a batch and of the record in it.
 OVERHEAD = 1_000
@@ -41,17 +41,18 @@ def test_fewer_partitions_than_asked_for_are_an_error() -> None:
     assert partition_problems(Settings(), {topics.USERS: 5}) == ["topic users has 5 partitions, not 6"]
 
 
-def test_a_letter_fits_its_topic_and_on_its_way_back_the_bank_s() -> None:
+def test_a_dead_letter_fits_its_topic_and_its_replay_the_bank_s() -> None:
     """With the headers that it gets, a reason for every field among them, and if nothing of it can be compressed."""
     with pytest.raises(ValidationError) as caught:
         Transaction.model_validate({"sender_details": {}, "receiver_details": {}})
-    body = b"x" * (MAX_LETTER_BYTES - 3)
-    letter = dead_letter(body, b"key", [], reason_of(caught.value), topics.BANK_TRANSACTIONS, 5, 2**63, "service" * 10)
-    assert letter.value == body
-    assert dead_letter(body + b"x", b"key", [], "", topics.BANK_TRANSACTIONS, 5, 2**63, "service").value is None
-    back = len(body) + 3 + headers_size(replay(letter.headers).headers)
+    body = b"x" * (MAX_DEAD_LETTER_BYTES - 3)
+    record = Record(body, b"key", [], (1, 0), topics.BANK_TRANSACTIONS, 5, 2**63)
+    dead = dead_letter(record, reason_of(caught.value), "service" * 10)
+    assert dead.value == body
+    assert dead_letter(record._replace(value=body + b"x"), "", "service").value is None
+    back = len(body) + 3 + headers_size(replay(dead.headers).headers)
     assert back + OVERHEAD < int(topic_config(topics.BANK_TRANSACTIONS)["max.message.bytes"])
-    size = len(body) + 3 + headers_size(letter.headers)
+    size = len(body) + 3 + headers_size(dead.headers)
     for name in topics.DEAD_LETTERS:
         assert size + OVERHEAD < int(topic_config(name)["max.message.bytes"])
     assert size < int(transactional("replica")["message.max.bytes"])

@@ -10,17 +10,15 @@ from threading import Event
 
 import psutil
 import pytest
-from rich.console import Console
 
-from console.tables import WHAT
-from contracts import topics
-from contracts.kafka import SettingsError, security_config
 from local import jars, state, supervisor
 from local.launcher import show_status
-from local.parts import Node
+from local.plan import Program
 from local.settings import AWS_GROUP, MONGODB_GROUP, Folders, MongoTarget, Ports, S3Target, Settings, cloud_group, load
 from local.supervisor import Phase, stop_processes
-from local.view import addresses, live
+from local.view import addresses
+from runtime.errors import UserError
+from runtime.kafka import security_config
 from tests.support.supervised import PYTHON, SLEEP, Running, part
 
 
@@ -29,7 +27,7 @@ def test_cloud_group_is_all_or_nothing() -> None:
     assert cloud_group(MONGODB_GROUP, {}) is None
     assert cloud_group(MONGODB_GROUP, full) == ("x", "x", "x")
     with pytest.raises(
-        SettingsError, match="MY_AWS_SECRET_ACCESS_KEY, MY_AWS_REGION not set, while MY_AWS_ACCESS_KEY_ID is"
+        UserError, match="MY_AWS_SECRET_ACCESS_KEY, MY_AWS_REGION not set, while MY_AWS_ACCESS_KEY_ID is"
     ):
         cloud_group(AWS_GROUP, {"MY_AWS_ACCESS_KEY_ID": "x"})
 
@@ -88,20 +86,19 @@ def test_a_download_is_tried_again_and_then_given_up_by_name(tmp_path: Path, mon
     jar = jars.Jar("g", "a", "1", "", hashlib.sha256(content).hexdigest())
     failures = [OSError("no route"), OSError("no route")]
 
-    def download(_jar: jars.Jar, folder: Path) -> Path:
+    def download(_jar: jars.Jar) -> bytes:
         if failures:
             raise failures.pop()
-        (folder / "file").write_bytes(content)
-        return folder / "file"
+        return content
 
     monkeypatch.setattr(jars, "_download", download)
     monkeypatch.setattr(jars, "PAUSES", (0, 0))
     jars.fetch([jar], tmp_path, lambda done, wanted: None)
     assert jars.path_of(jar, tmp_path).read_bytes() == content
     failures.extend(OSError("no route") for _ in range(3))
-    with pytest.raises(SettingsError, match=r"g:b:1 could not be fetched.*no route"):
+    with pytest.raises(UserError, match=r"g:b:1 could not be fetched.*no route"):
         jars.fetch([jar._replace(artifact="b")], tmp_path, lambda done, wanted: None)
-    with pytest.raises(SettingsError, match="not the file that was pinned"):
+    with pytest.raises(UserError, match="not the file that was pinned"):
         jars.fetch([jar._replace(sha256="0" * 64)], tmp_path, lambda done, wanted: None)
 
 
@@ -125,7 +122,7 @@ def test_nodes_start_when_those_before_them_are_ready(tmp_path: Path) -> None:
     running = Running(
         [
             part("second", after=("step",)),
-            Node("step", [PYTHON, "-c", "pass"], after=("first",)),
+            Program("step", [PYTHON, "-c", "pass"], after=("first",)),
             part("first", ready=gate.is_set),
         ],
         tmp_path,
@@ -155,7 +152,7 @@ def test_a_part_that_dies_is_restarted_with_back_off(tmp_path: Path) -> None:
 
 
 def test_a_step_that_fails_ends_the_start_with_its_last_words(tmp_path: Path) -> None:
-    running = Running([Node("step", [PYTHON, "-c", "raise SystemExit('no such thing')"])], tmp_path)
+    running = Running([Program("step", [PYTHON, "-c", "raise SystemExit('no such thing')"])], tmp_path)
     running.until(lambda: running.error)
     running.stop()
     assert "step ended with exit code 1" in str(running.error)
@@ -164,7 +161,7 @@ def test_a_step_that_fails_ends_the_start_with_its_last_words(tmp_path: Path) ->
 
 def test_only_the_words_of_this_start_are_shown(tmp_path: Path) -> None:
     (tmp_path / "step.log").write_text("words of an earlier start\n")
-    running = Running([Node("step", [PYTHON, "-c", "raise SystemExit('words of this one')"])], tmp_path)
+    running = Running([Program("step", [PYTHON, "-c", "raise SystemExit('words of this one')"])], tmp_path)
     running.until(lambda: running.error)
     running.stop()
     assert "words of this one" in str(running.error)
@@ -185,8 +182,8 @@ def test_a_part_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.5)
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('ready', 'w'); time.sleep(60)"
     ready = tmp_path / "ready"
-    node = part("stubborn", [PYTHON, "-c", code.replace("'ready'", repr(str(ready)))], ready=ready.exists)
-    running = Running([node], tmp_path)
+    program = part("stubborn", [PYTHON, "-c", code.replace("'ready'", repr(str(ready)))], ready=ready.exists)
+    running = Running([program], tmp_path)
     running.until(lambda: running.supervisor.all_ready)
     running.stop()
     assert any("was killed" in line for line in running.said)
@@ -211,7 +208,7 @@ def test_the_status_of_a_start_and_of_a_killed_launcher(tmp_path: Path, capsys: 
     assert show_status(own, as_json=False) == 1
     assert "still starting" in capsys.readouterr().out
     dead = {"pid": 1, "created": 0.0}
-    state.write({**starting, "launcher": dead, "parts": {"one": starting["launcher"], "two": dead}}, file)
+    state.write({**starting, "launcher": dead, "services": {"one": starting["launcher"], "two": dead}}, file)
     assert show_status(own, as_json=False) == 1
     assert "the launcher was killed, 1 of its processes" in capsys.readouterr().out
 
@@ -226,13 +223,5 @@ def test_the_state_tells_whether_its_launcher_lives(tmp_path: Path) -> None:
     current = state.read(file)
     assert current is not None
     assert state.alive(current["launcher"])
-    assert not state.alive(current["parts"]["one"])
+    assert not state.alive(current["services"]["one"])
     assert "hidden" not in json.dumps(current)
-
-
-def test_the_live_table_says_of_a_topic_what_the_console_says(capsys: pytest.CaptureFixture[str]) -> None:
-    counts = {"records": dict.fromkeys(topics.ALL, 1)}
-    Console(width=130).print(live({"counts": counts, "parts": {}, "rss_mib": 0, "ready_seconds": None}))
-    lines = capsys.readouterr().out.splitlines()
-    for name, what in WHAT.items():
-        assert any(name in line and what in line for line in lines), name

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from contracts.kafka import SettingsError
-from local import parts
+from local import plan
 from local.environment import BASICS, basics
+from local.services import JAVA_AGENT
 from local.settings import HOST, ROOT, load
+from runtime.errors import UserError
 from tests.support.environment import POISON
 
 
@@ -18,6 +19,8 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 WRONG = {
+    "KAFKA_BROKERS": ("2", "must be 1 or 3"),
+    "KAFKA_SECURE": ("maybe", "must be a valid boolean"),
     "KAFKA_PORT": ("high", "must be a valid integer"),
     "ARCHIVER_METRICS_PORT": ("65536", "must be less than or equal to 65535"),
     "TOPIC_PARTITIONS": ("0", "must be greater than or equal to 1"),
@@ -37,6 +40,9 @@ WRONG = {
     "ARCHIVE_INTERVAL_SECONDS": ("0", "must be greater than or equal to 1"),
     "S3_BUCKET": ("My_Bucket", "must be a bucket's name"),
     "S3_PREFIX": ("/{{topic}}", "must be a folder's name"),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("jaeger", "must be a valid URL"),
+    "OTEL_TRACES_SAMPLER": ("always", "must be 'parentbased_always_on'"),
+    "OTEL_TRACES_SAMPLER_ARG": ("2", "must be less than or equal to 1"),
     "MY_AWS_REGION": ("Frankfurt", "must be a region's name"),
 }
 
@@ -47,7 +53,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("CONNECT_PORT", "8088")
     monkeypatch.setenv("MY_MONGODB_USER", "me")
     monkeypatch.setenv("MY_AWS_SECRET_ACCESS_KEY", "not for logs")
-    with pytest.raises(SettingsError) as raised:
+    with pytest.raises(UserError) as raised:
         load()
     first, *lines = str(raised.value).splitlines()
     assert first == "settings that cannot be used:"
@@ -71,7 +77,7 @@ def test_one_wrong_setting_is_one_line(name: str, monkeypatch: pytest.MonkeyPatc
     if name.startswith("MY_AWS_"):
         for other in ("MY_AWS_ACCESS_KEY_ID", "MY_AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(other, "x")
-    with pytest.raises(SettingsError) as raised:
+    with pytest.raises(UserError) as raised:
         load()
     assert str(raised.value).startswith(f"{name}={value!r} {must}")
     assert "\n" not in str(raised.value)
@@ -80,7 +86,7 @@ def test_one_wrong_setting_is_one_line(name: str, monkeypatch: pytest.MonkeyPatc
 def test_three_services_on_one_port_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_PORT", "8080")
     monkeypatch.setenv("S3_PORT", "8080")
-    with pytest.raises(SettingsError, match=r"^KAFKA_PORT and S3_PORT and CONSOLE_PORT are both 8080"):
+    with pytest.raises(UserError, match=r"^KAFKA_PORT and S3_PORT and CONSOLE_PORT are both 8080"):
         load()
 
 
@@ -88,7 +94,7 @@ def test_an_env_file_that_is_not_utf_8_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.delenv("PYTHON_DOTENV_DISABLED", raising=False)
     monkeypatch.setattr("local.settings.ROOT", tmp_path)
     (tmp_path / ".env").write_bytes("MY_MONGODB_PASS=ü".encode("latin-1"))
-    with pytest.raises(SettingsError, match=r"\.env is not in UTF-8"):
+    with pytest.raises(UserError, match=r"\.env is not in UTF-8"):
         load()
 
 
@@ -105,20 +111,20 @@ def test_a_password_with_a_dollar_is_taken_as_it_stands(tmp_path: Path, monkeypa
     assert load().mongodb.uri.startswith("mongodb+srv://me:p%24%7BHOME%7D@cluster0.ab1cd.mongodb.net/")
 
 
-def nodes(monkeypatch: pytest.MonkeyPatch) -> dict[str, parts.Node]:
+def programs(monkeypatch: pytest.MonkeyPatch) -> dict[str, plan.Program]:
     """Those of a start, but without a jar."""
-    monkeypatch.setattr(parts.broker, "command", lambda _: ["java"])
-    monkeypatch.setattr(parts.connect, "command", lambda _: ["java"])
-    return {node.name: node for node in parts.nodes(load())}
+    monkeypatch.setattr(plan.broker, "commands", lambda settings: [["java"] for _ in settings.brokers])
+    monkeypatch.setattr(plan.connect, "command", lambda *_: ["java"])
+    return {program.name: program for program in plan.programs(load())}
 
 
 def test_no_process_gets_what_the_shell_has_for_other_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    without = nodes(monkeypatch)
+    without = programs(monkeypatch)
     for name, value in POISON.items():
         monkeypatch.setenv(name, value)
-    poisoned = nodes(monkeypatch)
-    assert {name: node.environment for name, node in poisoned.items()} == {
-        name: node.environment for name, node in without.items()
+    poisoned = programs(monkeypatch)
+    assert {name: program.environment for name, program in poisoned.items()} == {
+        name: program.environment for name, program in without.items()
     }
 
 
@@ -129,7 +135,7 @@ def test_every_process_has_the_basics_and_its_own_settings_alone(monkeypatch: py
     monkeypatch.setenv("FRAUD_VALIDATOR_TIMEOUT", "4")
     monkeypatch.setenv("TOPIC_PARTITIONS", "5")
     monkeypatch.setenv("ARCHIVE_INTERVAL_SECONDS", "6")
-    found = nodes(monkeypatch)
+    found = programs(monkeypatch)
     owners = {
         "multi-bank-system": "BANK_RATE",
         "fraud-validator-api": "VALIDATOR_LATENCY_MS",
@@ -138,12 +144,36 @@ def test_every_process_has_the_basics_and_its_own_settings_alone(monkeypatch: py
         "s3-archiver": "ARCHIVE_INTERVAL_SECONDS",
         "console": "ARCHIVE_INTERVAL_SECONDS",  # so long the archiver may go without a commit
     }
-    for name, node in found.items():
-        assert basics().items() <= node.environment.items()
-        assert node.environment["LC_TIME"] == "C"
-        assert {owners.get(name)} - {None} == set(owners.values()) & set(node.environment), name
+    for name, program in found.items():
+        assert basics().items() <= program.environment.items()
+        assert program.environment["LC_TIME"] == "C"
+        assert {owners.get(name)} - {None} == set(owners.values()) & set(program.environment), name
     assert found["mongodb"].environment["MONGODB_HOST"] == HOST
     assert set(BASICS) & set(POISON) == set()
+
+
+def test_a_collector_has_the_stack_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "another-program-s")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
+    assert not any(name.startswith("OTEL_") for one in programs(monkeypatch).values() for name in one.environment)
+    assert "opentelemetry-javaagent" not in {jar.artifact for jar in plan.jars(load())}
+
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
+    told = {
+        name: {key: value for key, value in one.environment.items() if key.startswith("OTEL_")}
+        for name, one in programs(monkeypatch).items()
+    }
+    spans = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.5",
+    }
+    python = ("multi-bank-system", "transactions-ingestor", "unidentified-transactions-processor")
+    assert {name: own for name, own in told.items() if own} == {
+        **dict.fromkeys(python, spans),
+        "kafka-connect": spans | JAVA_AGENT,
+    }
+    assert "opentelemetry-javaagent" in {jar.artifact for jar in plan.jars(load())}
 
 
 def test_no_password_is_given_to_a_process_that_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +181,6 @@ def test_no_password_is_given_to_a_process_that_needs_none(monkeypatch: pytest.M
         monkeypatch.setenv(name, "hidden")
     monkeypatch.setenv("MY_MONGODB_CLUSTER", "cluster0.ab1cd")
     monkeypatch.setenv("MY_AWS_REGION", "eu-west-1")
-    holders = {name for name, node in nodes(monkeypatch).items() if "hidden" in str(node.environment)}
+    holders = {name for name, program in programs(monkeypatch).items() if "hidden" in str(program.environment)}
     assert holders == {"kafka-connect", "init_mongodb", "init_s3", "s3-archiver"}
-    assert not any(name.startswith("MY_") for node in nodes(monkeypatch).values() for name in node.environment)
+    assert not any(name.startswith("MY_") for program in programs(monkeypatch).values() for name in program.environment)

@@ -8,11 +8,11 @@ import pytest
 import requests
 from prometheus_client import Counter
 
-from contracts.health import main
-from contracts.kafka import SettingsError
-from contracts.metrics import LAST_COMMIT, serve
-from contracts.quix import after_commit
-from contracts.service import Totals
+from runtime.errors import UserError
+from runtime.health import main
+from runtime.metrics import LAST_COMMIT, serve
+from runtime.quix import after_commit
+from runtime.service import Totals
 from tests.support.metrics import Increase, scrape, series
 from tests.support.stack import free_ports
 
@@ -35,8 +35,8 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
 
 
 def test_healthz_says_what_is_wrong(service: Service) -> None:
-    well = requests.get(f"{service.url}/healthz", timeout=5)
-    assert (well.status_code, well.text) == (200, "ok")
+    healthy = requests.get(f"{service.url}/healthz", timeout=5)
+    assert (healthy.status_code, healthy.text) == (200, "ok")
     assert main() == 0
     service.problem = "the consumer is not polled"
     sick = requests.get(f"{service.url}/healthz", timeout=5)
@@ -59,13 +59,13 @@ def test_other_paths_are_not_there(service: Service) -> None:
 
 def test_without_a_port_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("METRICS_PORT", raising=False)
-    monkeypatch.setattr("contracts.metrics.ThreadingHTTPServer", lambda *_: pytest.fail("it listens"))
+    monkeypatch.setattr("runtime.metrics.ThreadingHTTPServer", lambda *_: pytest.fail("it listens"))
     serve(lambda: None)
 
 
 def test_a_bad_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METRICS_PORT", "high")
-    with pytest.raises(SettingsError, match="METRICS_PORT"):
+    with pytest.raises(UserError, match="METRICS_PORT"):
         serve(lambda: None)
 
 

@@ -13,15 +13,15 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from console import parts
 from console.metrics import StateMetrics
-from console.state import Part, State
+from console.state import Health, State
 from local.settings import ROOT
+from runtime import services
 
 MONITORING = ROOT / "monitoring"
 DASHBOARD = MONITORING / "grafana" / "dashboards" / "fraud-detection.json"
 OURS = (
-    "contracts.metrics",
+    "runtime.metrics",
     "ingestor.metrics",
     "processor.metrics",
     "local.ksqldb_emulator.metrics",
@@ -36,7 +36,8 @@ KEYWORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "offset", 
 def exported() -> set[str]:
     for module in OURS:
         importlib.import_module(module)
-    of_the_cluster = StateMetrics(lambda: State(parts={parts.VALIDATOR: Part(True)})).collect()
+    asked = {services.KAFKA: Health(True), services.VALIDATOR: Health(True)}
+    of_the_cluster = StateMetrics(lambda: State(services=asked)).collect()
     families = chain(REGISTRY.collect(), of_the_cluster)
     return {family.name + suffix for family in families for suffix in SUFFIXES.get(family.type, [])} | PROMETHEUS
 

@@ -15,13 +15,13 @@ from quixstreams.models.serializers import IgnoreMessage
 from quixstreams.sinks import SinkBackpressureError
 
 from contracts import topics
-from contracts.dead_letters import MAX_LETTER_BYTES, REASON, SOURCE_OFFSET
+from contracts.dead_letters import MAX_DEAD_LETTER_BYTES, REASON, SOURCE_OFFSET
 from contracts.mapping import to_validation_request
-from contracts.quix import Place, hold, readable
-from contracts.records import MAX_TRANSACTION_BYTES, Headers
+from contracts.records import MAX_TRANSACTION_BYTES, Headers, Position
 from processor.rules import Unreadable, outputs, parse
 from processor.sink import CHECKPOINT_BYTES, RETRY_AFTER_SECONDS, ValidatingSink
 from processor.validator import INSIST_CALLS, Outage, Outcome, Refusal, ValidatorClient, Verdict, judge
+from runtime.quix import commit_when_drained, hold, readable
 from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
 from tests.support.stack import wait_until
@@ -127,8 +127,8 @@ class FakeProducer:
         self.produced.append((topic, record))
 
 
-def place(offset: int) -> Place:
-    return Place(topics.UNIDENTIFIED_TRANSACTIONS, 0, offset)
+def place(offset: int) -> Position:
+    return Position(topics.UNIDENTIFIED_TRANSACTIONS, 0, offset)
 
 
 def add(sink: ValidatingSink, offset: int, value: bytes | None = None) -> None:
@@ -182,7 +182,7 @@ def test_what_no_stage_could_carry_is_a_dead_letter_and_not_asked_about(parts: P
         (value, None),
         (json.dumps(raw(status="x" * MAX_TRANSACTION_BYTES)).encode(), []),
         (value, [("trace", b"x" * MAX_TRANSACTION_BYTES)]),
-        (b"x" * MAX_LETTER_BYTES, []),
+        (b"x" * MAX_DEAD_LETTER_BYTES, []),
     ]
     for offset, (body, headers) in enumerate(records):
         sink.add(body, b"key", 1700000000000, headers, topics.UNIDENTIFIED_TRANSACTIONS, 0, offset)
@@ -251,8 +251,8 @@ def test_one_that_gets_no_answer_waits_alone(parts: Parts) -> None:
         topics.USERS,
         topics.USERS,
     ]
-    letter = dict(producer.produced[3][1]["headers"])
-    assert (letter[REASON], letter[SOURCE_OFFSET]) == (b"HTTP 500, while it answered others", b"2")
+    dead_letter = dict(producer.produced[3][1]["headers"])
+    assert (dead_letter[REASON], dead_letter[SOURCE_OFFSET]) == (b"HTTP 500, while it answered others", b"2")
     assert validator.asked == ["t1", "t2", "t3"]
     add(sink, 1)  # answers are forgotten with the commit
     assert validator.asked == ["t1", "t2", "t3", "t1"]
@@ -419,7 +419,7 @@ def test_client_gets_a_verdict(server: Server) -> None:
 
 
 def test_client_tries_again(server: Server) -> None:
-    server.answers = [(500, b""), (200, b"rubbish"), YES]
+    server.answers = [(500, b""), (200, b"malformed"), YES]
     assert client(server).submit(BODY).result(10) == Verdict(True)
     assert server.calls == 3
 
@@ -516,12 +516,12 @@ def test_insisting_ends_when_others_are_answered(server: Server, impatient: None
     server.answers, server.failed_ids = [YES], {"t1"}
     validator = client(server)
     assert validator.submit(BODY.replace(b"t1", b"t2")).result(5) == Verdict(True)
-    begun = time.monotonic()
+    started = time.monotonic()
     outcome = validator.insist(BODY).result(10)
     assert isinstance(outcome, Refusal)
     assert "HTTP 500" in outcome.reason
     assert "while it answered others" in outcome.reason
-    assert time.monotonic() - begun >= 0.5
+    assert time.monotonic() - started >= 0.5
     assert server.calls >= 1 + (INSIST_CALLS - 1) * 4  # three requests about it and one about another
 
 
@@ -547,3 +547,54 @@ def test_a_client_closes_while_it_insists(server: Server) -> None:
     wait_until(lambda: server.calls > 0, 5, "it is asked")
     validator.close()
     assert not any(future.done() for future in futures)
+
+
+class FakeCheckpoint:
+    def __init__(self) -> None:
+        self.records = 0
+
+    def empty(self) -> bool:
+        return self.records == 0
+
+    def expired(self) -> bool:
+        return False
+
+
+class FakeContext:
+    """What is used of Quix's processing context; `poll_row` takes no time when there is no row, as long as it is told else."""
+
+    def __init__(self, rows: list[str | None]) -> None:
+        self.consumer, self.checkpoint = self, FakeCheckpoint()
+        self.rows = rows
+        self.committed: list[int] = []
+
+    def poll_row(self, timeout: float) -> str | None:
+        row = self.rows.pop(0) if self.rows else None
+        if row is None:
+            time.sleep(timeout)
+        else:
+            self.checkpoint.records += 1
+        return row
+
+    def commit_checkpoint(self, force: bool = False) -> None:
+        if force or self.checkpoint.expired():
+            self.committed.append(self.checkpoint.records)
+            self.checkpoint = FakeCheckpoint()
+
+
+def test_a_checkpoint_is_committed_once_its_input_is_drained() -> None:
+    context = FakeContext(["a", "b", None, None, "c", None, "d"])
+    commit_when_drained(context, 0.2)
+
+    def step() -> None:
+        context.consumer.poll_row(timeout=0.05)
+        context.commit_checkpoint()
+
+    started = time.monotonic()
+    for _ in range(4):
+        step()
+    assert context.committed == [2]  # and an empty one is not one of its business
+    while len(context.committed) < 2:
+        step()
+    assert context.committed == [2, 2]
+    assert time.monotonic() - started >= 0.2

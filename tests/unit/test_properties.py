@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from contracts.kafka import SettingsError
 from local import broker, properties
 from local.jvm import JAVA, list_entry
 from local.settings import ROOT, Folders, MongoTarget, Ports, S3Target, Settings
+from runtime.errors import UserError
 
-ODD = [
+UNUSUAL = [
     "/home/Jörg/Betrugserkennung",
     "/srv/данные/😀",
     "/with space/ and more ",
@@ -23,7 +23,7 @@ ODD = [
 
 def test_java_reads_what_was_meant(tmp_path: Path) -> None:
     """`java` reads its security file as a properties file, and prints it when asked to."""
-    values = {f"fraud.{number}": value for number, value in enumerate(ODD)}
+    values = {f"fraud.{number}": value for number, value in enumerate(UNUSUAL)}
     file = tmp_path / "some.properties"
     file.write_text(properties.to_text(values), encoding="ascii")
     java = [str(JAVA), "-Dstderr.encoding=UTF-8", f"-Djava.security.properties={file}"]
@@ -41,10 +41,11 @@ def own(base: Path) -> Settings:
 
 def test_a_folder_of_the_clone_is_named_without_the_clone_s_path() -> None:
     """Kafka cuts its lists at commas, and there is no way to write one."""
-    assert "log.dirs=.local/data/kafka\n" in broker.properties(own(ROOT / ".local"), ROOT / ".local" / "data" / "kafka")
+    settings = own(ROOT / ".local")
+    assert "log.dirs=.local/data/kafka\n" in broker.properties(settings, settings.brokers[0])
 
 
 def test_another_folder_with_a_comma_is_refused() -> None:
-    with pytest.raises(SettingsError, match="/srv/Doe, John/data has a comma"):
+    with pytest.raises(UserError, match="/srv/Doe, John/data has a comma"):
         list_entry(Path("/srv/Doe, John/data"))
     assert list_entry(Path("/srv/Jörg/data")) == "/srv/Jörg/data"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts.kafka import SettingsError
 from local import files, launcher, running, settings, state
 from local.__main__ import main
 from local.settings import Folders, MongoTarget, Ports, S3Target, Settings, load
+from runtime.errors import UserError
 
 PORTS = Ports(kafka_port=40001, console_port=40002)
 WINDOWS = "\ufeffKAFKA_PORT=40007\r\nMY_MONGODB_USER=\r\nMY_MONGODB_PASS=\r\nS3_BUCKET=mine\r\n"
@@ -50,7 +50,13 @@ def test_half_a_state_is_none(
     monkeypatch.setenv("LOCAL_DIR", str(tmp_path))
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "state.json").write_text(text)
-    for command, code in ((["status"], 1), (["topic", "users"], 1), (["replay-dlq", "x"], 1), (["stop"], 0)):
+    for command, code in (
+        (["status"], 1),
+        (["topic", "users"], 1),
+        (["replay-dlq", "x"], 1),
+        (["trace", "t1"], 1),
+        (["stop"], 0),
+    ):
         monkeypatch.setattr("sys.argv", ["local", *command])
         assert main() == code
         shown = capsys.readouterr()
@@ -62,8 +68,8 @@ def test_half_a_state_is_none(
 
 def test_a_stack_that_a_power_cut_ended_does_not_run(started: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     gone = {"pid": os.getpid(), "created": 1.0}  # the number has another process now
-    state.write({**state.launcher_alone(started), "launcher": gone, "parts": {"kafka": gone}}, started.folders.state)
-    with pytest.raises(SettingsError, match="the local stack is not running"):
+    state.write({**state.launcher_alone(started), "launcher": gone, "services": {"kafka": gone}}, started.folders.state)
+    with pytest.raises(UserError, match="the local stack is not running"):
         running.find(started.folders)
     assert launcher.show_status(started.folders, as_json=False) == 1
     assert "the local stack is not running" in capsys.readouterr().out
@@ -100,6 +106,7 @@ def test_what_the_queries_need_is_for_its_user_alone(started: Settings) -> None:
     shown = subprocess.run(
         ["sh", "-c", f'set -a; . "{started.folders.stores}"; env'], check=True, env={}, capture_output=True, text=True
     ).stdout.splitlines()
+    assert "KAFKA_BOOTSTRAP_SERVER=127.0.0.1:40001" in shown
     assert "MONGODB_URI=mongodb://127.0.0.1:40003" in shown
     assert "AWS_SECRET_ACCESS_KEY=it's secret" in shown
 
@@ -125,5 +132,5 @@ def test_env_file_of_windows(env_file: Path) -> None:
 
 def test_env_file_in_another_encoding_is_named(env_file: Path) -> None:
     env_file.write_bytes("S3_BUCKET=für".encode("latin-1"))
-    with pytest.raises(SettingsError, match=r"\.env is not in UTF-8"):
+    with pytest.raises(UserError, match=r"\.env is not in UTF-8"):
         load()

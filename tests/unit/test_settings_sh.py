@@ -11,16 +11,20 @@ from pydantic import ValidationError
 from pymongo import uri_parser
 
 from bank.settings import BankSettings
-from contracts.kafka import SettingsError
-from contracts.service import Environment, variable
 from init.init_kafka import Settings as TopicSettings
 from local.settings import MONGODB_GROUP, ROOT, Ports, Stores, atlas_uri
 from processor.settings import Settings as ProcessorSettings
+from runtime.errors import UserError
+from runtime.service import Environment, variable
+from runtime.tracing import Settings as TracingSettings
 from validator.settings import Simulation
 
-CLASSES = (Ports, Stores, TopicSettings, BankSettings, Simulation, ProcessorSettings)
+CLASSES = (Ports, Stores, TopicSettings, BankSettings, Simulation, ProcessorSettings, TracingSettings)
 FIELDS = {variable(settings, name): (settings, name) for settings in CLASSES for name in settings.model_fields}
-COMPOSE = "".join((ROOT / name).read_text() for name in ("docker-compose.yml", "simulators/docker-compose.yml"))
+COMPOSE = "".join(
+    (ROOT / name).read_text()
+    for name in ("docker-compose.yml", "docker-compose.cluster.yml", "simulators/docker-compose.yml")
+)
 
 VALUES = [
     *("0", "1", "2", "-1", "+5", "0.5", "1.5", "-0.1", "1e3", "1e999", "inf", "nan", "NaN", "60", "60.1", "100", "101"),
@@ -165,6 +169,6 @@ def test_both_modes_read_the_same_from_the_file(tmp_path: Path, end: str) -> Non
     "cluster", ["mongodb+srv://me:secret@cluster0.ab1cd.mongodb.net", "a b", "a..b", "-a.b", "a.b:1", "ü"]
 )
 def test_what_is_no_host_is_refused_without_showing_a_password(cluster: str) -> None:
-    with pytest.raises(SettingsError, match=r"^MY_MONGODB_CLUSTER=.* such as cluster0\.ab1cd") as raised:
+    with pytest.raises(UserError, match=r"^MY_MONGODB_CLUSTER=.* such as cluster0\.ab1cd") as raised:
         atlas_uri("me", "secret", cluster)
     assert "secret" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""The simulators: the same seed is the same set, and the validator's verdict can be foretold."""
+"""The simulators: the same seed gives the same transactions, and a test can compute the verdict of the validator."""
 
 import itertools
 import json
@@ -11,6 +11,8 @@ from fastapi.testclient import TestClient
 from bank import health
 from bank.generator import messages
 from contracts.models import Transaction
+from runtime.errors import UserError
+from simulators.send import key_of, send
 from tests.support.samples import raw
 from validator.app import create_app
 from validator.verdict import is_fraudulent
@@ -85,3 +87,18 @@ def test_a_busy_bank_is_healthy_while_something_is_delivered(tmp_path: Path, mon
     assert not beat.exists()
     heartbeat.on_delivery(None, None)  # pyright: ignore[reportArgumentType]
     assert beat.exists()
+
+
+def test_a_transaction_of_one_s_own_is_sent_under_its_id() -> None:
+    assert key_of(b'{"transaction_id": "t1"}') == "t1"
+    assert [key_of(value) for value in (b"not json", b"[]", b"{}", b"\xff", b"")] == [None] * 5
+
+
+def test_what_cannot_be_sent_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVER", "127.0.0.1:1")
+    monkeypatch.setattr("simulators.send.SECONDS", 0.1)
+    with pytest.raises(UserError, match=r"missing\.json cannot be read: No such file"):
+        send([str(tmp_path / "missing.json")])
+    (tmp_path / "there.json").write_text("{}")
+    with pytest.raises(UserError, match=r"the broker at 127\.0\.0\.1:1 does not answer"):
+        send([str(tmp_path / "there.json")])

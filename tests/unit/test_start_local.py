@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from local import install
 from local.settings import ROOT
 
 BASH = shutil.which("bash") or "bash"
@@ -117,13 +118,57 @@ def test_a_folder_that_cannot_be_used_is_named_before_any_download(options: str,
             "ERROR: In --require-hashes mode ...\nERROR: Hashes are missing\n",
             "could not be installed: ERROR: Hashes are missing",
         ),
+        (
+            "error: Failed to fetch: ...\n  cause: dns error\n  cause: ... Temporary failure in name resolution\n",
+            "check the network, or the proxy",
+        ),
     ],
 )
-def test_pip_s_many_lines_become_one(log: str, said: str, tmp_path: Path) -> None:
-    (tmp_path / "pip.log").write_text(log)
-    answer = bootstrap(f"why_pip_failed {tmp_path / 'pip.log'}")
-    assert said in answer.stdout
-    assert "\n" not in answer.stdout
+def test_an_installer_s_many_lines_become_one(log: str, said: str) -> None:
+    assert said in install.why_failed(log)
+    assert "\n" not in install.why_failed(log)
+
+
+def test_uv_is_given_what_pip_is_configured_with(tmp_path: Path) -> None:
+    (tmp_path / "pip.conf").write_text(
+        "[global]\nindex-url = https://mirror.test/simple\ncert = /a.pem\nextra-index-url =\n    https://one.test\n    https://two.test\n"
+        "[install]\ncert = /b.pem\n[download]\ncert = /c.pem\n"
+    )
+    variables = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_TRUSTED_HOST": "mirror.test", "PIP_NO_INDEX": "0"}
+    # The environment of the tests has no pip.
+    assert run(sys.executable, "-m", "venv", tmp_path / "installer").returncode == 0
+    listing = run(tmp_path / "installer" / "bin" / "pip", "config", "list", environment=variables).stdout
+    options = install.uv_options(install.pip_settings(listing))
+    assert options[:5] == [
+        "--index-url=https://mirror.test/simple",
+        "--cert=/b.pem",
+        "--extra-index-url=https://one.test",
+        "--extra-index-url=https://two.test",
+        "--allow-insecure-host=mirror.test",
+    ]
+    assert "--no-index" not in options
+
+
+def test_a_work_folder_of_a_killed_process_is_removed_and_that_of_a_running_one_is_kept(tmp_path: Path) -> None:
+    hold = (
+        "import sys; from pathlib import Path; from local.install import work_folder\n"
+        "with work_folder(Path(sys.argv[1]), 'installing') as folder:\n"
+        "    (folder / 'file').touch(); print(folder, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, str(tmp_path)]
+    folders, processes = [], []
+    for _ in range(2):
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        processes.append(process)
+        folders.append(Path(process.stdout.readline().strip()))
+    killed, running = processes
+    killed.kill()
+    killed.wait()
+    with install.work_folder(tmp_path, "installing") as folder:
+        assert set(tmp_path.iterdir()) == {folders[1], folder}
+    running.communicate("")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_python_for_queries_knows_the_stores_of_the_running_stack_alone(tmp_path: Path) -> None:

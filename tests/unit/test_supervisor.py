@@ -8,8 +8,9 @@ from threading import Event
 import pytest
 
 from local import supervisor
-from local.parts import Node
-from local.supervisor import Phase
+from local.plan import Program
+from local.supervisor import START_TRIES, Phase
+from runtime.service import USER_ERROR
 from tests.support.supervised import PYTHON, Running, part
 
 WORKING = [PYTHON, "-c", "while True: pass"]
@@ -48,11 +49,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def start(tmp_path: Path):
-    """Starts a supervisor with these nodes and waits until all are ready."""
+    """Starts a supervisor with these programs and waits until all are ready."""
     started: list[Running] = []
 
-    def run(*nodes, on_tick: Callable[[], None] = lambda: None) -> Running:
-        running = Running(list(nodes), tmp_path, on_tick)
+    def run(*programs, on_tick: Callable[[], None] = lambda: None) -> Running:
+        running = Running(list(programs), tmp_path, on_tick)
         started.append(running)
         running.until(lambda: running.supervisor.all_ready)
         return running
@@ -85,6 +86,46 @@ def test_a_service_is_checked_as_long_as_it_runs(start, answers: Answers) -> Non
     ] * 2
 
 
+def dies(code: int, times: int, folder: Path) -> list[str]:
+    """A process that ends with the code when it is started, so many times; then it stays."""
+    return [
+        *(PYTHON, "-c"),
+        "import os, pathlib, sys, time\n"
+        f"log = pathlib.Path({str(folder / 'starts')!r})\n"
+        "log.open('a').write('x')\n"
+        f"len(log.read_text()) > {times} and time.sleep(60)\n"
+        f"os.kill(os.getpid(), -{code}) if {code} < 0 else sys.exit({code})",
+    ]
+
+
+def starts(folder: Path) -> int:
+    """How often such a process was started."""
+    return len((folder / "starts").read_text()) if (folder / "starts").exists() else 0
+
+
+def test_a_service_that_dies_while_the_stack_starts_is_started_again(start, tmp_path: Path) -> None:
+    running = start(part("one", dies(1, 2, tmp_path), ready=lambda: starts(tmp_path) == 3))
+    assert running.supervisor.runs["one"].restarts == 2
+    assert running.error is None
+
+
+@pytest.mark.parametrize(("code", "tries"), [(1, START_TRIES), (-9, START_TRIES), (USER_ERROR, 1)])
+def test_a_service_that_cannot_start_ends_the_start(tmp_path: Path, code: int, tries: int) -> None:
+    """One that says itself what is wrong is not started again: it would say the same."""
+    running = Running([part("one", dies(code, 99, tmp_path), ready=lambda: None)], tmp_path)
+    running.until(lambda: running.error)
+    running.stop()
+    assert f"one ended with exit code {code}: see " in str(running.error)
+    assert starts(tmp_path) == tries
+
+
+def test_a_step_that_fails_ends_the_start(tmp_path: Path) -> None:
+    running = Running([Program("step", [PYTHON, "-c", "exit(1)"])], tmp_path)
+    running.until(lambda: running.error)
+    running.stop()
+    assert running.supervisor.runs["step"].restarts == 0
+
+
 def test_one_slow_answer_is_no_fault(start, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "DOUBT_SECONDS", LONG)
     running = start(part("one", ready=answers))
@@ -109,13 +150,13 @@ def test_a_service_that_hangs_is_restarted(start, answers: Answers, monkeypatch:
 def test_a_service_that_says_it_is_unhealthy_has_longer(
     start, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(supervisor, "SILENT_SECONDS", 1.0)
     running = start(part("one", ready=answers))
     one = running.supervisor.runs["one"]
     answers.answer = False
-    pass_time(running, 1)
+    pass_time(running, 2)
     assert (one.phase, one.restarts) == (Phase.UNHEALTHY, 0)
-    monkeypatch.setattr(supervisor, "UNHEALTHY_SECONDS", 1.5)
+    monkeypatch.setattr(supervisor, "UNHEALTHY_SECONDS", 2.5)
     running.until(lambda: one.restarts == 1)
 
 
@@ -132,7 +173,7 @@ def test_a_service_that_works_has_longer(start, answers: Answers, monkeypatch: p
 
 
 def test_a_service_is_not_restarted_for_what_it_needs(start, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = Node("step", [PYTHON, "-c", "pass"], after=("first",))
+    step = Program("step", [PYTHON, "-c", "pass"], after=("first",))
     second_answers = Answers()
     running = start(part("first", ready=answers), step, part("second", after=("step",), ready=second_answers))
     monkeypatch.setattr(supervisor, "SILENT_SECONDS", 0.5)

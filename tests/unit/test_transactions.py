@@ -1,13 +1,17 @@
 """How batches are cut: by what is there, by time since the last transaction, by count and by bytes."""
 
+import subprocess
+import sys
 import time
 from threading import Event
 from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 
-from contracts import transactions
-from contracts.transactions import BATCH_SIZE, Transactions
+from local.settings import ROOT
+from runtime import transactions
+from runtime.transactions import BATCH_SIZE, LONGEST_PERIOD, SHORTEST_PERIOD, Transactions, period
 from tests.unit.test_ingestor import FakeMessage
 
 
@@ -27,12 +31,12 @@ class Topic:
         return taken
 
 
-def batches(consumer: Topic, begun_at: float = 0.0) -> list[int]:
+def batches(consumer: Topic, due: float = 0.0) -> list[int]:
     """The sizes of the batches that are read until one is empty."""
     reader = Transactions(consumer, None, Event())  # type: ignore[arg-type]
     sizes = [1]
     while sizes[-1]:
-        reader._begun_at = begun_at
+        reader._due = due
         sizes.append(len(reader._read()))
     return sizes[1:]
 
@@ -50,18 +54,17 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_batch_ends_at_its_bytes(large: Any) -> None:
     consumer = Topic(*(FakeMessage(offset, **large) for offset in range(20)))
     # One is waited for, and what is in the client's queue then comes along.
-    assert batches(consumer, begun_at=time.monotonic() + 60) == [5, 5, 5, 5, 0]
+    assert batches(consumer, due=time.monotonic() + 60) == [5, 5, 5, 5, 0]
 
 
 def test_a_batch_ends_at_its_count() -> None:
     consumer = Topic(*(FakeMessage(offset, b"x") for offset in range(BATCH_SIZE + 5)))
-    begun_at = time.monotonic() + 0.5 - transactions.PERIOD_SECONDS
-    assert batches(consumer, begun_at)[0] == BATCH_SIZE
+    assert batches(consumer, due=time.monotonic() + 0.5)[0] == BATCH_SIZE
 
 
 def test_unreadable_headers_end_a_batch() -> None:
     consumer = Topic(*(FakeMessage(offset, b"x", headers=None) for offset in range(6)))
-    assert batches(consumer, begun_at=time.monotonic() + 60) == [5, 1, 0]
+    assert batches(consumer, due=time.monotonic() + 60) == [5, 1, 0]
 
 
 def test_with_no_transaction_lately_a_batch_ends_with_what_is_there() -> None:
@@ -71,4 +74,68 @@ def test_with_no_transaction_lately_a_batch_ends_with_what_is_there() -> None:
 
 def test_after_a_transaction_a_batch_gathers_for_the_rest_of_the_period() -> None:
     consumer = Topic(*(FakeMessage(offset, b"x") for offset in range(10)))
-    assert batches(consumer, begun_at=time.monotonic() + 0.1) == [10, 0]
+    assert batches(consumer, due=time.monotonic() + 0.1) == [10, 0]
+
+
+@pytest.mark.parametrize("call", [2, 3, 4])
+def test_what_was_read_before_its_partition_went_is_dropped(call: int) -> None:
+    """A rebalance may come within any call to the consumer; the partition's new owner reads those records again."""
+    consumer = Topic(*(FakeMessage(offset, b"x") for offset in range(10)))
+    reader = Transactions(consumer, None, Event())  # type: ignore[arg-type]
+    reader._due = time.monotonic() + 0.1
+    calls, before = 0, list[int]()
+    consume = consumer.consume
+
+    def consume_while_it_goes(count: int, seconds: float) -> list[FakeMessage]:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            before.extend(range(10 - len(consumer.messages)))
+            reader._revoke(None, [TopicPartition(FakeMessage(0, b"").topic(), 0)])  # type: ignore[arg-type]
+        return consume(count, seconds)
+
+    consumer.consume = consume_while_it_goes  # type: ignore[method-assign]
+    read = [record.offset for record in reader._read()]
+    assert before
+    assert read == list(range(len(before), 10))
+
+
+HANGS = """
+import subprocess
+import sys
+import time
+from threading import Event
+from runtime import hang
+from runtime.quix import end_hangs
+from runtime.transactions import Transactions
+
+class Producer:
+    def hang(self, *_):
+        time.sleep(30)
+
+    init_transactions = commit_transaction = abort_transaction = hang
+
+hang.HANG_SECONDS = 0.2
+producer = Producer()
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "Transactions(None, producer, Event()).run('topic', None, None)",
+        "end_hangs(producer); producer.commit_transaction([], None)",
+        "end_hangs(producer); producer.abort_transaction(5)",
+    ],
+)
+def test_a_client_that_hangs_ends_its_process(call: str) -> None:
+    """librdkafka's operations can wait for ever; the process is then started again."""
+    ended = subprocess.run(
+        [sys.executable, "-c", HANGS + call], check=False, cwd=ROOT, capture_output=True, text=True, timeout=20
+    )
+    assert ended.returncode == 1
+    assert "has not returned for" in ended.stderr
+
+
+def test_transactions_follow_one_another_more_slowly_when_they_take_longer() -> None:
+    assert [period(taken) for taken in (0.001, 0.02, 0.5)] == [SHORTEST_PERIOD, 4 * 0.02, LONGEST_PERIOD]

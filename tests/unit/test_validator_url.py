@@ -9,9 +9,9 @@ import pytest
 
 import console.settings
 import processor.settings
-from contracts.kafka import SettingsError
-from contracts.service import Environment, load_settings
 from init import wait_for_validator
+from runtime.errors import UserError
+from runtime.service import Environment, load_settings
 
 SERVICES = (processor.settings.Settings, console.settings.Settings, wait_for_validator.Settings)
 
@@ -46,7 +46,7 @@ def test_the_path_of_the_call_may_be_given(
 @pytest.mark.parametrize("settings", SERVICES)
 def test_what_is_no_address_is_refused(environment: pytest.MonkeyPatch, settings: type[Environment]) -> None:
     environment.setenv("FRAUD_VALIDATOR_URL", "fraud-validator-api")
-    with pytest.raises(SettingsError, match="FRAUD_VALIDATOR_URL"):
+    with pytest.raises(UserError, match="FRAUD_VALIDATOR_URL"):
         load_settings(settings)
 
 
@@ -76,7 +76,7 @@ def test_an_answer_ends_the_wait(statuses: tuple[int, ...]) -> None:
 
 
 def test_a_validator_that_does_not_answer_ends_the_start() -> None:
-    with server(500) as url, pytest.raises(SettingsError, match=rf"{url} has not answered within 0 s \(HTTP 500\)"):
+    with server(500) as url, pytest.raises(UserError, match=rf"{url} has not answered within 0 s \(HTTP 500\)"):
         wait_for_validator.wait(url, 0)
-    with pytest.raises(SettingsError, match=r"Connection refused.*docker compose logs fraud-validator-api"):
+    with pytest.raises(UserError, match=r"Connection refused.*docker compose logs fraud-validator-api"):
         wait_for_validator.wait(url, 0)

@@ -5,12 +5,14 @@ from threading import Event
 
 from confluent_kafka import Consumer, Producer
 
-from contracts.health import ConsumerHealth
-from contracts.metrics import serve
-from contracts.service import replica_name, run_service
-from contracts.transactions import Stopped
 from ingestor.loop import ingest
 from ingestor.settings import SERVICE, consumer_config, producer_config
+from runtime.health import ConsumerHealth
+from runtime.lost import watched
+from runtime.metrics import serve
+from runtime.service import replica_name, run_service
+from runtime.tracing import tracer
+from runtime.transactions import Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -19,11 +21,12 @@ def main(stopping: Event) -> None:
     """Run until stopped."""
     clients = logging.getLogger("kafka")
     replica, health = replica_name(SERVICE), ConsumerHealth()
-    consumer = Consumer({**consumer_config(replica), "stats_cb": health.on_statistics}, logger=clients)
+    consumer = Consumer({**consumer_config(replica), **watched(health.on_statistics)}, logger=clients)
     producer = Producer(producer_config(replica), logger=clients)
     serve(health.problem)
     try:
-        ingest(consumer, producer, stopping)
+        with tracer(SERVICE) as tracing:
+            ingest(consumer, producer, stopping, tracing)
     except Stopped:
         logger.warning("stopped while the broker did not answer: an open batch is read again at the next start")
     finally:

@@ -1,6 +1,8 @@
 """The routing rule: a record of `bank-transactions` goes to one topic, or is refused with a reason. No I/O."""
 
 from collections.abc import Callable
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import msgspec
@@ -9,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from contracts import topics
 from contracts.amounts import Amount
 from contracts.dead_letters import reason_of
-from contracts.models import FRAUDULENT, UNIDENTIFIED, Id, Transaction
+from contracts.models import FRAUDULENT, UNIDENTIFIED, Transaction
 from contracts.records import Headers, not_a_transaction
 
 _TOPIC_BY_EVALUATION = {
@@ -17,20 +19,45 @@ _TOPIC_BY_EVALUATION = {
     UNIDENTIFIED: topics.UNIDENTIFIED_TRANSACTIONS,
 }
 
-
-# What the contract's types are when they are taken strictly. An amount stays as it is written until it is judged.
-_STRICT = {str: str, Id: Annotated[str, msgspec.Meta(min_length=1)], Amount: msgspec.Raw}
-# A decimal number of so many characters, in this range, has few enough digits to be held by a double.
+# A double holds any decimal number of at most this many characters within this range.
 _SHORT, _SMALLEST, _LARGEST = 15, 1e-300, 1e300
 
 
 def _strict(model: type[BaseModel]) -> type[msgspec.Struct]:
-    """The model's fields and types and no more, as msgspec has them. Raises KeyError for a type that is not in _STRICT."""
-    fields = [
-        (name, _strict(kind) if isinstance(kind, type) and issubclass(kind, BaseModel) else _STRICT[kind])
-        for name, kind in get_type_hints(model, include_extras=True).items()
+    """The model as a msgspec struct with exactly its fields: models, amounts, and strings with their limits.
+
+    An amount stays as written until it is checked. Raises TypeError for any other type or limit.
+    """
+    kinds, schemas = get_type_hints(model, include_extras=True), model.model_json_schema()["properties"]
+    fields = []
+    for name, field in model.model_fields.items():
+        kind = kinds[name]
+        if kind == Amount:
+            strict = msgspec.Raw
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            strict = _strict(kind)
+        else:
+            texts = (_text_or_null(f"{model.__name__}.{name}", one) for one in _alternatives(schemas[name]))
+            strict = reduce(or_, texts)
+        fields.append((name, strict) if field.is_required() else (name, strict, field.default))
+    return msgspec.defstruct(model.__name__, fields, forbid_unknown_fields=True, gc=False, kw_only=True)
+
+
+def _alternatives(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """The JSON schemas of a field's types, with nothing in them but what a value has to be."""
+    return schema.get("anyOf") or [
+        {name: schema[name] for name in schema if name not in ("title", "default", "description")}
     ]
-    return msgspec.defstruct(model.__name__, fields, forbid_unknown_fields=True, gc=False)
+
+
+def _text_or_null(field: str, schema: dict[str, Any]) -> Any:
+    match schema:
+        case {"type": "null"}:
+            return None
+        case {"type": "string", **limits} if limits.keys() <= {"minLength", "maxLength"}:
+            return Annotated[str, msgspec.Meta(min_length=limits.get("minLength"), max_length=limits.get("maxLength"))]
+        case _:
+            raise TypeError(f"{field}: the ingestor's strict reader cannot hold {schema}, see _strict in {__name__}")
 
 
 _Transaction = _strict(Transaction)
@@ -39,23 +66,23 @@ _write = msgspec.json.Encoder().encode
 
 
 def _read(value: bytes) -> Any:
-    """The transaction. Raises ValidationError when it breaks the contract.
+    """Parse a transaction. Raises ValidationError when it breaks the contract.
 
-    Nearly all are of the contract's very form, and msgspec reads those in a quarter of the time. All others pydantic judges:
-    it lets a numeric string be a number, drops unknown fields, and says what is wrong.
+    Nearly all transactions have exactly the contract's form, and msgspec parses those in a quarter of the time. Pydantic
+    parses all others: it accepts a numeric string as a number, drops unknown fields, and says what is wrong.
     """
     try:
         transaction = _read_strictly(value)
         transaction.amount = _plain_amount(bytes(transaction.amount))
-    except ValueError:  # msgspec's errors, and those of what is no plain number, are all of this kind
+    except ValueError:  # the errors of msgspec and of _plain_amount are all ValueErrors
         return _Transaction(**Transaction.from_json(value).model_dump())
     return transaction
 
 
 def _plain_amount(written: bytes) -> float:
-    """The double of a JSON number that a double certainly holds: a short one, or one written as Python writes a double.
+    """The double for a JSON number that a double certainly holds: a short one, or one written as Python writes a double.
 
-    Raises ValueError for any other JSON, which is for the contract to judge.
+    Raises ValueError for any other JSON, which the contract then judges.
     """
     double = float(written)
     if len(written) <= _SHORT and _SMALLEST < abs(double) < _LARGEST:
@@ -66,7 +93,7 @@ def _plain_amount(written: bytes) -> float:
 
 
 class Routed(NamedTuple):
-    """Where a transaction goes: its id is the key, its value is the contract's fields and no others."""
+    """Where a transaction goes: its id is the key, its value has the contract's fields and no others."""
 
     topic: str
     key: str
@@ -82,8 +109,8 @@ class Refused(NamedTuple):
 def route(value: bytes | None, headers: Headers | None) -> Routed | Refused:
     """Validate one record and choose its topic; `headers` are None when they cannot be read.
 
-    The value is written anew from what was read, so that every later stage sees one form: numbers as numbers, one field a
-    name, nothing that the contract does not know.
+    The value is serialized again from the parsed transaction, so that every later stage sees one form: numbers as numbers,
+    each field once, nothing outside the contract.
     """
     if (reason := not_a_transaction(value, headers)) is not None:
         return Refused(reason)
@@ -93,5 +120,5 @@ def route(value: bytes | None, headers: Headers | None) -> Routed | Refused:
         return Refused(reason_of(error))
     topic = _TOPIC_BY_EVALUATION.get(transaction.evaluation)
     if topic is None:
-        return Refused(f"evaluation: is none of {', '.join(_TOPIC_BY_EVALUATION)}")
+        return Refused(f"evaluation: must be one of {', '.join(_TOPIC_BY_EVALUATION)}")
     return Routed(topic, transaction.transaction_id, _write(transaction))

@@ -1,12 +1,13 @@
 """The configurations of the ingestor's two clients."""
 
-from contracts.kafka import client_config, static_member, transactional
+from runtime import services
+from runtime.kafka import client_config, static_member, transactional
 
-SERVICE = "transactions-ingestor"
+SERVICE = services.INGESTOR
 
 
 def consumer_config(replica: str) -> dict[str, str | int | bool]:
-    """Offsets are committed by the producer's transactions alone."""
+    """Offsets are committed only by the producer's transactions."""
     return {
         **client_config(),
         **static_member(replica),
@@ -17,5 +18,5 @@ def consumer_config(replica: str) -> dict[str, str | int | bool]:
 
 
 def producer_config(replica: str) -> dict[str, str | int]:
-    """One transaction a batch."""
+    """One transaction per batch."""
     return {**client_config(), **transactional(replica)}

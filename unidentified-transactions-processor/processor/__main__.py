@@ -2,14 +2,20 @@
 
 from threading import Event
 
-from contracts.health import ConsumerHealth
-from contracts.metrics import serve
-from contracts.quix import run_application
-from contracts.service import load_settings, run_service
+from contracts import topics
 from processor import metrics
-from processor.app import build
-from processor.settings import Settings
+from processor.settings import SERVICE, Settings
+from processor.sink import ValidatingSink
 from processor.validator import ValidatorClient
+from runtime.quix import run_sink
+from runtime.service import load_settings, replica_name, run_service
+from runtime.tracing import tracer
+
+# A checkpoint ends when its input is drained, but no sooner than PERIOD after the previous one, since each costs the broker a
+# transaction. Under constant input it ends after COMMIT. That is the delay that a read_committed reader sees.
+PERIOD_SECONDS = 0.1
+COMMIT_SECONDS = 0.25
+POLL_SECONDS = 0.05
 
 
 def main(stopping: Event) -> None:
@@ -19,10 +25,18 @@ def main(stopping: Event) -> None:
         settings.fraud_validator_url, settings.fraud_validator_max_in_flight, settings.fraud_validator_timeout
     )
     metrics.CALLS_IN_FLIGHT.set_function(lambda: validator.in_flight)
-    health = ConsumerHealth()
-    serve(health.problem)
     try:
-        run_application(lambda: build(validator, health), stopping)
+        with tracer(SERVICE, begins=False) as tracing:
+            run_sink(
+                SERVICE,
+                replica_name(SERVICE),
+                [topics.UNIDENTIFIED_TRANSACTIONS],
+                lambda producer: ValidatingSink(validator, producer, tracing),
+                stopping,
+                period=PERIOD_SECONDS,
+                commit_interval=COMMIT_SECONDS,
+                consumer_poll_timeout=POLL_SECONDS,
+            )
     finally:
         validator.close()
 

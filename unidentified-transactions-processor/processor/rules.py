@@ -1,4 +1,4 @@
-"""What becomes of a transaction once the validator has spoken: pure rules from an outcome to the records to write."""
+"""From the validator's verdict on a transaction to the records to write. No I/O."""
 
 from typing import NamedTuple
 
@@ -23,13 +23,13 @@ class Output(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """Why a record is no transaction, without personal data."""
+    """Why a record is not a transaction, without personal data."""
 
     reason: str
 
 
 def parse(value: bytes | None, headers: Headers | None) -> Transaction | Unreadable:
-    """A record of `unidentified-transactions`, which more than the ingestor may write to: its limits hold here too."""
+    """Parse a record of `unidentified-transactions`. The ingestor may not be the only writer, so its limits apply here too."""
     if (reason := not_a_transaction(value, headers)) is not None:
         return Unreadable(reason)
     try:

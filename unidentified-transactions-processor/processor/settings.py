@@ -4,18 +4,19 @@ from typing import Annotated
 
 from pydantic import Field
 
-from contracts.service import Environment, ValidatorUrl
+from runtime import services
+from runtime.service import Environment, ValidatorUrl
 
-SERVICE = "unidentified-transactions-processor"
+SERVICE = services.PROCESSOR
 
 
 class Settings(Environment):
-    """Where the validator is and how hard it may be asked."""
+    """Where the validator is, and how much load it may get."""
 
     fraud_validator_url: ValidatorUrl
-    # Calls to the validator that may be open at once; the throughput cannot exceed this number over its latency. Up to 8 more
-    # are about transactions that got no answer at first.
+    # The most calls to the validator that may be open at once; throughput cannot exceed this number divided by the validator's
+    # latency. Up to 8 more calls are retries for transactions that got no answer at first.
     fraud_validator_max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 128
-    # Seconds that one try of a call may take. A call has three tries before its checkpoint is given up for now, but only one
-    # when there is no answer at all in this time.
+    # The timeout of one try, in seconds. A call has three tries before its checkpoint is aborted for now, but only one if that
+    # try times out.
     fraud_validator_timeout: Annotated[float, Field(gt=0, le=60)] = 2.0

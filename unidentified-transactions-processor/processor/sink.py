@@ -1,93 +1,82 @@
-"""A streaming Quix sink: a call starts when its record arrives; the checkpoint collects the outcomes in order."""
+"""A streaming Quix sink: each record's call starts when the record arrives; the checkpoint collects the outcomes in order."""
 
 import logging
 from collections import Counter
 from concurrent.futures import Future
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from quixstreams.sinks import BaseSink, SinkBackpressureError
+from quixstreams.sinks import SinkBackpressureError
 
 from contracts import topics
 from contracts.dead_letters import dead_letter
 from contracts.mapping import to_validation_request
-from contracts.metrics import LAST_COMMIT
 from contracts.models import Transaction
-from contracts.quix import Place
-from contracts.records import Headers, headers_size
-from contracts.service import Totals
+from contracts.records import Position, Record
 from processor import metrics
 from processor.rules import Unreadable, outputs, parse
 from processor.settings import SERVICE
 from processor.validator import Outage, Outcome, Refusal, Verdict
+from runtime.metrics import LAST_COMMIT
+from runtime.quix import Producer, RecordSink
+from runtime.service import Totals
+
+if TYPE_CHECKING:
+    from runtime.spans import Tracer
 
 logger = logging.getLogger(__name__)
 
-# Bounds the memory of a checkpoint, whatever others than the ingestor write to the topic.
+# Bounds the memory of a checkpoint, whatever clients other than the ingestor write to the topic.
 CHECKPOINT_BYTES = 8 * 1024 * 1024
-# Seconds to leave the validator alone after a checkpoint that could not be judged.
+# Seconds to leave the validator alone after a checkpoint that got no answer from it.
 RETRY_AFTER_SECONDS = 1.0
+# The name of the span of a call.
+CALL = "POST /validate"
 
 
 class Validator(Protocol):
-    """What the sink needs of the validator's client."""
+    """The part of the validator's client that the sink needs."""
 
     def submit(self, body: bytes) -> "Future[Outcome]": ...
     def insist(self, body: bytes) -> "Future[Outcome]": ...
 
 
-class Producer(Protocol):
-    """What the sink needs of the application's own producer, whose transaction also carries the input offsets."""
-
-    def produce(self, topic: str, *, value: Any, key: Any, headers: Any) -> Any: ...
-
-
 class Pending(NamedTuple):
-    """A record of the open checkpoint, and the call or the verdict on its form that it waits for."""
+    """A record of the open checkpoint, with its call to the validator, or with its outcome when there is no call."""
 
-    value: bytes | None
-    key: bytes | None
-    headers: Headers | None
-    place: Place
+    record: Record
     transaction: Transaction | None
     outcome: "Future[Outcome] | Outage | Unreadable"
 
 
-class ValidatingSink(BaseSink):
+class ValidatingSink(RecordSink):
     """Keeps the order of each partition, since outcomes are collected in the order of arrival."""
 
-    def __init__(self, validator: Validator, producer: Producer) -> None:
+    def __init__(self, validator: Validator, producer: Producer, tracer: "Tracer | None" = None) -> None:
         super().__init__()
+        self._tracer = tracer
         self._validator = validator
         self._producer = producer
         self._pending: list[Pending] = []
         self._size = 0
         self._outage: Outage | None = None
-        # Of records that will be read again: what the validator has answered, or will answer in the end.
-        self._answers: dict[Place, Future[Outcome]] = {}
-        self._committing: list[Place] = []
+        # For records that will be read again: the validator's answer, or the call that will get one.
+        self._answers: dict[Position, Future[Outcome]] = {}
+        self._committing: list[Position] = []
         self._counts: Counter[str] = Counter()
         self._totals = Totals(logger, metrics.TRANSACTIONS)
         self._last_commit = LAST_COMMIT.labels(SERVICE)
 
-    def add(
-        self,
-        value: bytes | None,
-        key: Any,
-        timestamp: int,
-        headers: Any,
-        topic: str,
-        partition: int,
-        offset: int,
-    ) -> None:
-        """Start the record's call. Blocks while as many calls are open as may be, which bounds a checkpoint's size."""
-        place = Place(topic, partition, offset)
+    def take(self, record: Record) -> None:
+        """Start the record's call. Blocks while the maximum number of calls is open, which bounds a checkpoint's size."""
         transaction: Transaction | None = None
         outcome: Future[Outcome] | Outage | Unreadable
-        parsed = parse(value, headers)
+        if self._tracer is not None:
+            record = self._tracer.follow(record)
+        parsed = parse(record.value, record.headers)
         if isinstance(parsed, Unreadable):
             outcome = parsed
-        elif place in self._answers:
-            transaction, outcome = parsed, self._answers[place]
+        elif record.position in self._answers:
+            transaction, outcome = parsed, self._answers[record.position]
         elif self._outage is not None:
             # This checkpoint will be aborted and its records read again: a call now would only burden the validator.
             outcome = self._outage
@@ -95,27 +84,29 @@ class ValidatingSink(BaseSink):
             transaction = parsed
             outcome = self._validator.submit(_question(parsed))
             outcome.add_done_callback(self._note_outage)
-        self._pending.append(Pending(value, key, headers, place, transaction, outcome))
-        self._size += len(value or b"") + headers_size(headers or [])
+            if self._tracer is not None:
+                self._tracer.call(record.position, CALL, outcome, _problem)
+        self._pending.append(Pending(record, transaction, outcome))
+        self._size += record.size or len(record.value or b"")
 
-    def waits(self, place: Place) -> bool:
-        """Whether a record has to wait: for the next checkpoint, since this one is full, or because the validator is still
-        asked about it in the background, where its own checkpoint would hold up all others.
+    def waits(self, position: Position) -> bool:
+        """Whether a record has to wait: for the next checkpoint, since this one is full, or for its answer, which is still
+        being fetched in the background; a checkpoint that waited for it would hold up all other records.
         """
         if self._size >= CHECKPOINT_BYTES:
             return True
-        answer = self._answers.get(place)
+        answer = self._answers.get(position)
         return answer is not None and not answer.done()
 
-    def flush(self) -> None:
-        """Produce what the outcomes ask for, inside the checkpoint's transaction.
+    def write(self) -> None:
+        """Produce the rows and dead letters for the outcomes, inside the checkpoint's transaction.
 
         Raises SinkBackpressureError when the validator gave no usable answer for a record: Quix then aborts the
         transaction and reads the checkpoint's records again, so nothing is lost and nothing is written twice. In an outage
-        it pauses first. If others were answered, their answers are kept, and the validator is asked on about those that
-        were not: a record that `waits` may not come here before that is done.
+        Quix pauses first. If other records were answered, their answers are kept and the unanswered ones are retried in the
+        background: `waits` keeps each of those out of a checkpoint until its answer is there.
         """
-        pending, self._pending, self._size = self._pending, [], 0
+        pending = self._pending
         outcomes = [item.outcome.result() if isinstance(item.outcome, Future) else item.outcome for item in pending]
         self._outage = None
         unanswered = [outcome for outcome in outcomes if isinstance(outcome, Outage)]
@@ -126,38 +117,46 @@ class ValidatingSink(BaseSink):
             if answered:
                 self._keep_answers(pending)
             raise SinkBackpressureError(retry_after=0 if answered else RETRY_AFTER_SECONDS)
-        self._counts = Counter(self._write(item, outcome) for item, outcome in zip(pending, outcomes, strict=True))
-        self._committing = [item.place for item in pending]
+        self._counts = Counter(self._produce(item, outcome) for item, outcome in zip(pending, outcomes, strict=True))
+        self._committing = [item.record.position for item in pending]
 
     def _keep_answers(self, pending: list[Pending]) -> None:
         for item in pending:
-            if item.transaction is not None and isinstance(item.outcome, Future):  # those that were asked about
+            if item.transaction is not None and isinstance(item.outcome, Future):  # those with a call
                 failed = isinstance(item.outcome.result(), Outage)
                 answer = self._validator.insist(_question(item.transaction)) if failed else item.outcome
-                self._answers[item.place] = answer
+                self._answers[item.record.position] = answer
 
     def committed(self) -> None:
-        """Count what the last flush wrote."""
-        for place in self._committing if self._answers else ():
-            self._answers.pop(place, None)
+        """Count what the committed checkpoint wrote."""
+        if self._tracer is not None:
+            self._tracer.end(committed=True)
+        for position in self._committing if self._answers else ():
+            self._answers.pop(position, None)
         self._last_commit.set_to_current_time()
         metrics.CHECKPOINT_RECORDS.observe(self._counts.total())
         self._totals.add(self._counts)
 
     def on_paused(self) -> None:
-        """Forget the open checkpoint: its records come again."""
+        if self._tracer is not None:
+            self._tracer.end(committed=False)
+        super().on_paused()
+
+    def forget(self) -> None:
         self._pending.clear()
         self._size = 0
 
-    def _write(self, item: Pending, outcome: Outcome | Unreadable) -> str:
+    def _produce(self, item: Pending, outcome: Outcome | Unreadable) -> str:
         if isinstance(outcome, Verdict):
             assert item.transaction is not None  # only a transaction gets a call
             rows = outputs(item.transaction, outcome)
             for topic, key, value in rows:
-                self._producer.produce(topic, value=value, key=key, headers=item.headers)
+                self._producer.produce(topic, value=value, key=key, headers=item.record.headers)
             return "fraudulent" if rows else "honest"
-        letter = dead_letter(item.value, item.key, item.headers, outcome.reason, *item.place, SERVICE)
-        self._producer.produce(topics.UNIDENTIFIED_TRANSACTIONS_DLQ, **letter._asdict())
+        if self._tracer is not None:
+            self._tracer.refused(item.record.position, outcome.reason)
+        dead = dead_letter(item.record, outcome.reason, SERVICE)
+        self._producer.produce(topics.UNIDENTIFIED_TRANSACTIONS_DLQ, **dead._asdict())
         return "dead_letters"
 
     def _note_outage(self, future: "Future[Outcome]") -> None:
@@ -168,3 +167,7 @@ class ValidatingSink(BaseSink):
 
 def _question(transaction: Transaction) -> bytes:
     return to_validation_request(transaction).model_dump_json().encode()
+
+
+def _problem(outcome: Outcome) -> str | None:
+    return None if isinstance(outcome, Verdict) else outcome.reason

@@ -23,16 +23,16 @@ logger = logging.getLogger(__name__)
 
 TRIES = 3
 PAUSE_SECONDS = 0.2
-# When a call for one transaction alone fails: after so many in a row, over so long, while the validator answered others, it
-# will not be answered. A restart of the validator is over by then; and one that fails at half of all requests at random
-# answers a call with its three tries 7 times in 8, so that good transactions do not get there.
+# A transaction counts as refused after this many failed calls in a row, over this long, while the validator answered others. A
+# restart of the validator is over by then. A validator that fails half of all requests at random still answers 7 of 8 calls, as
+# each has three tries, so that good transactions do not get this far.
 INSIST_CALLS = 15
 INSIST_SECONDS = 30.0
 INSIST_PAUSE_SECONDS = 1.0
-INSIST_IN_FLIGHT = 8  # beside those that are waited for, which these must not hold up
+INSIST_IN_FLIGHT = 8  # in addition to the calls that a checkpoint waits for, which these must not hold up
 INSIST_LOG_SECONDS = 10.0
-# The validator's word on this transaction: asking again cannot change it. Any other error (a wrong address, a lost key, a
-# proxy's own) would meet every transaction alike, and all of them would be dead letters by the time it is mended.
+# The validator's final word on this transaction: asking again cannot change it. Any other error (a wrong address, a lost key, a
+# proxy's own) would hit every transaction alike, and all of them would be dead letters by the time it is fixed.
 _REFUSALS = (400, 413, 422)
 
 
@@ -49,7 +49,7 @@ class Refusal(NamedTuple):
 
 
 class Outage(NamedTuple):
-    """No usable answer after every try: the validator is down, overloaded or talks rubbish."""
+    """No usable answer after every try: the validator is down or overloaded, or its responses are malformed."""
 
     reason: str
 
@@ -68,7 +68,7 @@ class ValidatorClient:
     def __init__(self, url: str, max_in_flight: int, timeout: float) -> None:
         self._url = f"{url}/validate"
         self._max_in_flight = max_in_flight
-        # Free places as tokens: a semaphore of `threading` does the same in Python code, which costs more than it guards.
+        # One token per free slot: a semaphore of `threading` does the same in pure Python, which costs more than what it guards.
         self._places: SimpleQueue[None] = SimpleQueue()
         for _ in range(max_in_flight):
             self._places.put(None)
@@ -81,14 +81,14 @@ class ValidatorClient:
             .build()
         )
         self._submitted: deque[tuple[bytes, Future[Outcome]]] = deque()
-        # The newest question that was answered: asked again, it tells a fault with one transaction from an outage.
+        # The last request that got a verdict: sent again, it distinguishes a problem with one transaction from an outage.
         self._control: bytes | None = None
         self._insisting: set[asyncio.Task[None]] = set()
         self._insisting_now = asyncio.Semaphore(INSIST_IN_FLIGHT)
         self._logged_at = monotonic()
         self._closing = False
         self._woken = False
-        self._loop = uvloop.new_event_loop()  # a fifth more calls a second than asyncio's own
+        self._loop = uvloop.new_event_loop()  # a fifth more calls/s than asyncio's own
         Thread(target=self._loop.run_forever, name="validator-client", daemon=True).start()
 
     def submit(self, body: bytes) -> "Future[Outcome]":
@@ -96,7 +96,7 @@ class ValidatorClient:
         self._places.get()
         future: Future[Outcome] = Future()
         self._submitted.append((body, future))
-        if not self._woken:  # waking the loop is a write to a pipe: one is enough for all calls that wait for it
+        if not self._woken:  # waking the loop is a write to a pipe: one write is enough for all waiting calls
             self._woken = True
             self._loop.call_soon_threadsafe(self._start)
         return future
@@ -104,7 +104,7 @@ class ValidatorClient:
     def insist(self, body: bytes) -> "Future[Outcome]":
         """Ask in the background about a transaction whose call has failed, until there is an outcome other than an Outage.
 
-        An outage lasts as long as it lasts. But if the validator answers others all the while, the outcome is a Refusal.
+        An outage is waited out, however long it takes. If the validator answers others all the while, the outcome is a Refusal.
         """
         future: Future[Outcome] = Future()
 
@@ -118,16 +118,16 @@ class ValidatorClient:
 
     @property
     def in_flight(self) -> int:
-        """The calls that are open, but for those in the background."""
+        """The number of open calls, without those in the background."""
         return self._max_in_flight - self._places.qsize()
 
     def close(self) -> None:
-        """Close the connections; no call may be open, but for those in the background, which end without an outcome."""
+        """Close the connections. No call may be open except those in the background, which end without an outcome."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _close(self) -> None:
-        self._closing = True  # beside the cancellation, which the HTTP client can take for a failed request
+        self._closing = True  # since the HTTP client can mistake the cancellation for a failed request
         for task in self._insisting:
             task.cancel()
         await asyncio.gather(*self._insisting, return_exceptions=True)
@@ -144,7 +144,7 @@ class ValidatorClient:
         self._places.put(None)
 
     async def _insist(self, body: bytes, future: "Future[Outcome]") -> None:
-        begun, calls = monotonic(), 1
+        started, calls = monotonic(), 1
         while True:
             if self._closing:
                 return
@@ -154,7 +154,7 @@ class ValidatorClient:
                 if not isinstance(outcome, Outage):
                     break
                 calls += await self._answers_another()
-            seconds = monotonic() - begun
+            seconds = monotonic() - started
             if calls >= INSIST_CALLS and seconds >= INSIST_SECONDS:
                 outcome = Refusal(f"{outcome.reason}, {calls} calls in {seconds:.0f} s, while it answered others")
                 break
@@ -176,9 +176,9 @@ class ValidatorClient:
             for attempt in range(TRIES):
                 if attempt:
                     await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
-                begun = perf_counter()
+                started = perf_counter()
                 outcome, again = await self._try(body)
-                _SECONDS[type(outcome)].observe(perf_counter() - begun)
+                _SECONDS[type(outcome)].observe(perf_counter() - started)
                 if not again:
                     break
         except Exception as error:
@@ -189,7 +189,7 @@ class ValidatorClient:
         return outcome
 
     async def _try(self, body: bytes) -> tuple[Outcome, bool]:
-        """The outcome, and whether to ask again. One who does not answer has had the time, and the end must not wait so long."""
+        """The outcome, and whether to ask again: not after a timeout, since three of them would take too long."""
         try:
             response = await self._client.post(self._url).body_bytes(body).build().send()
             outcome = judge(response.status, (await response.bytes()).to_bytes())
@@ -199,7 +199,7 @@ class ValidatorClient:
 
 
 def judge(status: int, body: bytes) -> Outcome:
-    """What an HTTP answer means."""
+    """The outcome that an HTTP response stands for."""
     if status == 200:
         try:
             return Verdict(ValidationAnswer.model_validate_json(body).is_fraudulent_transaction)

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from console.ksql import tables
-from console.ksql.client import Client, KsqlError
-from console.ksql.statements import LEAVE, Kind, complete, kind_of, setting, split
+from console.ksql.statements import LEAVE, Kind, complete, kind_of, setting
 from console.status import PIPE_WIDTH
+from runtime.ksqldb import KsqlClient, KsqlError, split
 
 GREETING = (
     "ksqlDB {version} at {url}. A statement ends with ;, Ctrl-C ends what streams, exit or Ctrl-D leaves.\n"
@@ -23,7 +23,7 @@ GREETING = (
 class Shell:
     """Carries out statements on a server and shows what they answer."""
 
-    def __init__(self, client: Client, console: Console) -> None:
+    def __init__(self, client: KsqlClient, console: Console) -> None:
         self._client = client
         self._console = console
 
@@ -57,7 +57,7 @@ class Shell:
 
 def main(url: str, history: Path, statement: str | None) -> int:
     """One statement, or what stands on stdin, or a prompt when that is a terminal. Returns the exit code."""
-    client = Client(url)
+    client = KsqlClient(url)
     shell = Shell(client, Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH))
     try:
         if statement is None and sys.stdin.isatty():
@@ -70,9 +70,9 @@ def main(url: str, history: Path, statement: str | None) -> int:
         return 0
 
 
-def _prompt(shell: Shell, client: Client, url: str, history: Path) -> int:
+def _prompt(shell: Shell, client: KsqlClient, url: str, history: Path) -> int:
     try:
-        greeting = GREETING.format(version=client.version(), url=url)
+        greeting = GREETING.format(version=client.info()["version"], url=url)
     except KsqlError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

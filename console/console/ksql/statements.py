@@ -1,12 +1,10 @@
-"""What was typed: whether it is complete, which statements it has, and where each belongs."""
+"""What was typed: whether it is complete, and where a statement belongs."""
 
 import re
 from enum import Enum
 
-_PIECE = re.compile(
-    r"""(?P<blank>\s+|--[^\r\n]*|/\*.*?\*/)|'(?:[^']|'')*'|`(?:[^`]|``)*`|"(?:[^"]|"")*"|(?P<open>/\*|['`"])|(?P<end>;)|\w+|.""",
-    re.DOTALL | re.VERBOSE,
-)
+from runtime.ksqldb import PIECE
+
 _SETTING = re.compile(r"SET\s+'([^']+)'\s*=\s*'([^']*)'\s*;|UNSET\s+'([^']+)'\s*;", re.IGNORECASE)
 # Words without a semicolon that end the prompt.
 LEAVE = ("exit", "quit")
@@ -21,24 +19,10 @@ class Kind(Enum):
     SETTING = "kept here, and sent with what follows"
 
 
-def split(text: str) -> list[str]:
-    """The statements of a text with their semicolons; the last one may lack it. Comments between them are left out."""
-    found: list[str] = []
-    begin: int | None = None
-    for piece in _PIECE.finditer(text):
-        if piece["blank"]:
-            continue
-        begin = piece.start() if begin is None else begin
-        if piece["end"]:
-            found.append(text[begin : piece.end()])
-            begin = None
-    return found if begin is None else [*found, text[begin:].rstrip()]
-
-
 def complete(text: str) -> bool:
     """Whether nothing is missing: all of it ends with a semicolon, or is a word that needs none."""
     last, unclosed = "", False
-    for piece in _PIECE.finditer(text):
+    for piece in PIECE.finditer(text):
         unclosed = unclosed or bool(piece["open"])
         last = last if piece["blank"] else piece.group()
     return not unclosed and (last in ("", ";") or text.strip().lower() in LEAVE)

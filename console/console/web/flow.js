@@ -1,4 +1,4 @@
-// The picture of the pipeline. `picture` never changes; `values` are what the nodes say, once a second.
+// The picture of the pipeline. `picture` never changes; `values` are what its boxes show, once per second.
 const NARROW = "(max-width: 900px)";
 
 export default {

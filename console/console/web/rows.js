@@ -6,7 +6,7 @@ export default {
   template: `
     <div>
     <p v-if="!rows.length" class="empty">{{ empty }}</p>
-    <table v-else class="rows" role="table">
+    <table v-else-if="shown.length" class="rows" role="table">
       <caption>{{ caption }}</caption>
       <thead role="rowgroup">
         <tr role="row">
@@ -17,15 +17,16 @@ export default {
         <tr v-for="row in shown" :key="row.key" role="row" :data-key="row.key">
           <td v-for="column in columns" :key="column.name" role="cell" :data-label="column.label" :class="[column.kind, tone(row, column)]">
             <button v-if="column.kind == 'act'" type="button" class="plain" :aria-label="row[column.name]" @click="$emit('act', row.key)">{{ column.label }}</button>
-            <pre v-else-if="column.kind == 'code'" tabindex="0" role="group" :aria-label="column.label">{{ row[column.name] }}</pre>
-            <time v-else-if="column.kind == 'time'" :datetime="new Date(row[column.name]).toISOString()">{{ time(row[column.name]) }}</time>
+            <pre v-else-if="column.kind == 'code' && row[column.name]" tabindex="0" role="group" :aria-label="column.label">{{ row[column.name] }}</pre>
+            <a v-else-if="column.kind == 'link' && row[column.name].href" :href="row[column.name].href">{{ text(row[column.name]) }}</a>
+            <time v-else-if="column.kind == 'time' && row[column.name] !== null" :datetime="new Date(row[column.name]).toISOString()">{{ time(row[column.name]) }}</time>
             <span v-else>{{ text(row[column.name]) }}</span>
           </td>
         </tr>
       </tbody>
     </table>
     <button v-if="rows.length > first" type="button" class="plain" :aria-expanded="all" @click="all = !all">
-      {{ all ? "Show the first " + first : "Show all " + rows.length }}
+      {{ !all ? "Show all " + rows.length : first ? "Show the first " + first : "Show none" }}
     </button>
     </div>`,
   data() {
@@ -44,10 +45,9 @@ export default {
       return row[column.name]?.tone;
     },
     time(milliseconds) {
-      const at = new Date(milliseconds);
-      const today = at.toDateString() == new Date().toDateString();
-      const hours = { hourCycle: "h23" }; // as the charts have them
-      return today ? at.toLocaleTimeString([], hours) : at.toLocaleString([], hours);
+      const [day, clock] = [{ day: "numeric", month: "short" }, { hour: "2-digit", minute: "2-digit", second: "2-digit" }];
+      // The clock of the charts, and the time zone that it is of.
+      return new Date(milliseconds).toLocaleString([], { ...day, ...clock, hourCycle: "h23", timeZoneName: "short" });
     },
   },
 };

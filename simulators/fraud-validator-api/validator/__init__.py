@@ -1,1 +1,1 @@
-"""A stand-in for the third-party fraud-validator-api: the same wire contract, with a verdict that tests can foretell."""
+"""Simulates the third-party fraud-validator-api: the same wire contract, with a verdict that tests can compute."""

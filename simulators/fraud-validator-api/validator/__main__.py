@@ -4,7 +4,7 @@ from threading import Event
 
 import uvicorn
 
-from contracts.service import load_settings, run_service
+from runtime.service import load_settings, run_service
 from validator.app import create_app
 from validator.settings import ServerSettings
 

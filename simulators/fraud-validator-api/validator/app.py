@@ -1,4 +1,4 @@
-"""The API: POST /validate as the third party serves it, and PUT /simulation to make it slow, failing or odd at run time."""
+"""The API: POST /validate as the third party serves it, and PUT /simulation to make it slow, failing or malformed at run time."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from contracts.models import ValidationAnswer, ValidationRequest
-from contracts.service import load_settings
+from runtime.service import load_settings
 from validator.settings import Simulation
 from validator.verdict import is_fraudulent
 

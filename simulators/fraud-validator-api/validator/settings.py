@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, NonNegativeFloat
 from pydantic_settings import NoDecode
 
-from contracts.service import Environment
+from runtime.service import Environment
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Ids = Annotated[set[str], NoDecode]

@@ -1,1 +1,1 @@
-"""A stand-in for the third-party multi-bank-system: the same messages under the same environment variables."""
+"""Simulates the third-party multi-bank-system: the same messages under the same environment variables."""

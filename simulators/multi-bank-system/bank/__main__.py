@@ -4,15 +4,24 @@ import itertools
 import logging
 import random
 import time
+from collections.abc import Iterator
 from threading import Event
+from typing import TYPE_CHECKING
 
 from confluent_kafka import Producer
 
-from bank.generator import messages
+from bank.generator import Message, messages
 from bank.health import Heartbeat
 from bank.settings import BankSettings, KafkaSettings
-from contracts.kafka import security_config
-from contracts.service import Totals, load_settings, run_service
+from contracts.records import Headers
+from runtime import services
+from runtime.kafka import IDEMPOTENT, security_config
+from runtime.lost import watched
+from runtime.service import Totals, load_settings, run_service
+from runtime.tracing import tracer
+
+if TYPE_CHECKING:
+    from runtime.spans import Tracer
 
 logger = logging.getLogger("bank")
 
@@ -26,12 +35,12 @@ def main(stopping: Event) -> None:
     kafka, bank = load_settings(KafkaSettings), load_settings(BankSettings)
     producer = Producer(
         {
+            **IDEMPOTENT,
+            **watched(),
             "bootstrap.servers": kafka.kafka_bootstrap_servers,
             "client.id": kafka.kafka_client_id,
-            "enable.idempotence": True,
             "compression.type": "lz4",
             "linger.ms": 5,
-            "partitioner": "murmur2_random",
             **security_config(),
         },
         logger=logging.getLogger("kafka"),
@@ -41,6 +50,18 @@ def main(stopping: Event) -> None:
     stream = messages(seed, bank.customers, bank.fraudulent_share, bank.poison_share)
     if bank.count:
         stream = itertools.islice(stream, bank.count)
+    with tracer(services.BANK) as tracing:
+        _send(stream, producer, kafka.kafka_topic, bank, tracing, stopping)
+
+
+def _send(
+    stream: Iterator[Message],
+    producer: Producer,
+    topic: str,
+    bank: BankSettings,
+    tracing: "Tracer | None",
+    stopping: Event,
+) -> None:
     heartbeat = Heartbeat()
     totals, started, sent = Totals(logger), time.monotonic(), 0
     while not stopping.is_set():
@@ -50,7 +71,7 @@ def main(stopping: Event) -> None:
         if due > 0 and not group:
             break
         for message in group:
-            _produce(producer, kafka.kafka_topic, message.key, message.value, heartbeat)
+            _produce(producer, topic, message, heartbeat, tracing)
         sent += len(group)
         totals.add({"sent": len(group)} if group else {})
         producer.poll(0)
@@ -61,13 +82,18 @@ def main(stopping: Event) -> None:
     logger.info("done: %d messages sent", sent)
     if bank.count:  # a supervisor would take an exit for a crash and send everything again
         while not stopping.wait(1):
+            producer.poll(0)  # the errors of a broker that was away would wait, and look like messages that do
             heartbeat.on_pause(producer)
 
 
-def _produce(producer: Producer, topic: str, key: str, value: bytes, heartbeat: Heartbeat) -> None:
+def _produce(producer: Producer, topic: str, message: Message, heartbeat: Heartbeat, tracing: "Tracer | None") -> None:
+    headers: Headers = []
+    report = heartbeat.on_delivery
+    if tracing is not None:
+        headers, report = tracing.sending(topic, message.key, report)
     while True:
         try:
-            producer.produce(topic, value, key, on_delivery=heartbeat.on_delivery)
+            producer.produce(topic, message.value, message.key, on_delivery=report, headers=headers)
             return
         except BufferError:  # the queue is full: the broker is slower than the rate, or away
             producer.poll(0.1)

@@ -13,7 +13,7 @@ STALE_SECONDS = 15.0
 
 
 class Heartbeat:
-    """Notes in a file that the broker takes what is sent, once a second at most."""
+    """Notes in a file that the broker takes what is sent, at most once per second."""
 
     def __init__(self) -> None:
         self._noted_at = -math.inf
@@ -24,7 +24,7 @@ class Heartbeat:
             self._note()
 
     def on_pause(self, producer: Producer) -> None:
-        """Nothing is due. That is well unless something waits."""
+        """Nothing is due. That is healthy unless something waits."""
         if not len(producer):
             self._note()
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, NonNegativeInt
 
 from contracts import topics
-from contracts.service import Environment
+from runtime.service import Environment
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -19,7 +19,7 @@ class KafkaSettings(Environment):
 
 
 class BankSettings(Environment, env_prefix="BANK_"):
-    """What this simulator adds: the rate in messages a second (0 = as fast as can be) and the mix."""
+    """What this simulator adds: the rate in messages per second (0 = as fast as can be) and the mix."""
 
     rate: Annotated[float, Field(ge=0, le=1_000_000)] = 10.0
     count: NonNegativeInt = 0  # 0 = endless

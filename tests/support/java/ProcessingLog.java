@@ -1,4 +1,4 @@
-package standin;
+package emulator;
 
 import java.util.Arrays;
 import java.util.Map;

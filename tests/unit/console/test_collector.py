@@ -1,5 +1,6 @@
 """What the console says of itself."""
 
+import asyncio
 from collections.abc import Callable
 from math import inf
 from threading import Event
@@ -9,13 +10,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from console import api, groups, parts
+from console import api, groups, polls
+from console.causes import Problem
 from console.collector import SILENT_SECONDS, Collector
 from console.groups import Groups
 from console.polls import Calls
 from console.settings import Settings
-from console.state import Connector, Part
+from console.state import Connector, Health, Query, Task
 from contracts import topics
+from runtime import services
+from runtime.connect import Connect, Unavailable
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -52,18 +56,18 @@ def test_a_thread_that_does_not_work_is_a_fault() -> None:
 
 def test_a_validator_that_answers_nothing_usable_is_down() -> None:
     collector = Collector(settings())
-    collector._parts[parts.VALIDATOR] = Part(True)
+    collector._health[services.VALIDATOR] = Health(True)
 
-    def found(*calls: Calls) -> Part:
+    def found(*calls: Calls) -> Health:
         collector._calls.clear()
         collector._calls.extend(calls)
-        return collector.state().parts[parts.VALIDATOR]
+        return collector.state().services[services.VALIDATOR]
 
     before = Calls({0.1: 50.0, inf: 60.0}, 3.0)
-    assert found(before) == Part(True)
-    assert found(before, before) == Part(True)
-    assert found(before, Calls({0.1: 90.0, inf: 100.0}, 38.0)) == Part(True)  # one record that is asked about again
-    down = Part(False, "100% of the processor's calls get no usable answer")
+    assert found(before) == Health(True)
+    assert found(before, before) == Health(True)
+    assert found(before, Calls({0.1: 90.0, inf: 100.0}, 38.0)) == Health(True)  # one record that is asked about again
+    down = Health(False, "100% of the processor's calls get no usable answer")
     assert found(before, Calls({0.1: 60.0, inf: 70.0}, 13.0)) == down
     assert found(before, Calls({0.1: 8.0, inf: 8.0}, 8.0)) == down  # the processor was restarted
 
@@ -73,22 +77,53 @@ def test_the_archiver_and_all_of_a_worker_s_connectors_may_commit_less_often() -
     place = (topics.USERS, 0)
     connectors = ("s3-users", "mongodb-users")
     collector._connectors = dict.fromkeys(connectors, Connector("RUNNING", (), (topics.USERS,)))
-    names = (parts.ARCHIVER, *map(parts.connector_group, connectors), parts.INGESTOR)
+    names = (services.ARCHIVER, *map(services.connector_group, connectors), services.INGESTOR)
     collector._groups.committed = {name: {place: 5} for name in names}
     collector._groups.members = dict.fromkeys(names, 1)
     groups = collector.state().groups
     # With its connectors there is no archiver.
     assert [groups[name].interval for name in names[1:]] == [300.0, 300.0, 0.0]
     collector._connectors.pop("s3-users")
-    assert collector.state().groups[parts.ARCHIVER].interval == 300.0
+    assert collector.state().groups[services.ARCHIVER].interval == 300.0
 
 
-def test_health_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_worker_has_its_health_and_any_of_them_knows_the_connectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    collector = Collector(settings().model_copy(update={"kconnect_2_url": "http://127.0.0.1:2"}))
+    known, down = {"mongodb-users": Connector("RUNNING", (Task(0, "RUNNING"),), (topics.USERS,))}, set[str]()
+
+    def connectors(worker: Connect) -> dict[str, Connector]:
+        if any(worker is collector._workers[name] for name in down):
+            raise Unavailable("does not answer")
+        return known
+
+    monkeypatch.setattr(polls, "connectors", connectors)
+    monkeypatch.setattr(Connect, "plugins", lambda _: set())
+
+    def looked(*without: str) -> tuple[list[bool], str]:
+        down.clear()
+        down.update(without)
+        asyncio.run(collector._look_at_connect())
+        return [collector._health[name].up for name in services.WORKERS], collector._connectors["mongodb-users"].state
+
+    first, second = services.WORKERS
+    assert looked() == ([True, True], "RUNNING")
+    assert looked(first) == ([False, True], "RUNNING")
+    assert collector._connect is collector._workers[second]
+    assert looked(first, second) == ([False, False], "UNKNOWN")
+
+
+def served(monkeypatch: pytest.MonkeyPatch) -> tuple[Collector, TestClient]:
+    """A collector that does not look by itself, and what its application answers over HTTP."""
     made = Collector(settings())
     monkeypatch.setattr(api, "Collector", lambda _: made)
     monkeypatch.setattr(api, "REGISTRY", CollectorRegistry())
     monkeypatch.setattr(api.page, "add_to", lambda *_: None)
     http = TestClient(api.application(settings()), base_url="http://localhost")
+    return made, http
+
+
+def test_health_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, http = served(monkeypatch)
 
     def health() -> tuple[int, str]:
         answer: httpx.Response = http.get("/healthz")
@@ -109,13 +144,13 @@ class Admin:
         self._answers.pop(0)()
 
 
-def test_an_odd_answer_does_not_end_the_look_at_the_groups(
+def test_an_unusual_answer_does_not_end_the_look_at_the_groups(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     stopping = Event()
     looked_at: list[float] = []
 
-    def odd() -> None:
+    def unusual() -> None:
         looked_at.append(found.worked_at)
         raise SystemError("the client cannot make sense of it")
 
@@ -125,8 +160,40 @@ def test_an_odd_answer_does_not_end_the_look_at_the_groups(
         raise SystemError("again")
 
     monkeypatch.setattr(groups, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(groups, "AdminClient", lambda _: Admin([odd, last]))
+    monkeypatch.setattr("runtime.lost.AdminClient", lambda *_, **__: Admin([unusual, last]))
     found = Groups(dict, stopping)
     found.run()
     assert looked_at == [found.worked_at] * 2
     assert caplog.text.count("Traceback") == 2
+
+
+def test_what_is_found_wrong_is_an_event_once_everything_was_asked() -> None:
+    collector = Collector(settings())
+
+    def look(broker: Health) -> list[str]:
+        collector._groups.broker = broker
+        asyncio.run(collector._look_around())
+        return [event.text for event in collector.events()]
+
+    collector._groups.partitions = dict.fromkeys(topics.CREATED, 6)
+    assert look(Health(True)) == []
+    collector._health = dict.fromkeys(collector._health, Health(True))
+    collector._connectors = dict.fromkeys(
+        services.CONNECTORS, Connector("RUNNING", (Task(0, "RUNNING"),), (topics.USERS,))
+    )
+    collector._queries = {stream: Query("RUNNING", topics.USERS, stream) for stream in services.STREAMS}
+    assert look(Health(True)) == []
+    assert look(Health(False, "does not answer")) == ["kafka is down: does not answer"]
+    look(Health(True))
+    assert [event.text for event in collector.state().recent] == ["kafka is down: does not answer"]
+    assert collector.state().disk is not None
+
+
+def test_events_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, http = served(monkeypatch)
+    assert http.get("/api/events").json() == []
+    made._journal.look([], [], 0.0)
+    made._journal.look([Problem("service", services.KAFKA, "kafka is down")], [], 10.0)
+    made._journal.look([], [], 32.0)
+    event = {"kind": "service", "name": "kafka", "text": "kafka is down", "cause": ""}
+    assert http.get("/api/events").json() == [{**event, "began": 10.0, "ended": 32.0, "seconds": 22.0}]

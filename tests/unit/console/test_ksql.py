@@ -14,10 +14,10 @@ import pytest
 from rich.console import Console
 
 from console.ksql import prompt
-from console.ksql.client import Client
 from console.ksql.prompt import Shell
-from console.ksql.statements import Kind, complete, kind_of, setting, split
+from console.ksql.statements import Kind, complete, kind_of, setting
 from console.ksql.tables import shown
+from runtime.ksqldb import KsqlClient, split
 
 GOLDEN = Path(__file__).parents[1] / "ksqldb_emulator" / "golden"
 RECORDED = {one["name"]: one for one in json.loads((GOLDEN / "statements.json").read_text("utf-8"))}
@@ -101,10 +101,10 @@ def test_lists_of_the_real_server_are_tables() -> None:
 
 
 def test_topics_are_a_table() -> None:
-    topics = [{"name": "users", "replicaInfo": [1, 1, 1]}, {"name": "odd", "replicaInfo": [1, 2]}]
+    topics = [{"name": "users", "replicaInfo": [1, 1, 1]}, {"name": "unusual", "replicaInfo": [1, 2]}]
     lines = [line.split() for line in text_of(shown({"@type": "kafka_topics", "topics": topics})).splitlines()]
     assert ["users", "3", "1"] in lines
-    assert ["odd", "2", "1,", "2"] in lines
+    assert ["unusual", "2", "1,", "2"] in lines
 
 
 def test_other_answers() -> None:
@@ -164,7 +164,7 @@ def url(server: ThreadingHTTPServer) -> str:
 
 def run(url: str, text: str) -> tuple[bool, str]:
     console = Console(file=io.StringIO(), width=60, highlight=False)
-    done = Shell(Client(url), console).run(text)
+    done = Shell(KsqlClient(url), console).run(text)
     assert isinstance(console.file, io.StringIO)
     return done, console.file.getvalue()
 

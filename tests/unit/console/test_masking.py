@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.letters import account
-from console.masking import MASK, SHOWN_CHARACTERS, masked, masked_reason
-from console.records import Letter
-from contracts.dead_letters import dead_letter_headers
+from console.dead_letters import account
+from console.masking import SHOWN_CHARACTERS, masked, transaction_id
+from console.records import DeadLetter
+from contracts.dead_letters import MASK, masked_reason
 from contracts.models import User
 from tests.support import samples
+from tests.support.dead import dead_letter_headers
 
 TRANSACTION_ID = "0b2c9a5e-7d0f-4a51-9a0e-3f1c2d4b5a69"
 PERSONAL = [value for person in (samples.user(1), samples.user(2)) for value in person.values()]
@@ -131,19 +132,19 @@ def test_what_is_shown_is_bounded() -> None:
     assert masked(b"[" * 10_000)
 
 
-def letter(headers: dict[str, bytes | None], value: bytes = b"{}", size: int | None = None) -> Letter:
-    return Letter(0, "a-dlq", 0, 0, headers, value, len(value) if size is None else size)
+def dead_letter(headers: dict[str, bytes | None], value: bytes = b"{}", size: int | None = None) -> DeadLetter:
+    return DeadLetter(0, "a-dlq", 0, 0, headers, value, len(value) if size is None else size)
 
 
-def test_our_own_letters_say_why_and_where_from() -> None:
+def test_our_own_dead_letters_say_why_and_where_from() -> None:
     headers = dict(dead_letter_headers(None, "amount: is missing", "bank-transactions", 3, 17, "transactions-ingestor"))
-    about = account(letter(headers))
+    about = account(dead_letter(headers))
     assert (about.reason, about.source) == ("amount: is missing", "bank-transactions / 3 @ 17")
 
 
-def test_connects_letters_are_told_without_what_they_quote() -> None:
+def test_connects_dead_letters_are_told_without_what_they_quote() -> None:
     about = account(
-        letter(
+        dead_letter(
             {
                 "__connect.errors.topic": b"users",
                 "__connect.errors.partition": b"1",
@@ -159,8 +160,8 @@ def test_connects_letters_are_told_without_what_they_quote() -> None:
     assert about.record == "{} (4,000 bytes in all)"
 
 
-def test_a_letter_without_headers() -> None:
-    about = account(letter({}))
+def test_a_dead_letter_without_headers() -> None:
+    about = account(dead_letter({}))
     assert (about.reason, about.source) == ("not given", "not given")
 
 
@@ -169,3 +170,17 @@ def test_reasons_are_masked(telling: str) -> None:
     shown = masked_reason(telling)
     assert MASK in shown
     assert not any(word in shown for word in ("555", "example", "John", "4111"))
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (b'{"transaction_id": "4f9c1a1e-3e9b-4b57-8b4d-1f2d3c4b5a69", "amount": "much"}', True),
+        (b'{"TRANSACTION_ID":"4f9c1a1e-3e9b-4b57-8b4d-1f2d3c4b5a69"', True),
+        (b'{"transaction_id": "Ann Smith"}', False),
+        (b'{"ssn": "4f9c1a1e-3e9b-4b57-8b4d-1f2d3c4b5a69"}', False),
+        (b"\xff", False),
+    ],
+)
+def test_an_id_is_taken_from_a_record_only_if_it_can_be_nothing_else(value: bytes, found: bool) -> None:
+    assert transaction_id(value) == ("4f9c1a1e-3e9b-4b57-8b4d-1f2d3c4b5a69" if found else "")

@@ -1,4 +1,4 @@
-"""What is made of the parts' answers, over real HTTP."""
+"""What is made of the services' answers, over real HTTP."""
 
 import asyncio
 import json
@@ -13,9 +13,12 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from console import parts, polls, status
-from console.state import Connector, Part, Task
+from console import polls, status
+from console.state import Connector, Health, Task
 from contracts import topics
+from runtime import services
+from runtime.connect import Connect, Unavailable
+from runtime.ksqldb import KsqlClient, KsqlError
 
 T = TypeVar("T")
 
@@ -84,53 +87,89 @@ def nobody(serve) -> str:
 
 def test_a_part_answers_or_does_not(serve, nobody: str) -> None:
     url = serve({"/docs": (200, b""), "/sick": (503, b"")}).url
-    assert ask(lambda http: polls.answers(http, f"{url}/docs")) == Part(True)
-    assert ask(lambda http: polls.answers(http, f"{url}/sick")) == Part(False, "HTTP 503")
-    assert ask(lambda http: polls.answers(http, f"{nobody}/docs")) == Part(False, "does not answer")
+    assert ask(lambda http: polls.answers(http, f"{url}/docs")) == Health(True)
+    assert ask(lambda http: polls.answers(http, f"{url}/sick")) == Health(False, "HTTP 503")
+    assert ask(lambda http: polls.answers(http, f"{nobody}/docs")) == Health(False, "does not answer")
 
 
 def test_connectors_and_their_restart(serve) -> None:
-    status_of = {"connector": {"state": "RUNNING"}, "tasks": [{"id": 0, "state": "FAILED"}]}
+    trace = (
+        "org.apache.kafka.connect.errors.ConnectException: x\nCaused by: com.mongodb.MongoTimeoutException: y\n\tat z"
+    )
+    tasks = [{"id": 0, "state": "FAILED"}, {"id": 1, "state": "FAILED", "trace": trace}]
+    status_of = {"connector": {"state": "RUNNING"}, "tasks": tasks}
     config = {"topics": "fraudulent-transactions-result, users"}
     server = serve(
         {
             "/connectors": body({"s3": {"status": status_of, "info": {"config": config}}}),
             "/connectors/s3/restart": (202, b"{}"),
-            "/connector-plugins": body([{"class": parts.S3_PLUGIN, "type": "sink"}, {"class": "other"}]),
+            "/connector-plugins": body([{"class": services.S3_PLUGIN, "type": "sink"}, {"class": "other"}]),
         }
     )
     rows = (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)
-    assert ask(lambda http: polls.connectors(http, server.url)) == {
-        "s3": Connector("RUNNING", (Task(0, "FAILED"),), rows)
-    }
-    assert ask(lambda http: polls.plugins(http, server.url)) == {parts.S3_PLUGIN, "other"}
-    ask(lambda http: polls.restart_connector(http, server.url, "s3"))
-    assert server.asked[-1] == "POST /connectors/s3/restart?includeTasks=true"
-    with pytest.raises(httpx.HTTPStatusError):
-        ask(lambda http: polls.restart_connector(http, server.url, "nosuch"))
+    connect = Connect(server.url, seconds=2.0)
+    failed = (Task(0, "FAILED"), Task(1, "FAILED", "MongoTimeoutException"))
+    assert polls.connectors(connect) == {"s3": Connector("RUNNING", failed, rows)}
+    assert failed[1].text == "FAILED (MongoTimeoutException)"
+    assert connect.plugins() == {services.S3_PLUGIN, "other"}
+    connect.restart("s3", only_failed=False)
+    assert server.asked[-1] == "POST /connectors/s3/restart?includeTasks=true&onlyFailed=false"
+    with pytest.raises(Unavailable, match="HTTP 404"):
+        connect.restart("nosuch", only_failed=False)
+
+
+def test_a_second_worker_is_asked_when_the_first_is_unavailable(serve) -> None:
+    first = serve({"/connectors": (503, b"{}")})
+    second = serve({"/connectors": body({}), "/connectors/s3/restart": (202, b"{}")})
+    connect = Connect(first.url, second.url, seconds=2.0)
+    assert connect.connectors() == {}
+    connect.restart("s3", only_failed=False)
+    assert second.asked == ["GET /connectors?expand=status&expand=info", *first.asked[1:]]
 
 
 def test_ksqldb_and_its_persistent_queries_as_the_real_server_tells_them(serve) -> None:
     golden = json.loads((Path(__file__).parents[1] / "ksqldb_emulator" / "golden" / "statements.json").read_text())
     queries = next(request["response"] for request in golden if request["name"] == "list_queries")
     url = serve({"/info": body({"KsqlServerInfo": {"ksqlServiceId": "fraud_"}}), "/ksql": body(queries)}).url
-    found = ask(lambda http: polls.ksqldb(http, url))
+    found = polls.ksqldb(KsqlClient(url))
     assert found.service_id == "fraud_"
     assert sorted((name[:9], query.state, query.sink) for name, query in found.queries.items()) == [
         ("CSAS_FRAU", "RUNNING", topics.FRAUDULENT_TRANSACTIONS_RESULT),
         ("CSAS_RECE", "RUNNING", topics.USERS),
         ("CSAS_SEND", "RUNNING", topics.USERS),
     ]
-    assert {query.stream for query in found.queries.values()} == set(parts.STREAMS)
+    assert {query.stream for query in found.queries.values()} == set(services.STREAMS)
+
+
+@pytest.mark.parametrize(
+    ("info", "problem"),
+    [
+        ((503, b""), "HTTP 503"),
+        ((503, b'{"error_code": 50300, "message": "not yet ready"}'), "not yet ready"),
+        ((200, b"<html>"), "malformed response"),
+        ((200, b"{}"), "is not ksqlDB"),
+    ],
+)
+def test_a_ksqldb_that_cannot_answer(serve, info: tuple[int, bytes], problem: str) -> None:
+    url = serve({"/info": info, "/ksql": body([{"queries": []}])}).url
+    with pytest.raises(KsqlError) as refused:
+        polls.ksqldb(KsqlClient(url))
+    assert polls.problem_of(refused.value).endswith(problem)
+
+
+def test_a_ksqldb_where_nobody_listens(nobody: str) -> None:
+    with pytest.raises(KsqlError) as refused:
+        polls.ksqldb(KsqlClient(nobody))
+    assert polls.problem_of(refused.value) == f"ksqlDB at {nobody} does not answer"
 
 
 def test_every_replica_behind_a_name_is_asked(serve, nobody: str) -> None:
-    well, sick = serve({"/healthz": (200, b"ok")}).url, serve({"/healthz": (503, b"")}).url
-    assert ask(lambda http: polls.replicas(http, well)) == (Part(True), [well])
-    assert ask(lambda http: polls.replicas(http, sick)) == (Part(False, "HTTP 503"), [])
-    assert ask(lambda http: polls.replicas(http, nobody)) == (Part(False, "does not answer"), [])
-    part, _ = ask(lambda http: polls.replicas(http, "http://no-such-host.invalid:1"))
-    assert part == Part(False, "there is no no-such-host.invalid")
+    healthy, sick = serve({"/healthz": (200, b"ok")}).url, serve({"/healthz": (503, b"")}).url
+    assert ask(lambda http: polls.replicas(http, healthy)) == (Health(True), [healthy])
+    assert ask(lambda http: polls.replicas(http, sick)) == (Health(False, "HTTP 503"), [])
+    assert ask(lambda http: polls.replicas(http, nobody)) == (Health(False, "does not answer"), [])
+    service, _ = ask(lambda http: polls.replicas(http, "http://no-such-host.invalid:1"))
+    assert service == Health(False, "there is no no-such-host.invalid")
 
 
 def test_the_processors_calls_are_added_over_their_outcomes(serve) -> None:
@@ -146,7 +185,7 @@ def test_status_of_a_console_that_does_not_answer(nobody: str, capsys: pytest.Ca
     found = status.fetch(nobody)
     assert status.show(found, as_json=True) == 1
     assert json.loads(capsys.readouterr().out) == {
-        "well": False,
+        "healthy": False,
         "faults": [f"the console does not answer at {nobody}"],
     }
     assert status.show(found, as_json=False) == 1
@@ -154,5 +193,5 @@ def test_status_of_a_console_that_does_not_answer(nobody: str, capsys: pytest.Ca
 
 
 def test_status_of_a_stack_that_is_well(serve) -> None:
-    url = serve({"/api/state": body({"well": True, "faults": []})}).url
+    url = serve({"/api/state": body({"healthy": True, "faults": []})}).url
     assert status.show(status.fetch(url), as_json=True) == 0

@@ -3,13 +3,16 @@
 import json
 from dataclasses import dataclass, field
 
+import pytest
+
+from console.dead_letters import KEPT_BYTES
+from console.delays import delay_of
 from console.groups import Stalls, behind, lag
-from console.records import KEPT_BYTES, KNOWN_LETTERS, KNOWN_USERS, NEWEST, Known, Records, quantiles
+from console.records import KNOWN_DEAD_LETTERS, KNOWN_USERS, NEWEST, Known, Records, quantiles
 from contracts import topics
 from contracts.timestamps import BANK_TIMESTAMP
 
 NOW = 1_800_000_000.0
-NOTHING: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass
@@ -55,8 +58,8 @@ def result(at: float, partition: int = 0, sent: bytes | None = None) -> Message:
 
 def test_every_record_counts_once() -> None:
     records = Records()
-    records.apply([Message(topics.USERS, place=(2, 7)), Message(topics.USERS, place=(2, 9))], NOTHING)
-    records.apply([Message(topics.BANK_TRANSACTIONS)], NOTHING)
+    records.apply([Message(topics.USERS, place=(2, 7)), Message(topics.USERS, place=(2, 9))])
+    records.apply([Message(topics.BANK_TRANSACTIONS)])
     assert records.totals[topics.USERS] == 2
     assert records.totals[topics.BANK_TRANSACTIONS] == 1
     assert (records.first[topics.USERS, 2], records.last[topics.USERS, 2]) == (7, 9)
@@ -66,46 +69,36 @@ def test_what_comes_next_is_behind_records_and_transactions() -> None:
     records, place = Records(), (topics.USERS, 2)
     records.pass_ends({place: 5})
     assert records.next[place] == 5
-    records.apply([Message(topics.USERS, place=(2, 7))], NOTHING)
+    records.apply([Message(topics.USERS, place=(2, 7))])
     records.pass_ends({place: 7}, {place})
     assert records.next[place] == 8
     records.pass_ends({place: 9})
     assert records.next[place] == 9
 
 
-def test_delays_are_those_of_rows_that_come_live() -> None:
-    records = Records()
-    sent = str(round(NOW * 1000)).encode()
-    records.apply(
-        [result(NOW + 0.5, sent=sent), result(NOW + 900, partition=1, sent=sent), result(NOW - 5, sent=sent)],
-        frozenset({(topics.FRAUDULENT_TRANSACTIONS_RESULT, 1)}),
-    )
-    assert records.take_delays() == [0.5, 0.0]
-    assert records.take_delays() == []
+def test_a_delay_is_from_the_banks_timestamp_to_the_sight_of_the_row() -> None:
+    row = result(NOW + 0.2, sent=str(round(NOW * 1000)).encode())
+    assert delay_of(row, NOW + 0.5) == 0.5  # the row was written before, and waited for its commit
+    assert delay_of(row, NOW - 5) == 0.0
 
 
-def test_a_row_without_the_banks_timestamp_has_no_delay() -> None:
-    records = Records()
-    unreadable = [b"", b"soon", b"-5000", b"1.5", "\u0661".encode(), b"\xff", b"9" * 400]
-    records.apply([result(NOW), *(result(NOW, sent=sent) for sent in unreadable)], NOTHING)
-    assert len(records.frauds) == len(unreadable) + 1
-    assert records.take_delays() == []
+@pytest.mark.parametrize("sent", [None, b"", b"soon", b"-5000", b"1.5", "\u0661".encode(), b"\xff", b"9" * 400])
+def test_a_row_without_the_banks_timestamp_has_no_delay(sent: bytes | None) -> None:
+    assert delay_of(result(NOW, sent=sent), NOW + 1) is None
 
 
 def test_the_newest_frauds_are_by_the_time_of_writing_whatever_partition_comes_first() -> None:
     records = Records()
-    records.apply([result(NOW - number) for number in range(100)], NOTHING)
-    records.apply([result(NOW - 1_000), result(NOW + 1)], NOTHING)
+    records.apply([result(NOW - number) for number in range(100)])
+    records.apply([result(NOW - 1_000), result(NOW + 1)])
     at = [fraud.timestamp / 1000 for fraud in records.frauds]
     assert at == [NOW + 1, *(NOW - number for number in range(NEWEST - 1))]
 
 
 def test_names_are_kept_for_the_users_seen_last() -> None:
     records = Records()
-    records.apply([user(number) for number in range(KNOWN_USERS)], NOTHING)
-    records.apply(
-        [user(0), user(KNOWN_USERS), Message(topics.USERS, b"no row"), Message(topics.USERS, b"[1]")], NOTHING
-    )
+    records.apply([user(number) for number in range(KNOWN_USERS)])
+    records.apply([user(0), user(KNOWN_USERS), Message(topics.USERS, b"no row"), Message(topics.USERS, b"[1]")])
     assert len(records.names) == KNOWN_USERS
     assert records.names["u0"] == "Name 0"
     assert "u1" not in records.names
@@ -113,11 +106,11 @@ def test_names_are_kept_for_the_users_seen_last() -> None:
 
 def test_a_large_dead_letter_is_cut() -> None:
     records = Records()
-    records.apply([Message(topics.S3_SINK_DLQ, b"x" * 5_000_000, place=(3, 4), more=[("dlq.reason", b"why")])], NOTHING)
-    (letter,) = records.letters
-    assert (len(letter.value), letter.size) == (KEPT_BYTES, 5_000_000)
-    assert (letter.topic, letter.partition, letter.offset) == (topics.S3_SINK_DLQ, 3, 4)
-    assert letter.headers == {"dlq.reason": b"why"}
+    records.apply([Message(topics.S3_SINK_DLQ, b"x" * 5_000_000, place=(3, 4), more=[("dlq.reason", b"why")])])
+    (dead_letter,) = records.dead_letters
+    assert (len(dead_letter.value), dead_letter.size) == (KEPT_BYTES, 5_000_000)
+    assert (dead_letter.topic, dead_letter.partition, dead_letter.offset) == (topics.S3_SINK_DLQ, 3, 4)
+    assert dead_letter.headers == {"dlq.reason": b"why"}
 
 
 def test_rates_are_over_the_seconds_asked_for() -> None:
@@ -126,7 +119,7 @@ def test_rates_are_over_the_seconds_asked_for() -> None:
     for second in range(21):
         records.sample(float(second))
         count = 10 if second < 10 else 2
-        records.apply([Message(topics.USERS)] * count, NOTHING)
+        records.apply([Message(topics.USERS)] * count)
     assert records.rates(5)[topics.USERS] == 2
     assert records.rates(20)[topics.USERS] == 6
     records.forget_rates()
@@ -148,16 +141,16 @@ def test_lag_is_behind_the_last_record_and_not_behind_a_transactions_marker() ->
 
 def test_a_topic_that_was_made_again_begins_with_its_first_offset() -> None:
     records, place = Records(), (topics.USERS, 2)
-    records.apply([Message(topics.USERS, place=(2, 7))], NOTHING)
+    records.apply([Message(topics.USERS, place=(2, 7))])
     records.pass_ends({place: 0})
     assert place not in records.last
     assert records.next[place] == 0
-    records.apply([Message(topics.USERS, place=(2, 4))], NOTHING)
-    records.apply([Message(topics.USERS, place=(2, 1))], NOTHING)
+    records.apply([Message(topics.USERS, place=(2, 4))])
+    records.apply([Message(topics.USERS, place=(2, 1))])
     assert (records.first[place], records.last[place], records.next[place]) == (1, 1, 2)
 
 
-def letter(offset: int, place: tuple[int, int], at: float = NOW) -> Message:
+def dead_letter(offset: int, place: tuple[int, int], at: float = NOW) -> Message:
     """Of a sink connector."""
     headers: list[tuple[str, bytes | None]] = [
         ("__connect.errors.topic", b"users"),
@@ -171,26 +164,26 @@ def test_copies_of_a_dead_letter_are_counted_and_shown_once() -> None:
     records = Records()
     records.sample(0.0)
     for number in range(13):
-        records.apply([letter(one, (number % 3, 5 * number + one), NOW + number) for one in range(5)], NOTHING)
+        records.apply([dead_letter(one, (number % 3, 5 * number + one), NOW + number) for one in range(5)])
     records.sample(1.0)
     assert records.totals[topics.S3_SINK_DLQ] == 5
     assert records.came()[topics.S3_SINK_DLQ] == 5
-    assert len(records.letters) == 5
-    assert records.last_letter == {topics.S3_SINK_DLQ: NOW}
+    assert len(records.dead_letters) == 5
+    assert records.last_dead_letter == {topics.S3_SINK_DLQ: NOW}
     assert records.next[topics.S3_SINK_DLQ, 0] == 65
     # One whose headers do not say where it was may be another one each time.
-    records.apply([Message(topics.S3_SINK_DLQ, b"{", place=(0, 70 + one)) for one in range(2)], NOTHING)
+    records.apply([Message(topics.S3_SINK_DLQ, b"{", place=(0, 70 + one)) for one in range(2)])
     assert records.totals[topics.S3_SINK_DLQ] == 7
 
 
 def test_so_many_dead_letters_are_known_and_no_more() -> None:
-    known = Known(KNOWN_LETTERS)
-    for number in range(3 * KNOWN_LETTERS):
+    known = Known(KNOWN_DEAD_LETTERS)
+    for number in range(3 * KNOWN_DEAD_LETTERS):
         assert known.add(number.to_bytes(4, "big"))
         assert not known.add(b"keeps coming") or number == 0
-    assert not known.add((2 * KNOWN_LETTERS + 2).to_bytes(4, "big"))
+    assert not known.add((2 * KNOWN_DEAD_LETTERS + 2).to_bytes(4, "big"))
     assert known.add((0).to_bytes(4, "big"))
-    assert len(known._new) + len(known._old) <= 2 * KNOWN_LETTERS
+    assert len(known._new) + len(known._old) <= 2 * KNOWN_DEAD_LETTERS
 
 
 def test_a_group_stalls_where_one_partition_waits_though_the_others_go_on() -> None:

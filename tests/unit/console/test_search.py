@@ -21,7 +21,7 @@ ROWS = {
 def test_rows_are_found_whatever_else_the_topics_hold(
     monkeypatch: pytest.MonkeyPatch, wanted: str, found: list[int]
 ) -> None:
-    def scan(topic: str, take, _: float) -> tuple[int, bool]:
+    def scan(topic: str, take, *_: object) -> tuple[int, bool]:
         for value in ROWS[topic]:
             take(row_of(value), Fraud(0, value))
         return len(ROWS[topic]), True
@@ -29,3 +29,70 @@ def test_rows_are_found_whatever_else_the_topics_hold(
     monkeypatch.setattr(search, "_scan", scan)
     rows = ROWS[topics.FRAUDULENT_TRANSACTIONS_RESULT]
     assert [fraud.value for fraud in search.find(wanted).frauds] == [rows[number] for number in found]
+
+
+class Messages:
+    """A record, as far as a search looks at it."""
+
+    def __init__(self, partition: int, offset: int, timestamp: int, value: bytes) -> None:
+        self._partition, self._offset, self._timestamp, self._value = partition, offset, timestamp, value
+
+    def partition(self) -> int:
+        return self._partition
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self._timestamp
+
+    def value(self) -> bytes:
+        return self._value
+
+
+def a_topic(monkeypatch: pytest.MonkeyPatch, partitions: dict[int, dict[int, int]], markers: int = 1) -> None:
+    """The result topic with rows of one sender, by partition: timestamps by offset. Behind them are markers."""
+
+    def records_between(_consumer, _topic, begin, end):
+        for partition, rows in partitions.items():
+            yield [
+                Messages(partition, offset, timestamp, b'{"SENDER_ID": "u1", "TRANSACTION_ID": "t%d"}' % timestamp)
+                for offset, timestamp in rows.items()
+                if begin[partition] <= offset < end[partition]
+            ]
+
+    monkeypatch.setattr(search, "client", lambda group: {"group.id": group})
+    monkeypatch.setattr(search, "Consumer", lambda _: type("Nobody", (), {"close": lambda _: None})())
+    monkeypatch.setattr(
+        search, "end_of", lambda *_: {number: max(rows) + 1 + markers for number, rows in partitions.items()}
+    )
+    monkeypatch.setattr(search, "records_between", records_between)
+
+
+def test_a_search_ends_when_what_is_older_cannot_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_topic(
+        monkeypatch,
+        {0: {offset: offset for offset in range(20_000)}, 1: {offset: offset + 5_000 for offset in range(15_000)}},
+    )
+    found = search.find("Ann", search.Users({"u1": "Ann", "u2": "Bob"}, 7))
+    assert [fraud.timestamp for fraud in found.frauds] == [
+        one for high in range(19_999, 19_974, -1) for one in (high, high)
+    ]
+    assert (found.looked_through, found.complete) == (7 + 2 * (search.FIRST_STEP - 1), True)
+
+
+def test_an_older_record_of_a_slow_partition_is_no_reason_to_miss_a_newer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The newest step of partition 0 reaches back to 0, that of partition 1 to 1,000, with newer rows of interest behind it.
+    a_topic(
+        monkeypatch,
+        {
+            0: {offset: offset for offset in range(search.FIRST_STEP)},
+            1: {offset: 100_000 + offset for offset in range(3_000)},
+        },
+    )
+    found = search.find("u1", search.Users({}, 0))
+    assert [fraud.timestamp for fraud in found.frauds] == list(range(102_999, 102_949, -1))
+
+
+def test_a_step_of_markers_alone_says_nothing_about_what_is_older(monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = {offset: 100_000 + offset for offset in range(2_000)}
+    a_topic(monkeypatch, {0: {offset: offset for offset in range(3_000)}, 1: newer}, markers=search.FIRST_STEP)
+    found = search.find("u1", search.Users({}, 0))
+    assert found.frauds[0].timestamp == 101_999

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from dataclasses import replace
 from io import StringIO
 from typing import Any
@@ -10,60 +11,73 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from rich.console import Console
 
-from console import flow, parts, tables
+from console import flow, tables
+from console.cluster import Broker, Cluster
+from console.events import Event
+from console.header import verdict
 from console.metrics import StateMetrics
-from console.page import verdict
-from console.state import Connector, Group, Part, Quantiles, Query, State, Task, Topic
+from console.state import Connector, Group, Health, Quantiles, Query, State, Task, Topic
 from console.terminal import table
 from contracts import topics
 from local.settings import ROOT
+from runtime import services
+from runtime.disk import Space
 
 UP = {
-    name: Part(True)
-    for name in (parts.KAFKA, parts.KAFKA_CONNECT, parts.KSQLDB, parts.VALIDATOR, parts.INGESTOR, parts.PROCESSOR)
+    name: Health(True)
+    for name in (
+        services.KAFKA,
+        services.KAFKA_CONNECT,
+        services.KSQLDB,
+        services.VALIDATOR,
+        services.INGESTOR,
+        services.PROCESSOR,
+    )
 }
-SINK = parts.connector_group("mongodb-users")
+SINK = services.connector_group("mongodb-users")
 RUNS = Connector("RUNNING", (Task(0, "RUNNING"), Task(1, "RUNNING")), (topics.USERS,))
 TOPICS = dict.fromkeys(topics.ALL, Topic(1_234, 5.0, 1_300, 1_000)) | dict.fromkeys(topics.DEAD_LETTERS, Topic())
 
 
-CONNECTORS = dict.fromkeys(parts.CONNECTORS, RUNS)
-QUERIES = {f"Q{number}": Query("RUNNING", topics.USERS, stream) for number, stream in enumerate(parts.STREAMS, 1)}
+CONNECTORS = dict.fromkeys(services.CONNECTORS, RUNS)
+QUERIES = {f"Q{number}": Query("RUNNING", topics.USERS, stream) for number, stream in enumerate(services.STREAMS, 1)}
 
 
-def letters(count: int, topic: str = topics.BANK_TRANSACTIONS_DLQ) -> dict[str, dict[str, Topic]]:
+def dead_letters(count: int, topic: str = topics.BANK_TRANSACTIONS_DLQ) -> dict[str, dict[str, Topic]]:
     """So many dead letters in the last minutes, in which 1,000 records came."""
     return {"topics": TOPICS | {topic: Topic(count, 1.0, count, count, 1_700_000_000.0)}}
 
 
 def state(**changes: Any) -> State:
-    """Of a stack that is well."""
-    well: dict[str, Any] = {
+    """Of a stack that is healthy."""
+    healthy: dict[str, Any] = {
         "counting": False,
-        "parts": UP,
+        "services": UP,
         "topics": TOPICS,
         "groups": {
-            parts.INGESTOR: Group({topics.BANK_TRANSACTIONS: 7}, 1, parts.INGESTOR, {topics.BANK_TRANSACTIONS: 60.0}),
-            parts.ARCHIVER: Group({}, None),
-            SINK: Group({topics.USERS: 9}, 2, parts.KAFKA_CONNECT, {topics.USERS: 360.0}, 300.0),
+            services.INGESTOR: Group(
+                {topics.BANK_TRANSACTIONS: 7}, 1, services.INGESTOR, {topics.BANK_TRANSACTIONS: 60.0}
+            ),
+            services.ARCHIVER: Group({}, None),
+            SINK: Group({topics.USERS: 9}, 2, services.KAFKA_CONNECT, {topics.USERS: 360.0}, 300.0),
         },
-        "connectors": dict.fromkeys(parts.CONNECTORS, RUNS),
+        "connectors": dict.fromkeys(services.CONNECTORS, RUNS),
         "queries": QUERIES,
         "partitions": dict.fromkeys(topics.CREATED, 6) | {topics.DLQ_REPLAYS: 1},
     }
-    return State(**{**well, **changes})
+    return State(**{**healthy, **changes})
 
 
 def test_a_stack_that_is_well() -> None:
     assert state().faults == ()
-    assert state().to_json()["well"] is True
-    assert verdict(state()) == "● All is well"
+    assert state().to_json()["healthy"] is True
+    assert verdict(state()) == "● Everything is healthy"
 
 
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"parts": UP | {parts.INGESTOR: Part(False, "HTTP 503")}}, "transactions-ingestor is down: HTTP 503"),
+        ({"services": UP | {services.INGESTOR: Health(False, "HTTP 503")}}, "transactions-ingestor is down: HTTP 503"),
         (
             {"connectors": CONNECTORS | {"c": Connector("RUNNING", (Task(0, "RUNNING"), Task(1, "FAILED")), ())}},
             "connector c, task 1 is FAILED",
@@ -76,7 +90,7 @@ def test_a_stack_that_is_well() -> None:
             "connector mongodb-transactions is missing: init/init_kconnect.sh creates it",
         ),
         (
-            {"expected_connectors": (*parts.CONNECTORS, "s3-users")},
+            {"expected_connectors": (*services.CONNECTORS, "s3-users")},
             "connector s3-users is missing: init/init_kconnect.sh creates it",
         ),
         (
@@ -84,7 +98,7 @@ def test_a_stack_that_is_well() -> None:
             "the query of stream SENDER_USERS is missing: init/clean_ksqldb.sh and then init/init_ksqldb.sh create it",
         ),
         (
-            {"partitions": dict.fromkeys(topics.ALL, 6)},
+            {"partitions": dict.fromkeys((*topics.ALL, topics.STACK_EVENTS), 6)},
             "topic dlq-replays is missing: init/init_kafka.py creates it",
         ),
         (
@@ -92,15 +106,20 @@ def test_a_stack_that_is_well() -> None:
             "topic users, partition 3 has no leader: a broker is missing",
         ),
         (
-            {"groups": {SINK: Group({topics.USERS: 0}, 0, parts.KAFKA_CONNECT)}},
+            {"groups": {SINK: Group({topics.USERS: 0}, 0, services.KAFKA_CONNECT)}},
             "group connect-mongodb-users has no member: nothing reads users",
         ),
         (
-            {"groups": {SINK: Group({topics.USERS: 1_234}, 2, parts.KAFKA_CONNECT, {topics.USERS: 61.4})}},
+            {"groups": {SINK: Group({topics.USERS: 1_234}, 2, services.KAFKA_CONNECT, {topics.USERS: 61.4})}},
             "group connect-mongodb-users has 1,234 records of users to read, and in a partition has committed nothing for 61 s",
         ),
+        ({"disk": Space("/data", 2**20)}, "the disk of /data is full: 1 MiB left, make space"),
         (
-            letters(1_000),
+            {"disk": Space("/data", 100 * 2**20)},
+            "the disk of /data is almost full: 100 MiB left, at least 150 MiB are needed",
+        ),
+        (
+            dead_letters(1_000),
             "100% dead letters: 1,000 of 1,000 records of the last minutes are on bank-transactions-dlq: most of what comes "
             "is refused",
         ),
@@ -113,7 +132,7 @@ def test_a_stack_that_is_well() -> None:
 def test_a_fault_is_named_everywhere(changes: dict[str, Any], fault: str) -> None:
     sick = state(**changes)
     assert sick.faults == (fault,)
-    assert sick.to_json()["well"] is False
+    assert sick.to_json()["healthy"] is False
     assert verdict(sick) == f"▲ {fault}"
     assert fault in printed(sick)
     (problem,) = sick.fault_list()
@@ -123,59 +142,72 @@ def test_a_fault_is_named_everywhere(changes: dict[str, Any], fault: str) -> Non
 @pytest.mark.parametrize(
     ("changes", "warning"),
     [
-        (letters(60), "6% dead letters: 60 of 1,000 records of the last minutes are on bank-transactions-dlq"),
+        (dead_letters(60), "6% dead letters: 60 of 1,000 records of the last minutes are on bank-transactions-dlq"),
         (
-            letters(120, topics.MONGODB_SINK_DLQ),
+            dead_letters(120, topics.MONGODB_SINK_DLQ),
             "6% dead letters: 120 of 2,000 records of the last minutes are on mongodb-sink-dlq",
         ),
         (
             {"partitions": dict.fromkeys(topics.CREATED, 6) | {topics.USERS: 12}},
             "topic users has 12 partitions and others 6: ksqlDB creates its streams only where all topics have as many",
         ),
+        (
+            {"cluster": Cluster({"1": Broker("a:1", 9, 9, 9), "2": Broker("", 0, 0, 0)})},
+            "broker 2 is down: the other brokers lead its partitions",
+        ),
+        (
+            {"cluster": Cluster({"1": Broker("a:1", 9, 9, 4)}, under_replicated=5)},
+            "5 partitions are under-replicated: not all of their replicas are in sync",
+        ),
     ],
 )
 def test_a_warning_is_shown_everywhere_and_the_stack_is_well(changes: dict[str, Any], warning: str) -> None:
-    odd = state(**changes)
-    assert (odd.faults, odd.warnings) == ((), (warning,))
-    assert odd.to_json()["well"] is True
-    assert verdict(odd) == f"▲ {warning}"
-    assert warning in " ".join(printed(odd).split())
-    assert "all is well" not in printed(odd)
-    (problem,) = odd.warning_list()
-    assert f'stack_warning{{kind="{problem.kind}",name="{problem.name}"}} 1.0' in exposed(odd)
+    unusual = state(**changes)
+    assert (unusual.faults, unusual.warnings) == ((), (warning,))
+    assert unusual.to_json()["healthy"] is True
+    assert verdict(unusual) == f"▲ {warning}"
+    assert warning in " ".join(printed(unusual).split())
+    assert "everything is healthy" not in printed(unusual)
+    (problem,) = unusual.warning_list()
+    assert f'stack_warning{{kind="{problem.kind}",name="{problem.name}"}} 1.0' in exposed(unusual)
 
 
-@pytest.mark.parametrize("changes", [letters(50), {"topics": dict.fromkeys(topics.ALL, Topic(4, 0.0, 4, 4))}])
+@pytest.mark.parametrize("changes", [dead_letters(50), {"topics": dict.fromkeys(topics.ALL, Topic(4, 0.0, 4, 4))}])
 def test_a_few_dead_letters_are_no_warning(changes: dict[str, Any]) -> None:
     assert state(**changes).warnings == state(**changes).faults == ()
 
 
 def test_of_a_server_that_does_not_answer_nothing_else_is_said() -> None:
-    down = UP | dict.fromkeys((parts.KAFKA, parts.KAFKA_CONNECT, parts.KSQLDB), Part(False, "does not answer"))
-    group = Group({topics.USERS: 0}, 0, parts.KAFKA_CONNECT)
-    silent = state(parts=down, connectors={}, queries={}, partitions={}, groups={SINK: group})
-    assert [problem.kind for problem in silent.fault_list()] == ["part"] * 3
+    down = UP | dict.fromkeys(
+        (services.KAFKA, services.KAFKA_CONNECT, services.KSQLDB), Health(False, "does not answer")
+    )
+    group = Group({topics.USERS: 0}, 0, services.KAFKA_CONNECT)
+    cluster = Cluster({"1": Broker("", 0, 9, 0)}, under_replicated=9, offline=9)
+    silent = state(services=down, connectors={}, queries={}, partitions={}, groups={SINK: group}, cluster=cluster)
+    assert [problem.kind for problem in silent.fault_list()] == ["service"] * 3
+    assert silent.warnings == ()
+    assert not re.search("^kafka_(broker|under|offline)", exposed(silent), re.MULTILINE)
 
 
 def test_what_the_stack_should_have_is_what_its_files_create() -> None:
     connectors = {file.stem: json.loads(file.read_text()) for file in (ROOT / "init" / "connectors").glob("*.json")}
-    assert set(connectors) == {*parts.CONNECTORS, *parts.S3_CONNECTORS}
-    for name in parts.S3_CONNECTORS:
-        assert connectors[name]["connector.class"] == parts.S3_PLUGIN
+    assert set(connectors) == {*services.CONNECTORS, *services.S3_CONNECTORS}
+    for name in services.S3_CONNECTORS:
+        assert connectors[name]["connector.class"] == services.S3_PLUGIN
     statements = "".join(file.read_text() for file in (ROOT / "ksqldb").glob("*.sql"))
     assert sorted(re.findall(r"CREATE STREAM IF NOT EXISTS (\w+) WITH", statements)) == sorted(
-        stream.lower() for stream in parts.STREAMS
+        stream.lower() for stream in services.STREAMS
     )
-    assert set(parts.READ_FROM) == set(topics.DEAD_LETTERS)
+    assert set(services.READ_FROM) == set(topics.DEAD_LETTERS)
 
 
 def test_dead_letters_are_shown_and_are_no_fault() -> None:
-    with_letters = state(topics=TOPICS | {topics.USERS: Topic(), topics.S3_SINK_DLQ: Topic(3, 0.0, 3, 3)})
-    assert with_letters.faults == ()
-    assert with_letters.dead_letters == 3
-    shown = flow.values(with_letters)[topics.S3_SINK_DLQ]
+    with_dead_letters = state(topics=TOPICS | {topics.USERS: Topic(), topics.S3_SINK_DLQ: Topic(3, 0.0, 3, 3)})
+    assert with_dead_letters.faults == ()
+    assert with_dead_letters.dead_letters == 3
+    shown = flow.values(with_dead_letters)[topics.S3_SINK_DLQ]
     assert (shown["tone"], shown["lines"]) == ("bad", ["3 · 0.0/s"])
-    row = next(row for row in tables.topic_totals(with_letters) if row["name"] == topics.S3_SINK_DLQ)
+    row = next(row for row in tables.topic_totals(with_dead_letters) if row["name"] == topics.S3_SINK_DLQ)
     assert row["records"] == {"text": "3", "tone": "bad"}
 
 
@@ -212,7 +244,7 @@ def test_a_sink_that_fails_is_marked_in_words() -> None:
     assert shown[flow.S3]["state"] == "no connector"
     shown = flow.values(state(connectors={"mongodb-users": RUNS, "s3-users": failing}))
     assert (shown[flow.MONGODB]["state"], shown[flow.S3]["state"]) == ("up", "failed")
-    archived = flow.values(state(parts=UP | {parts.ARCHIVER: Part(True)}))
+    archived = flow.values(state(services=UP | {services.ARCHIVER: Health(True)}))
     assert archived[flow.S3]["state"] == "up"
 
 
@@ -226,17 +258,46 @@ def test_the_terminal_shows_the_same() -> None:
     text = printed(state(counting=True), logs="here", processes={"kafka": PROCESS})
     for word in (
         "1,234",
-        parts.INGESTOR,
+        services.INGESTOR,
         "bank-transactions 7",
         "mongodb-users",
         "0 RUNNING",
         "Q1",
         "4321",
         "here",
-        "all is well",
+        "everything is healthy",
     ):
         assert word in text
     assert "still being counted" in text
+
+
+def test_the_terminal_shows_the_disk_and_what_was_wrong() -> None:
+    over = time.time() - 120
+    event = Event("service", services.KAFKA, "kafka is down: does not answer", over - 22, over)
+    text = printed(state(disk=Space("/data", 5 * 2**30), recent=(event,)))
+    assert "5.0 GiB left for /data" in text
+    assert "kafka was down: does not answer · took 22 s · ended 2 min ago" in text
+    assert "everything is healthy" in text
+
+
+def test_the_brokers_are_shown_everywhere() -> None:
+    brokers = {"1": Broker("host:9092", 40, 90, 84), "2": Broker("", 0, 90, 0)}
+    lost = state(cluster=Cluster(brokers, under_replicated=90, offline=6))
+    row, down = tables.brokers(lost)
+    assert (row["address"], row["leads"], row["in_sync"]) == ("host:9092", "40", "84 of 90")
+    assert down["state"] == {"text": "▲\u00a0down", "tone": "bad"}
+    text = printed(lost)
+    for words in ("90 under-replicated, 6 offline", "host:9092", "40 partitions", "84 of 90", "down"):
+        assert words in text
+    metrics = exposed(lost)
+    for sample in (
+        'kafka_broker_up{broker="1"} 1.0',
+        'kafka_broker_up{broker="2"} 0.0',
+        'kafka_broker_leaders{broker="1"} 40.0',
+        "kafka_under_replicated_partitions 90.0",
+        "kafka_offline_partitions 6.0",
+    ):
+        assert sample in metrics.splitlines()
 
 
 PROCESS = {"phase": "ready", "port": 1, "pid": 4321, "rss_mib": 5, "restarts": 0}
@@ -249,8 +310,10 @@ def exposed(one: State) -> str:
 
 
 def test_metrics() -> None:
-    text = exposed(state(connectors={"c": Connector("PAUSED", (Task(1, "FAILED"),), ())}, **letters(3)))
+    connectors = {"c": Connector("PAUSED", (Task(1, "FAILED"),), ())}
+    text = exposed(state(connectors=connectors, oldest_waiting=2.5, **dead_letters(3)))
     for line in (
+        "fraud_oldest_waiting_seconds 2.5",
         'kafka_topic_records_total{topic="users"} 1234.0',
         'kafka_topic_offsets_total{topic="users"} 1300.0',
         'kafka_consumergroup_lag{group="transactions-ingestor",topic="bank-transactions"} 7.0',
@@ -258,7 +321,7 @@ def test_metrics() -> None:
         'kafka_connect_connector_state{connector="c",state="paused"} 1.0',
         'kafka_connect_connector_state{connector="c",state="running"} 0.0',
         'kafka_connect_task_state{connector="c",state="failed",task="1"} 1.0',
-        'part_up{part="kafka"} 1.0',
+        'service_up{service="kafka"} 1.0',
         'kafka_dead_letters_last_timestamp_seconds{topic="bank-transactions-dlq"} 1.7e+09',
         "validator_up 1.0",
     ):
@@ -267,12 +330,12 @@ def test_metrics() -> None:
 
 
 def test_a_console_that_still_counts_exposes_no_total_that_would_look_like_a_flood() -> None:
-    text = exposed(state(counting=True, **letters(3)))
+    text = exposed(state(counting=True, **dead_letters(3)))
     assert "kafka_topic_records_total{" not in text
     assert "kafka_topic_offsets_total{" not in text
     assert "kafka_dead_letters_last_timestamp_seconds{" not in text
     assert "kafka_consumergroup_lag{" not in text
-    assert 'part_up{part="kafka"} 1.0' in text
+    assert 'service_up{service="kafka"} 1.0' in text
 
 
 def test_the_tiles_of_nothing_and_of_something() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from console import tables
 from console.page import run_all
-from console.records import Fraud, Letter
+from console.records import DeadLetter, Fraud
 from console.state import State
 from contracts import topics
 
@@ -22,13 +22,13 @@ ROW = {
 }
 SHOWN = {
     "key": "t1",
-    "id": "t1",
+    "id": {"text": "t1", "href": "/transaction/t1"},
     "at": 7,
     "sender": "Name u1",
     "receiver": "Name u2",
     "amount": "1,234.50",
     "bank": "Bank A",
-    "found_by": "ksql",
+    "found_by": "bank (ksql)",
 }
 DEEP = "stands for lists so deep that no str() comes to their end"
 
@@ -59,17 +59,17 @@ def test_a_field_that_is_no_text_is_not_shown(value: Any) -> None:
 
 def test_a_time_that_no_browser_can_show_is_the_last_that_it_can() -> None:
     assert shown(ROW, at=2**62)[0]["at"] == tables.LAST_DATE
-    (letter,) = tables.letters([Letter(2**62, topics.S3_SINK_DLQ, 0, 0, {}, b"{}", 2)])
-    assert letter["at"] == tables.LAST_DATE
+    (dead_letter,) = tables.dead_letters([DeadLetter(2**62, topics.S3_SINK_DLQ, 0, 0, {}, b"{}", 2)])
+    assert dead_letter["at"] == tables.LAST_DATE
 
 
 def test_one_broken_table_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     updated: list[State] = []
 
     def broken(_: State) -> None:
-        raise ValueError("odd row")
+        raise ValueError("unusual row")
 
     with caplog.at_level(logging.ERROR):
         run_all([broken, updated.append], State())
     assert updated == [State()]
-    assert "odd row" in caplog.text
+    assert "unusual row" in caplog.text

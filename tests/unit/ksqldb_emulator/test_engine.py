@@ -156,7 +156,7 @@ def test_a_topic_that_does_not_fit_is_refused(world: Any) -> None:
 
 def test_a_request_ends_at_the_first_refusal(world: Any) -> None:
     error = failure(world, f"{COPY} SHOW NOTHING;")
-    assert world.queries.plans == {}  # not even begun: the text is read as a whole
+    assert world.queries.plans == {}  # not even started: the text is read as a whole
     error = failure(world, f"{COPY} CREATE STREAM y AS SELECT nosuch FROM copy; {TWO}")
     assert [entity["commandId"] for entity in error.entities] == ["stream/`COPY`/create"]
     assert list(world.queries.plans) == ["CSAS_COPY_3"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME
 
+from contracts.partitions import partition_of
 from contracts.records import Record
 from local.ksqldb_emulator.runner import processor
 
@@ -67,7 +68,7 @@ def _as_recorded(fields: dict[str, Any]) -> dict[str, Any]:
     key = fields.get("key")
     return {
         "topic": fields["topic"],
-        "partition": None if key is None else murmur2(key) % PARTITIONS,
+        "partition": None if key is None else partition_of(key, PARTITIONS),
         "key": None if key is None else key.decode(),
         "timestamp": fields.get("timestamp"),
         "headers": [[name, value.decode()] for name, value in fields.get("headers") or []],
@@ -83,22 +84,6 @@ def _comparable(record: dict[str, Any]) -> str:
         assert problem["errorMessage"]
         value["time"] = problem["errorMessage"] = problem["cause"] = None
     return json.dumps({name: record[name] for name in sorted(record) if name != "value"} | {"value": value})
-
-
-def murmur2(data: bytes) -> int:
-    """Kafka's partitioner for a key, as its protocol documents it: murmur2 with the sign bit cleared."""
-    mask, m = 0xFFFFFFFF, 0x5BD1E995
-    h = (0x9747B28C ^ len(data)) & mask
-    whole = len(data) // 4 * 4
-    for i in range(0, whole, 4):
-        k = int.from_bytes(data[i : i + 4], "little") * m & mask
-        k = (k ^ k >> 24) * m & mask
-        h = h * m & mask ^ k
-    rest = data[whole:]
-    if rest:
-        h = (h ^ int.from_bytes(rest, "little")) * m & mask
-    h = (h ^ h >> 13) * m & mask
-    return (h ^ h >> 15) & 0x7FFFFFFF
 
 
 def test_the_log_without_records(world: Any, queries: dict[str, Any]) -> None:

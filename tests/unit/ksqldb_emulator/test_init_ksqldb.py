@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from init import clean_ksqldb, init_ksqldb
-from init.ksqldb_server import Failed
-from init.ksqldb_statements import NotUnderstood, Statement, created, same, split
-from local.settings import ROOT
+from init.ksqldb_statements import NotUnderstood, Statement, created, same
+from runtime.errors import UserError
+from runtime.ksqldb import split
 
-FILES = sorted((ROOT / "ksqldb").glob("*.sql"))
-RECORDED = json.loads((ROOT / "tests" / "unit" / "ksqldb_emulator" / "golden" / "statements.json").read_text("utf-8"))
+GOLDEN = Path(__file__).parent / "golden"
+# The files as they were when the real server was asked.
+FILES = sorted((GOLDEN / "sql").glob("*.sql"))
+RECORDED = json.loads((GOLDEN / "statements.json").read_text("utf-8"))
 
 
 def statement(text: str) -> Statement:
@@ -177,7 +179,7 @@ def ksqldb(world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer(200, {})
+            self._answer(200, {"KsqlServerInfo": {"version": "8.3.1"}})
 
         def do_POST(self) -> None:
             from local.ksqldb_emulator.errors import KsqlError
@@ -235,7 +237,7 @@ def test_a_changed_file_stops_with_its_stream_and_the_remedy(
 ) -> None:
     init_ksqldb.main()
     edit(ksqldb / file, old, new)
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(UserError) as failed:
         init_ksqldb.main()
     message = str(failed.value)
     assert message.startswith(f"{file}: the stream {stream} runs another statement")
@@ -246,7 +248,7 @@ def test_a_changed_file_stops_with_its_stream_and_the_remedy(
 def test_a_renamed_stream_leaves_no_second_writer(ksqldb: Path, world: Any) -> None:
     init_ksqldb.main()
     edit(ksqldb / "03_sender_users.sql", "EXISTS sender_users", "EXISTS senders")
-    with pytest.raises(Failed, match=r"^SENDER_USERS writes to a topic of ksqldb/\*\.sql.*clean_ksqldb\.sh"):
+    with pytest.raises(UserError, match=r"^SENDER_USERS writes to a topic of ksqldb/\*\.sql.*clean_ksqldb\.sh"):
         init_ksqldb.main()
     clean_ksqldb.main()
     init_ksqldb.main()
@@ -256,7 +258,7 @@ def test_a_renamed_stream_leaves_no_second_writer(ksqldb: Path, world: Any) -> N
 
 def test_a_file_that_the_server_refuses(ksqldb: Path) -> None:
     edit(ksqldb / "02_fraudulent_transactions_result.sql", "amount,", "amout,")
-    with pytest.raises(Failed, match=r"^02_fraudulent.*FAILED \(HTTP 400\): .*no column AMOUT;"):
+    with pytest.raises(UserError, match=r"^02_fraudulent.*FAILED \(HTTP 400\): .*no column AMOUT;"):
         init_ksqldb.main()
 
 
@@ -271,8 +273,8 @@ def test_cleaning_says_what_it_means_and_keeps_topics(
         assert clean_ksqldb.main() == 0
     said = caplog.text
     assert said.index("earliest") < said.index("done")
-    assert "MongoDB: no difference" in said
-    assert "S3: every line" in said
+    assert "MongoDB: no change" in said
+    assert "S3: every row" in said
     assert set(world.topics.topics) == topics
     assert set(world.engine._streams) == {"MINE", "KSQL_PROCESSING_LOG"}
     assert world.queries.plans == {}
@@ -282,4 +284,4 @@ def test_cleaning_says_what_it_means_and_keeps_topics(
         clean_ksqldb.main()
         caplog.clear()
         assert clean_ksqldb.main() == 0
-    assert "none of the streams is there" in caplog.text
+    assert "none of the streams exists" in caplog.text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.kafka import SettingsError
 from local.ksqldb_emulator import settings
+from runtime.errors import UserError
 
 
 def test_the_servers_own_file_is_what_counts() -> None:
@@ -18,7 +18,7 @@ def test_the_servers_own_file_is_what_counts() -> None:
 
 
 def test_the_file_keeps_what_the_pipeline_promises() -> None:
-    properties = settings.read_properties(settings.SERVER_SETTINGS.read_text("utf-8"))
+    properties = settings.read_properties(settings.SERVER_SETTINGS.read_text("utf-8"), {})
     assert properties["ksql.streams.processing.guarantee"] == "exactly_once_v2"
     assert properties["ksql.streams.auto.offset.reset"] == "earliest"
     assert int(properties["ksql.streams.commit.interval.ms"]) <= 200
@@ -28,5 +28,5 @@ def test_the_file_keeps_what_the_pipeline_promises() -> None:
 
 
 def test_no_broker_no_start() -> None:
-    with pytest.raises(SettingsError, match="KAFKA_BOOTSTRAP_SERVER"):
+    with pytest.raises(UserError, match="KAFKA_BOOTSTRAP_SERVER"):
         settings.load({})

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from contracts import topics
+from contracts.connect_schema import is_number
 from contracts.models import ROWS
 from local.connect_plugins import MONGODB_SINK, S3_SINK
-from local.s3_archiver.rows import object_name
+from local.s3_archiver.rules import object_name
 
 ROOT = Path(__file__).parents[3]
 CONNECTORS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "init" / "connectors").glob("*.json")}
@@ -76,7 +77,7 @@ def test_the_converter_refuses_what_is_no_row(config: dict[str, str]) -> None:
 @every_connector
 def test_numbers_are_written_as_doubles(config: dict[str, str]) -> None:
     spec = ",".join(
-        f"{name}:float64" for name, field in ROWS[config["topics"]].model_fields.items() if field.annotation is float
+        f"{name}:float64" for name, field in ROWS[config["topics"]].model_fields.items() if is_number(field)
     )
     assert config.get("transforms.amountToDouble.spec", "") == spec
     assert ("amountToDouble" in config["transforms"].split(",")) == bool(spec)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from contracts.connect import connect_schema
+from contracts.connect_schema import connect_schema
 from contracts.models import ROWS, TransactionResult
 from init.init_kconnect import CONNECTORS, read
 from local.connect_plugins import MONGODB_SINK, S3_SINK
@@ -51,7 +51,9 @@ def test_a_row_s_schema_has_every_field_and_one_number() -> None:
     types = {field["field"]: field["type"] for field in schema["fields"]}
     assert list(types) == list(TransactionResult.model_fields)
     assert [name for name, kind in types.items() if kind != "string"] == ["AMOUNT"]
-    assert not any(field.get("optional") or field.get("parameters") for field in schema["fields"])
+    required = {name for name, field in TransactionResult.model_fields.items() if field.is_required()}
+    assert {field["field"] for field in schema["fields"] if not field.get("optional")} == required
+    assert not any(field.get("parameters") for field in schema["fields"])
 
 
 class Worker(BaseHTTPRequestHandler):
@@ -68,7 +70,10 @@ class Worker(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         running = {"state": "RUNNING"}
         status = {"connector": running, "tasks": [{"id": 0, **running}]}
-        answers = {"/connector-plugins": [{"class": one} for one in self.plugins], "/connectors": list(self.registered)}
+        answers: dict[str, Any] = {
+            "/connector-plugins": [{"class": one} for one in self.plugins],
+            "/connectors?expand=status&expand=info": {name: {} for name in self.registered},
+        }
         self._answer(answers.get(self.path, status))
 
     def do_DELETE(self) -> None:
@@ -145,5 +150,5 @@ def test_a_python_without_the_packages_is_named(worker: tuple[str, type[Worker]]
     bare.chmod(0o755)
     answer = run(worker[0], PYTHON=str(bare))
     assert answer.returncode == 1
-    assert "has no package confluent_kafka" in answer.stderr
+    assert "lacks this project's packages" in answer.stderr
     assert "Traceback" not in answer.stderr

@@ -1,13 +1,6 @@
-"""What the restarter sees in a connector's status."""
+"""What the watchdog sees in a connector's status."""
 
-import importlib.util
-from pathlib import Path
-
-SCRIPT = Path(__file__).parents[3] / "kafka-connect" / "keep_running.py"
-spec = importlib.util.spec_from_file_location("keep_running", SCRIPT)
-assert spec and spec.loader
-keep_running = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(keep_running)
+from runtime.connect import failed
 
 TRACE = (
     "org.apache.kafka.connect.errors.ConnectException: Exiting WorkerSinkTask\n"
@@ -22,8 +15,8 @@ def test_it_names_what_has_failed_and_the_class_of_the_root_error_only() -> None
         "connector": {"state": "RUNNING"},
         "tasks": [{"id": 0, "state": "RUNNING"}, {"id": 1, "state": "FAILED", "trace": TRACE}],
     }
-    assert keep_running.failed(status) == {"task 1": "com.mongodb.MongoTimeoutException"}
+    assert failed(status) == {"task 1": "com.mongodb.MongoTimeoutException"}
 
 
 def test_a_failure_without_a_trace_is_still_a_failure() -> None:
-    assert keep_running.failed({"connector": {"state": "FAILED"}, "tasks": []}) == {"connector": "?"}
+    assert failed({"connector": {"state": "FAILED"}, "tasks": []}) == {"connector": "?"}

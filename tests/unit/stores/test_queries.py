@@ -40,8 +40,7 @@ def user(id_: str) -> dict[str, Any]:
 
 
 COLUMNS = [
-    *("TRANSACTION_ID", "SENDER_BANK_ACCOUNT", "RECEIVER_BANK_ACCOUNT", "AMOUNT", "STATUS", "EVALUATION"),
-    *("TRANSFER_DATE", "SENDER_BANK", "SOURCE_PROCESS"),
+    *(name for name in TransactionResult.model_fields if name not in ("SENDER_ID", "RECEIVER_ID")),
     *("SENDER_NAME", "SENDER_ADDRESS", "SENDER_EMAIL", "RECEIVER_NAME", "RECEIVER_ADDRESS", "RECEIVER_EMAIL"),
 ]
 TABLES = [("raw_fraudulent_transactions_result", TransactionResult), ("raw_users", UserRow)]
@@ -152,7 +151,7 @@ def test_the_athena_join_of_an_empty_bucket_is_empty() -> None:
 
 
 def test_both_joins_have_the_same_columns() -> None:
-    assert mongodb_join.columns() == COLUMNS
+    assert mongodb_join.columns(TransactionResult.model_fields) == COLUMNS
     for query in (athena_join.ONE_ROW, athena_join.EVERY_ROW):
         names, _ = athena_join.join(StubS3({}), "bucket", "p", query)
         assert [name.upper() for name in names] == COLUMNS

@@ -1,0 +1,78 @@
+"""From a transaction's timestamp to the sight of its row on the result topic: what a read_committed reader has to wait."""
+
+import logging
+import time
+from threading import Event, Lock
+
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
+
+from console.reader import BATCH_SECONDS, BATCH_SIZE, METADATA_SECONDS, PARTITIONS_SECONDS, RETRY_SECONDS, client
+from contracts import topics
+from contracts.records import Message, headers_of
+from contracts.timestamps import bank_timestamp
+
+logger = logging.getLogger(__name__)
+
+
+def delay_of(row: Message, now: float) -> float | None:
+    """Seconds until `now` (since the epoch), at which the row was seen; None without the bank's timestamp."""
+    sent = bank_timestamp(headers_of(row))
+    return None if sent is None else max(now - sent / 1000, 0.0)
+
+
+class Delays:
+    """`run` is a thread's.
+
+    It has a consumer of its own: the reader of all topics takes its time, so that a busy broker has few requests of it. This
+    one is given a row at the moment of its commit.
+    """
+
+    def __init__(self, stopping: Event) -> None:
+        self._stopping = stopping
+        self._lock = Lock()
+        self._seen: list[float] = []
+
+    def take(self) -> list[float]:
+        """The delays that were seen since the last call."""
+        with self._lock:
+            taken, self._seen = self._seen, []
+        return taken
+
+    def run(self) -> None:
+        """Read what comes from now on, until told to stop."""
+        while not self._stopping.is_set():
+            try:
+                self._read()
+            except KafkaException as error:  # the broker is away
+                logger.info("not timing for now: %s", error)
+                self._stopping.wait(RETRY_SECONDS)
+
+    def _read(self) -> None:
+        consumer = Consumer(
+            client("console-delays")
+            | {
+                "auto.offset.reset": "latest",
+                "enable.partition.eof": False,
+                "fetch.min.bytes": 1,
+                "fetch.wait.max.ms": 500,
+            }
+        )
+        known, looked_at = set[int](), 0.0
+        try:
+            while not self._stopping.is_set():
+                if not known or time.monotonic() - looked_at > PARTITIONS_SECONDS:
+                    looked_at = time.monotonic()
+                    found = consumer.list_topics(topics.FRAUDULENT_TRANSACTIONS_RESULT, METADATA_SECONDS).topics
+                    new = set(found[topics.FRAUDULENT_TRANSACTIONS_RESULT].partitions) - known
+                    consumer.incremental_assign(
+                        [TopicPartition(topics.FRAUDULENT_TRANSACTIONS_RESULT, one, OFFSET_END) for one in new]
+                    )
+                    known |= new
+                messages = consumer.consume(1, BATCH_SECONDS) + consumer.consume(BATCH_SIZE, 0)
+                now = time.time()
+                rows = [message for message in messages if message.error() is None]
+                delays = [delay for row in rows if (delay := delay_of(row, now)) is not None]
+                with self._lock:
+                    self._seen += delays
+        finally:
+            consumer.close()

@@ -1,0 +1,235 @@
+"""Finds the records of one transaction by key and time, so that of each topic no more is read than has to be.
+
+Where it was routed to is known by its key; what is older or newer than what is known is looked through in the key's partition,
+from the newest record to the oldest. That record knows when the bank sent it, and what came of it can only be later.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from threading import Lock
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from console.keys import Keys
+from console.reader import client
+from console.records import Place, row_of, text_of
+from console.search import steps_back
+from console.stages import Committed, Found
+from contracts import topics
+from contracts.dead_letters import source_of
+from contracts.partitions import partition_of
+from contracts.records import Position, Record, headers_of
+from contracts.timestamps import bank_timestamp
+from runtime import services
+from runtime.reading import Spans, records_of
+
+SECONDS = 10.0
+ANSWER_SECONDS = 5.0
+# Of the records behind one to be validated, so many keys are known: the row of any of them says that it has had its turn.
+BEHIND = 1_000
+# The clocks of several brokers differ by less.
+CLOCKS_MS = 1_000
+
+ROUTED = (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS)
+# Times that Kafka's protocol has names for, as milliseconds.
+_EARLIEST, _LATEST = -2, -1
+
+_one_at_a_time = Lock()  # each needs some megabytes
+
+
+def find(identity: str, committed: Committed, keys: Keys) -> Found:
+    """The records of a transaction. `committed` is what the groups had committed just before. Raises KafkaException."""
+    with _one_at_a_time:
+        consumer = Consumer(client("console-lookup") | {"fetch.min.bytes": 1, "fetch.wait.max.ms": 10})
+        try:
+            return _Lookup(consumer, identity, committed, keys).found()
+        finally:
+            consumer.close()
+
+
+class _Lookup:
+    """One transaction's. `_end` is where each partition ended when it began."""
+
+    def __init__(self, consumer: Consumer, identity: str, committed: Committed, keys: Keys) -> None:
+        self._consumer = consumer
+        self._keys = keys
+        self._identity = identity
+        self._key = identity.encode()
+        self._committed = committed
+        self._deadline = time.monotonic() + SECONDS
+        known = consumer.list_topics(timeout=ANSWER_SECONDS).topics
+        self._partitions = {name: len(known[name].partitions) for name in topics.ALL if name in known}
+        places = self._all(*topics.ALL)
+        self._end: dict[Place, int] = {}
+        self._end = self._offsets(places, _LATEST)
+        self._first = self._offsets(places, _EARLIEST)
+
+    def found(self) -> Found:
+        """All that there is of it."""
+        newest = self._where_it_went()
+        routed = _newest(newest, *ROUTED)
+        received = _newest(newest, topics.BANK_TRANSACTIONS)
+        refused = _newest(newest, topics.BANK_TRANSACTIONS_DLQ)
+        if refused is not None and routed is None:  # it may have been put back since, and have been routed
+            since = self._offsets(self._keyed(self._key, *ROUTED), refused.timestamp[1])
+            routed = _newest(self._newest_of(since), *ROUTED)
+        if received is None:
+            received = self._received(routed, refused)
+        dead_letters = [refused] if refused else []
+        row, users = None, (None, None)
+        if routed is not None:
+            row = self._row(routed)
+            if row is None:
+                dead_letters += self._failed(routed)
+            else:
+                users = self._users(routed, row)
+                dead_letters += self._unstored([one for one in (row, *users) if one is not None])
+        complete = time.monotonic() < self._deadline
+        return Found(self._identity, received, routed, row, users, dead_letters, self._committed, complete)
+
+    def _where_it_went(self) -> list[Record]:
+        """Its newest records among those that were routed or refused, or that wait for the ingestor.
+
+        What a bank sends may have any key, and so may its dead letter: those are looked for by key, and then by what they hold.
+        """
+        sent = self._all(topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
+        keyed = self._keyed(self._key, *ROUTED, topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
+        done = self._committed.get(services.INGESTOR, {})
+        first = {place: max(done.get(place, 0), self._first[place]) for place in {*sent, *keyed}}
+        known = {place: self._keys.known(place) for place in keyed}
+        newer = {place: max(first[place], until) for place, (_, until) in known.items()}
+        older = {place: min(since, self._end[place]) for place, (since, _) in known.items()}
+        found = self._of_key(first)
+        if all(one.topic == topics.BANK_TRANSACTIONS for one in found):  # it may have been routed or refused since
+            found += self._newest_of(newer)
+        return (
+            found
+            or self._newest_of({place: first[place] for place in keyed}, older)
+            or self._newest_of({place: first[place] for place in sent})
+        )
+
+    def _of_key(self, first: Mapping[Place, int]) -> list[Record]:
+        """Those whose offsets are known."""
+        found = (
+            self._first_of({(topic, partition): (offset, offset + 1)}, self._is_it)
+            for topic, partition, offset in self._keys.find(self._key)
+            if offset >= first.get((topic, partition), offset + 1)
+        )
+        return [one for one in found if one is not None]
+
+    def _received(self, routed: Record | None, refused: Record | None) -> Record | None:
+        """Of all that came in the millisecond that the bank sent it, or where its dead letter was."""
+        if routed is not None:
+            sent, places = bank_timestamp(routed.headers), self._all(topics.BANK_TRANSACTIONS)
+            if sent is None:
+                return None
+            begin, end = self._offsets(places, sent), self._offsets(places, sent + 1)
+            return self._first_of({place: (begin[place], end[place]) for place in places}, self._is_it)
+        source = source_of(refused.headers) if refused is not None else None
+        if source is None or (source.topic, source.partition) not in self._end:
+            return None
+        span = {(source.topic, source.partition): (source.offset, source.offset + 1)}
+        return self._first_of(span, lambda message: message.offset() == source.offset)
+
+    def _row(self, routed: Record) -> Record | None:
+        """The first on the result topic since it was routed, unless the row of one that was validated later comes first."""
+        behind: set[tuple[bytes | None, int]] = set()
+        if routed.topic == topics.UNIDENTIFIED_TRANSACTIONS:
+            place, begin = (routed.topic, routed.partition), routed.offset + 1
+            for message in self._read({place: (begin, begin + BEHIND)}):
+                sent = bank_timestamp(headers_of(message))
+                if sent is not None and message.key() != self._key:
+                    behind.add((message.key(), sent))
+
+        def ends(message: Message) -> bool:
+            return message.key() == self._key or (message.key(), bank_timestamp(headers_of(message)) or 0) in behind
+
+        found = self._first_of(self._since(routed, self._keyed(self._key, topics.FRAUDULENT_TRANSACTIONS_RESULT)), ends)
+        return found if found is not None and found.key == self._key else None
+
+    def _users(self, routed: Record, row: Record) -> tuple[Record | None, Record | None]:
+        """Rows of users have their keys, and the bank's timestamp of the transaction that they came with."""
+        fields, sent = row_of(row.value or b""), bank_timestamp(routed.headers)
+        ids = [text_of(fields, name).encode() for name in ("SENDER_ID", "RECEIVER_ID")]
+        rows: dict[bytes | None, Record] = {}
+        for message in self._read(
+            self._since(routed, {place for one in ids for place in self._keyed(one, topics.USERS)})
+        ):
+            if message.key() in ids and message.key() not in rows:
+                record = Record.of(message)
+                if bank_timestamp(record.headers) == sent:
+                    rows[record.key] = record
+                    if len(rows) == len(set(ids)):
+                        break
+        return rows.get(ids[0]), rows.get(ids[1])
+
+    def _failed(self, routed: Record) -> list[Record]:
+        """Its dead letters of the processor since it was routed."""
+        return self._dead_letters(routed, {routed.position}, topics.UNIDENTIFIED_TRANSACTIONS_DLQ)
+
+    def _unstored(self, rows: list[Record]) -> list[Record]:
+        """The dead letters of the sinks since its rows were written."""
+        first = min(rows, key=lambda row: row.timestamp[1])
+        return self._dead_letters(first, {row.position for row in rows}, topics.MONGODB_SINK_DLQ, topics.S3_SINK_DLQ)
+
+    def _dead_letters(self, since: Record, sources: set[Position], *names: str) -> list[Record]:
+        records = map(Record.of, self._read(self._since(since, self._all(*names))))
+        return [one for one in records if source_of(one.headers) in sources]
+
+    def _newest_of(self, first: Mapping[Place, int], last: Mapping[Place, int] | None = None) -> list[Record]:
+        """The transaction's records in the newest step that has any, back from before `last` or from the ends."""
+        for begin, end in steps_back(first, last or {place: self._end[place] for place in first}):
+            spans = {place: (begin[place], end[place]) for place in begin}
+            found = [Record.of(message) for message in self._read(spans) if self._is_it(message)]
+            if found or time.monotonic() > self._deadline:
+                return found
+        return []
+
+    def _first_of(self, spans: Spans, wanted: Callable[[Message], bool]) -> Record | None:
+        return next((Record.of(message) for message in self._read(spans) if wanted(message)), None)
+
+    def _read(self, spans: Spans) -> Iterator[Message]:
+        """The records of spans as far as the partitions went, until the time is over."""
+        cut = {place: (begin, min(end, self._end[place])) for place, (begin, end) in spans.items()}
+        for batch in records_of(self._consumer, cut):
+            yield from batch
+            if time.monotonic() > self._deadline:
+                return
+
+    def _since(self, record: Record, places: Iterable[Place]) -> Spans:
+        """From when the record was written to the end."""
+        begin = self._offsets(places, record.timestamp[1] - CLOCKS_MS)
+        return {place: (offset, self._end[place]) for place, offset in begin.items()}
+
+    def _offsets(self, places: Iterable[Place], at: int) -> dict[Place, int]:
+        """By partition, the first offset of a record that was written at a time (in ms) or later, or the end."""
+        asked = [TopicPartition(*place, at) for place in places]
+        offsets = {}
+        for one in self._consumer.offsets_for_times(asked, ANSWER_SECONDS) if asked else ():
+            if one.error is not None:
+                raise KafkaException(one.error)
+            place = one.topic, one.partition
+            offsets[place] = one.offset if one.offset >= 0 else self._end.get(place, 0)
+        return offsets
+
+    def _keyed(self, key: bytes, *names: str) -> list[Place]:
+        """Where records with this key are."""
+        return [(name, partition_of(key, self._partitions[name])) for name in names if name in self._partitions]
+
+    def _all(self, *names: str) -> list[Place]:
+        return [(name, one) for name in names for one in range(self._partitions.get(name, 0))]
+
+    def _is_it(self, message: Message) -> bool:
+        """Whether it is the transaction's own: by its key, or what a bank sent with another key by its field."""
+        if message.key() == self._key:
+            return True
+        value = message.value() or b""
+        return (
+            message.topic() in (topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
+            and self._key in value
+            and text_of(row_of(value), "transaction_id") == self._identity
+        )
+
+
+def _newest(records: Iterable[Record], *names: str) -> Record | None:
+    return max((one for one in records if one.topic in names), key=lambda one: one.timestamp[1], default=None)

@@ -1,0 +1,88 @@
+"""What the launcher of the local mode knows of its processes: it writes that to a file, at least every second.
+
+Docker's containers are known by their names, which its DNS has as long as they run.
+"""
+
+import asyncio
+import json
+import re
+import signal
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from console.events import RESTART, Event
+from console.state import Health
+from runtime import services
+
+# What the launcher has not written for so long it knows no more.
+STALE_SECONDS = 15.0
+# What nobody but who runs it can be asked about: it has no port, or one that asks for credentials.
+UNASKED = (services.BANK, services.WATCHDOG, services.MONGODB, services.S3)
+
+
+@dataclass(frozen=True)
+class Process:
+    """`gone` is why the one before it ended, if there was one: at `gone_at`, and at `back_at` there was a healthy one again."""
+
+    phase: str
+    gone: str = ""
+    gone_at: float = 0.0
+    back_at: float | None = None
+
+
+def read(file: Path | None) -> dict[str, Process]:
+    """Every service's process; nothing when there is no launcher, or none that still writes."""
+    try:
+        if file is None or time.time() - file.stat().st_mtime > STALE_SECONDS:
+            return {}
+        return parse(json.loads(file.read_text()))
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def parse(state: Mapping[str, Any]) -> dict[str, Process]:
+    """The launcher's own words. Raises KeyError when they are none."""
+    return {
+        name: Process(*(service[field] for field in ("phase", "gone", "gone_at", "back_at")))
+        for name, service in state["services"].items()
+    }
+
+
+def health(processes: Mapping[str, Process]) -> dict[str, Health]:
+    """Of the services that only the launcher can be asked about."""
+    return {
+        name: Health(process.phase == "ready", "" if process.phase == "ready" else process.phase)
+        for name, process in processes.items()
+        if name in UNASKED
+    }
+
+
+def restarts(processes: Mapping[str, Process]) -> list[Event]:
+    """The last restart of each service that was restarted."""
+    return [
+        Event(RESTART, name, f"{name} was restarted: it {_reason(process.gone)}", process.gone_at, process.back_at)
+        for name, process in processes.items()
+        if process.gone
+    ]
+
+
+async def containers(names: Iterable[str]) -> dict[str, Health]:
+    """Whether the containers of these services run, of those that cannot be asked themselves."""
+    loop, found = asyncio.get_running_loop(), {}
+    for name in names:
+        if name in UNASKED:
+            try:
+                await loop.getaddrinfo(name, None)
+                found[name] = Health(True, "its container runs")
+            except OSError:
+                found[name] = Health(False, "its container does not run")
+    return found
+
+
+def _reason(gone: str) -> str:
+    return re.sub(
+        r"ended with exit code -(\d+)", lambda code: f"was ended by {signal.Signals(int(code[1])).name}", gone
+    )

@@ -1,0 +1,238 @@
+"""What the records of one transaction say: its stages in order, and what became of it. No I/O."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from console.masking import masked
+from console.records import Place
+from contracts import dead_letters, topics
+from contracts.dead_letters import reason_in
+from contracts.records import Position, Record
+from contracts.timestamps import bank_timestamp
+from runtime import services
+
+Status = Literal["done", "waiting", "dead letter", "unknown"]
+DONE, WAITING, DEAD, UNKNOWN = "done", "waiting", "dead letter", "unknown"
+
+BANK, VALIDATOR = "bank", "validator"
+# Who says that a transaction is fraudulent, by the process that writes its rows.
+DECIDED_BY = {"ksql": BANK, "kafka-streams": VALIDATOR}
+
+STORES = {
+    "MongoDB": (tuple(map(services.connector_group, services.CONNECTORS)), topics.MONGODB_SINK_DLQ),
+    "S3": ((*map(services.connector_group, services.S3_CONNECTORS), services.ARCHIVER), topics.S3_SINK_DLQ),
+}
+
+Committed = Mapping[str, Mapping[Place, int]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One transaction's records; None where there is none. `users` are the rows of sender and receiver.
+
+    `committed` is how far each group was, by partition, before the records were looked for. `complete` is whether the time
+    was enough to look everywhere.
+    """
+
+    identity: str
+    received: Record | None = None
+    routed: Record | None = None
+    row: Record | None = None
+    users: tuple[Record | None, Record | None] = (None, None)
+    dead_letters: Sequence[Record] = ()
+    committed: Committed | None = None
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage that a transaction has passed, or where it is. `at` is in milliseconds, `since` seconds from the stage before.
+
+    A stage without a position has left no record of its own. `record` is masked.
+    """
+
+    name: str
+    status: Status
+    detail: str = ""
+    position: Position | None = None
+    at: int | None = None
+    since: float | None = None
+    record: str = ""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One transaction's way. `status` is that of the stage where it ended or is, `summary` a sentence."""
+
+    identity: str
+    status: Status
+    summary: str
+    decided_by: str
+    stages: Sequence[Stage]
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "id": self.identity,
+            "status": self.status,
+            "summary": self.summary,
+            "decided_by": self.decided_by,
+            "stages": [
+                {**asdict(stage), "position": stage.position._asdict() if stage.position else None}
+                for stage in self.stages
+            ],
+        }
+
+
+def trace(found: Found, now: float) -> Trace | None:
+    """The way of a transaction, as of `now` (since the epoch); None of one that is not known."""
+    stages: list[Stage] = []
+    for stage in _stages(found, now):
+        before = next((one.at for one in reversed(stages) if one.at is not None), None)
+        since = None if stage.at is None or before is None else max(stage.at - before, 0) / 1000
+        stages.append(replace(stage, since=since))
+    if not stages:
+        return None
+    by = "" if found.routed is None else BANK if found.routed.topic == topics.FRAUDULENT_TRANSACTIONS else VALIDATOR
+    last = next((one for one in stages if one.status != DONE), stages[-1])
+    return Trace(found.identity, last.status, _summary(found, stages, last, by), by, stages)
+
+
+def _stages(found: Found, now: float) -> Iterator[Stage]:
+    routed, row = found.routed, found.row
+    refused = [one for one in found.dead_letters if one.topic == topics.BANK_TRANSACTIONS_DLQ]
+    if found.received is not None:
+        yield _written("received", found.received, _replays(found.received))
+    elif routed is not None or refused:
+        at = bank_timestamp((routed or refused[0]).headers)
+        yield Stage("received", DONE, f"no record on {topics.BANK_TRANSACTIONS} any more", at=at)
+    if routed is None:
+        again = found.received if not refused or _is_later(found.received, refused[-1]) else None
+        if again is not None:
+            yield _waits("routed", services.INGESTOR, again, now)
+        elif refused:
+            yield _dead(refused[-1])
+        return
+    for one in refused:
+        yield _written("dead letter", one, f"{_reason(one)}; put back since")
+    if routed.topic == topics.UNIDENTIFIED_TRANSACTIONS:
+        yield _written("routed", routed, _joined("unidentified: the validator decides", _replays(routed)))
+        yield _validated(found, routed, now)
+    else:
+        yield _written("routed", routed, _joined("fraudulent: the bank decided", _replays(routed)))
+        if row is None:
+            yield _missing("result row", found, routed, now)
+    if row is not None:
+        yield from _rows(found, routed, row, now)
+
+
+def _validated(found: Found, routed: Record, now: float) -> Stage:
+    """The answer is written at the time of the row, in one transaction with the position in the queue."""
+    failed = [one for one in found.dead_letters if one.topic == topics.UNIDENTIFIED_TRANSACTIONS_DLQ]
+    if found.row is not None:
+        return Stage("validated", DONE, "fraudulent")
+    if failed:
+        return _dead(failed[-1])
+    if found.complete and _passed(found, routed, (services.PROCESSOR,)):
+        return Stage("validated", DONE, "honest: no row is written")
+    return _waits("validated", "the validator", routed, now)
+
+
+def _missing(name: str, found: Found, routed: Record, now: float) -> Stage:
+    """A row that is still to come, or that should be there."""
+    to_validate = routed.topic == topics.UNIDENTIFIED_TRANSACTIONS
+    if found.complete and _passed(found, routed, _groups_of(found, routed)):
+        return Stage(name, UNKNOWN, f"every reader of {routed.topic} has passed the transaction, and no row is found")
+    return _waits(name, services.PROCESSOR if to_validate else services.KSQLDB, routed, now)
+
+
+def _rows(found: Found, routed: Record, row: Record, now: float) -> Iterator[Stage]:
+    yield _written("result row", row)
+    for whose, user in zip(("sender", "receiver"), found.users, strict=True):
+        name = f"user row, {whose}"
+        yield _missing(name, found, routed, now) if user is None else _written(name, user)
+    for store in STORES:
+        yield _stored(found, store, [one for one in (row, *found.users) if one is not None], now)
+
+
+def _stored(found: Found, store: str, rows: list[Record], now: float) -> Stage:
+    """Sinks commit what they have written: a row before a group's committed offset is stored, or a dead letter."""
+    groups, dead_letter_topic = STORES[store]
+    name = f"stored in {store}"
+    for one in found.dead_letters:
+        if one.topic == dead_letter_topic:
+            return _dead(one, name)
+    for row in rows:
+        offsets = _offsets(found, row, groups)
+        if not offsets:
+            return Stage(name, UNKNOWN, f"no sink of {row.topic} to {store} is known")
+        if max(offsets) <= row.offset:
+            return _waits(name, f"the sink to {store}", row, now)
+    return Stage(name, DONE, "its sinks have committed all rows")
+
+
+def _passed(found: Found, record: Record, groups: Sequence[str]) -> bool:
+    """Whether all the groups that read the record's topic have committed a later offset."""
+    offsets = _offsets(found, record, groups)
+    return bool(offsets) and min(offsets) > record.offset
+
+
+def _offsets(found: Found, record: Record, groups: Sequence[str]) -> list[int]:
+    place = record.topic, record.partition
+    committed = found.committed or {}
+    return [committed[one][place] for one in groups if committed.get(one, {}).get(place, -1) >= 0]
+
+
+def _groups_of(found: Found, record: Record) -> list[str]:
+    """All that read the record's topic."""
+    place = record.topic, record.partition
+    return [name for name, places in (found.committed or {}).items() if place in places]
+
+
+def _written(name: str, record: Record, detail: str = "") -> Stage:
+    return Stage(name, DONE, detail, record.position, record.timestamp[1], record=masked(record.value or b""))
+
+
+def _dead(record: Record, name: str = "dead letter") -> Stage:
+    detail = _joined(_reason(record), _replays(record))
+    return Stage(name, DEAD, detail, record.position, record.timestamp[1], record=masked(record.value or b""))
+
+
+def _waits(name: str, whose: str, record: Record, now: float) -> Stage:
+    return Stage(name, WAITING, f"in the queue of {whose}, {max(now - record.timestamp[1] / 1000, 0.0):.0f} s")
+
+
+def _reason(record: Record) -> str:
+    return reason_in(record.headers)
+
+
+def _is_later(record: Record | None, other: Record) -> bool:
+    return record is not None and record.timestamp[1] > other.timestamp[1]
+
+
+def _replays(record: Record) -> str:
+    tries = dead_letters.replay(record.headers).tries
+    return f"put back from the dead letters {tries} time{'s' if tries > 1 else ''}" if tries else ""
+
+
+def _joined(*details: str) -> str:
+    return "; ".join(filter(None, details))
+
+
+def _summary(found: Found, stages: Sequence[Stage], last: Stage, by: str) -> str:
+    if last.status == DEAD:
+        return f"Dead letter on {last.position.topic if last.position else ''}: {last.detail}"
+    if last.status == WAITING:
+        return f"Not {last.name} yet: {last.detail}"
+    if last.status == UNKNOWN:
+        return f"{last.name[:1].upper()}{last.name[1:]}: {last.detail}"
+    if found.row is None:
+        return "Honest: the validator did not find it fraudulent, so no row is written"
+    first, written = (one.at for one in (stages[0], next(one for one in stages if one.name == "result row")))
+    took = (
+        ""
+        if first is None or written is None
+        else f", its row written {max(written - first, 0) / 1000:.2f} s after it came"
+    )
+    return f"Fraudulent, found by the {by}{took}; stored in {' and '.join(STORES)}"

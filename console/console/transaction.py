@@ -1,0 +1,102 @@
+"""The page of one transaction, at /transaction/<id>, and the same for programs at /api/transaction/<id>."""
+
+import asyncio
+import time
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from confluent_kafka import KafkaException
+from fastapi import FastAPI, Response
+from nicegui import Client, ui
+
+from console import lookup, tables
+from console.collector import Collector
+from console.page import TITLE, WEB, Rows, Theme
+from console.stages import WAITING, Trace, trace
+
+# A transaction that waits is looked up again.
+REFRESH_SECONDS = 2.0
+NO_KAFKA = "Kafka does not answer: try again when it is up"
+
+
+def unknown(identity: str) -> str:
+    """What is said of an id that no record has."""
+    return f"No transaction {identity} is among the records that Kafka holds (by default those of the last 7 days)"
+
+
+async def look_up(collector: Collector, identity: str) -> Trace | None:
+    """The transaction's way. Raises KafkaException."""
+    committed = collector.committed()
+    found = await asyncio.to_thread(lookup.find, identity, committed, collector.keys)
+    return trace(found, time.time())
+
+
+class TransactionPage:
+    """One browser's page of one transaction."""
+
+    def __init__(self, collector: Collector, identity: str) -> None:
+        self._collector, self._identity = collector, identity
+        with ui.element("header"):
+            ui.html("Transaction", tag="h1", sanitize=False)
+            self._summary = ui.label("Looking it up…").classes("verdict").props("role=status")
+            Theme()
+        with ui.element("main"), ui.element("section"):
+            with ui.element("div").classes("identity"):
+                ui.label(identity).classes("id")
+                _button("Copy id").on("click", lambda: ui.clipboard.write(identity))
+                ui.link("Raw JSON", f"/api/transaction/{quote(identity, safe='')}")
+                ui.link("Console", "/")
+            self._stages = Rows("Stages", tables.STAGES, "")
+        self._timer = ui.timer(REFRESH_SECONDS, self._refresh)
+
+    async def _refresh(self) -> None:
+        self._timer.deactivate()
+        try:
+            found = await look_up(self._collector, self._identity)
+        except KafkaException:
+            self._say(NO_KAFKA, "bad")
+            self._timer.activate()
+            return
+        if found is None:
+            self._say(unknown(self._identity), "warn")
+            return
+        self._say(found.summary, TONES[found.status])
+        self._stages.show(tables.stages(found.stages))
+        if found.status == WAITING:
+            self._timer.activate()
+
+    def _say(self, text: str, tone: str) -> None:
+        self._summary.set_text(text)
+        self._summary.classes(replace=f"verdict {tone}")
+
+
+TONES = {"done": "ok", "waiting": "warn", "dead letter": "bad", "unknown": "warn"}
+
+
+def add_to(app: FastAPI, collector: Collector) -> None:
+    """Serve the page and the JSON."""
+
+    @app.get("/api/transaction/{identity:path}")
+    async def transaction(identity: str) -> Response:
+        try:
+            found = await look_up(collector, identity)
+        except KafkaException:
+            return _json({"id": identity, "summary": NO_KAFKA}, 503)
+        if found is None:
+            return _json({"id": identity, "summary": unknown(identity)}, 404)
+        return _json(found.to_json(), 200)
+
+    @ui.page("/transaction/{identity:path}", title=f"Transaction · {TITLE}")
+    def page(client: Client, identity: str) -> None:
+        client.content.classes("page")
+        ui.add_css(WEB / "style.css")
+        TransactionPage(collector, identity)
+
+
+def _json(content: Any, code: int) -> Response:
+    return Response(orjson.dumps(content, option=orjson.OPT_INDENT_2), code, media_type="application/json")
+
+
+def _button(text: str) -> ui.html:
+    return ui.html(text, tag="button", sanitize=False).classes("plain").props("type=button")

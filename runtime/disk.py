@@ -1,0 +1,60 @@
+"""The disk of the stack's data, in words. Nothing of the stack ends for good when it is full: it goes on when there is space."""
+
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+MIB, GIB = 2**20, 2**30
+# With less left, the next file that a service opens does not fit: Kafka takes 10 MiB for the index of a segment.
+FULL_BYTES = 10 * MIB
+# With less left it is time to act, and no time to start: a start alone writes some 50 MiB.
+LOW_BYTES = 150 * MIB
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a folder's disk has left, in bytes; `files` is false when it can take no more of them."""
+
+    folder: str
+    free: int
+    files: bool = True
+
+    @property
+    def full(self) -> str | None:
+        """What is to be said when the disk is full, or None."""
+        if self.free < FULL_BYTES:
+            return f"the disk of {self.folder} is full: {self.free // MIB} MiB left, make space"
+        return None if self.files else f"the disk of {self.folder} is full: it can take no more files, remove some"
+
+    @property
+    def problem(self) -> str | None:
+        """What is to be said when the disk is full or almost, or None."""
+        if self.full or self.free >= LOW_BYTES:
+            return self.full
+        needed = f"at least {LOW_BYTES // MIB} MiB are needed"
+        return f"the disk of {self.folder} is almost full: {self.free // MIB} MiB left, {needed}"
+
+    @property
+    def state(self) -> str:
+        """The same in a word or two."""
+        return "full" if self.full else "almost full" if self.problem else "has space"
+
+    @property
+    def left(self) -> str:
+        """How much there is."""
+        amount = f"{self.free / GIB:,.1f} GiB" if self.free >= GIB else f"{self.free // MIB} MiB"
+        return f"{amount} left for {self.folder}"
+
+
+def space(folder: Path) -> Space:
+    """Of the disk on which the folder is, or will be."""
+    found = os.statvfs(next(path for path in (folder, *folder.parents) if path.exists()))
+    return Space(str(folder), found.f_bavail * found.f_frsize, not found.f_files or found.f_favail > 0)
+
+
+def refused(error: OSError, folder: Path) -> str:
+    """What is to be said when something in the folder could not be written for want of space. Raises any other error."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return space(folder).full or f"the disk of {folder} is full ({error.strerror}): make space"

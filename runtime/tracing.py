@@ -1,0 +1,61 @@
+"""Whether a service records spans, by OpenTelemetry's own environment variables. When not, nothing of it is even imported."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, AnyHttpUrl, Field
+
+from runtime.service import Environment, load_settings
+
+if TYPE_CHECKING:
+    from runtime.spans import Tracer
+
+# The share of traces that is recorded, by the sampler's name; None: by its argument. All decide by the parent when there is one.
+_SHARES = {"parentbased_always_on": 1.0, "parentbased_always_off": 0.0, "parentbased_traceidratio": None}
+
+
+def _url(value: str) -> str:
+    return str(AnyHttpUrl(value))
+
+
+class Settings(Environment):
+    """The variables that are understood here; the exporter reads its other ones (OTEL_EXPORTER_OTLP_..., OTEL_BSP_...) itself."""
+
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_url)] | None = None
+    otel_sdk_disabled: bool = False
+    otel_service_name: str | None = None
+    otel_traces_sampler: Literal["parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"] = (
+        "parentbased_always_on"
+    )
+    otel_traces_sampler_arg: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    @property
+    def collector(self) -> str | None:
+        """Where spans go; None when tracing is off."""
+        return None if self.otel_sdk_disabled else self.otel_exporter_otlp_endpoint
+
+    @property
+    def share(self) -> float:
+        """Of the traces that begin here, those that are recorded: from 0 to 1."""
+        share = _SHARES[self.otel_traces_sampler]
+        return self.otel_traces_sampler_arg if share is None else share
+
+
+@contextmanager
+def tracer(service: str, begins: bool = True) -> Generator["Tracer | None"]:
+    """The service's tracer while the block runs, or None when tracing is off. With `begins`, records that come without a trace
+    may begin one. Raises UserError for an invalid setting.
+    """
+    settings = load_settings(Settings)
+    if settings.collector is None:
+        yield None
+        return
+    from runtime.spans import Tracer  # costs memory and time that a service without tracing need not spend
+
+    share = settings.share if begins else 0.0
+    running = Tracer(settings.otel_service_name or service, share, settings.collector)
+    try:
+        yield running
+    finally:
+        running.close()

@@ -1,0 +1,167 @@
+"""Exactly-once from topic to topic: the output of each batch is written in one transaction with the batch's offsets."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from threading import Event
+from typing import TypeVar
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from contracts.records import Record
+from runtime import hang
+
+logger = logging.getLogger(__name__)
+
+# A batch ends when no more records are waiting, but from the beginning of one transaction to that of the next there are at least
+# PERIOD_TIMES the time that the first one took, within the bounds below. So a lone record is handled at once, and the busier the
+# broker, the fewer and fuller the transactions: each costs the broker the same, however full it is.
+PERIOD_TIMES = 4
+SHORTEST_PERIOD, LONGEST_PERIOD = 0.03, 0.1  # seconds
+BATCH_SIZE = 5_000
+# The bank's topic accepts records of 8 MiB, and a batch is in memory twice: as read, and as written.
+BATCH_BYTES = 8 * 1024 * 1024
+IDLE_SECONDS = 0.5
+# Timeout of one call of a transaction's operation: signals are only handled between calls. The next call resumes the operation.
+TRY_SECONDS = 2.0
+COMMITTED_SECONDS = 10.0
+# Longer than a broker that answers needs to find a coordinator, also while it is busy starting.
+STUCK_SECONDS = 60.0
+
+T = TypeVar("T")
+
+
+def period(taken: float) -> float:
+    """Seconds from the beginning of a transaction that took `taken` seconds to the beginning of the next."""
+    return min(max(PERIOD_TIMES * taken, SHORTEST_PERIOD), LONGEST_PERIOD)
+
+
+class Stopped(Exception):
+    """The service was told to stop while the broker did not answer."""
+
+
+class Transactions:
+    """The two clients of a service: its consumer commits nothing itself, its producer has a transactional.id."""
+
+    def __init__(self, consumer: Consumer, producer: Producer, stopping: Event) -> None:
+        self._consumer = consumer
+        self._producer = producer
+        self._stopping = stopping
+        self._revoked: set[tuple[str, int]] = set()
+        self._due = 0.0  # the time.monotonic() from which the next transaction may begin
+
+    def run(
+        self, topic: str, write: Callable[[list[Record]], T], after: Callable[[list[Record], T | None], None]
+    ) -> None:
+        """Handle batches of a topic until `stopping` is set.
+
+        `write` produces the output of a batch. `after` gets the batch and what `write` returned, once that is committed, or
+        None if the transaction was aborted; while nothing arrives it gets an empty batch now and then. The current batch is
+        finished first, unless the broker does not answer: then the next process with this transactional.id aborts the open
+        transaction, and the batch is read again.
+
+        Raises Stopped in that case, and KafkaException for an error that only a restart can fix (being fenced by another
+        process with the same transactional.id, for example).
+        """
+        self._retried(self._producer.init_transactions)
+        # With a callback, partitions are revoked only inside consume(): never between a batch and its commit.
+        self._consumer.subscribe([topic], on_revoke=self._revoke)
+        while not self._stopping.is_set():
+            self._producer.poll(0)  # for its statistics: it may have lost every broker
+            batch = self._read()
+            result = None
+            if batch:
+                try:
+                    result = self._commit(batch, write)
+                except KafkaException as error:
+                    if not error.args[0].txn_requires_abort():
+                        raise
+                    logger.warning("transaction aborted, its batch is read again: %s", error.args[0].str())
+                    self._retried(self._producer.abort_transaction)
+                    self._rewind()
+            after(batch, result)
+
+    def _read(self) -> list[Record]:
+        batch, size, seconds = list[Record](), 0, IDLE_SECONDS
+        while True:
+            # Waits for one record, then takes those that are there: waiting for more would set no limit to their bytes.
+            for count, wait in ((1, seconds), (BATCH_SIZE - len(batch) - 1, 0)):
+                messages = self._consumer.consume(count, wait)
+                if self._revoked:  # their new owner reads these records again
+                    batch = [record for record in batch if (record.topic, record.partition) not in self._revoked]
+                    self._revoked.clear()
+                for record in map(Record.of, _without_errors(messages)):
+                    batch.append(record)
+                    size += BATCH_BYTES if record.size is None else record.size
+            seconds = self._due - time.monotonic()
+            if not batch or len(batch) >= BATCH_SIZE or size >= BATCH_BYTES or seconds <= 0:
+                return batch
+
+    def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._revoked.update((one.topic, one.partition) for one in partitions)
+
+    def _commit(self, batch: list[Record], write: Callable[[list[Record]], T]) -> T:
+        started = time.monotonic()
+        self._producer.begin_transaction()
+        result = write(batch)
+        positions = {(record.topic, record.partition): record.offset + 1 for record in batch}
+        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in positions.items()]
+        group = self._consumer.consumer_group_metadata()
+        self._retried(lambda seconds: self._producer.send_offsets_to_transaction(offsets, group, seconds))
+        self._retried(self._producer.commit_transaction)
+        self._due = started + period(time.monotonic() - started)
+        return result
+
+    def _retried(self, operation: Callable[[float], object]) -> None:
+        """Call a transaction's operation until it succeeds or fails for good: its contract is to be retried on retriable errors.
+
+        Raises Stopped instead of calling it again once `stopping` is set. Ends the process when the operation has failed for
+        STUCK_SECONDS while a broker answered: the producer of an idle service was seen to stay without its coordinator after
+        the broker had been away.
+        """
+        answering: float | None = None
+        while True:
+            try:
+                with hang.no_hang("a transaction's operation"):
+                    operation(TRY_SECONDS)
+                return
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise
+                if self._stopping.is_set():
+                    raise Stopped from error
+                reason = error.args[0].str()
+                logger.warning("the broker does not answer, trying again: %s", reason)
+                answering = (answering or time.monotonic()) if self._answered() else None
+                if answering is not None and time.monotonic() - answering > STUCK_SECONDS:
+                    hang.end(f"a transaction's operation fails while the broker answers: {reason}")
+
+    def _answered(self) -> bool:
+        """Whether a broker answers the producer. A connection that opens for it makes the producer look for its coordinator."""
+        self._producer.poll(0)
+        try:
+            self._producer.list_topics(timeout=TRY_SECONDS)
+        except KafkaException:
+            return False
+        return True
+
+    def _rewind(self) -> None:
+        """Seek every assigned partition back to its committed offset."""
+        for position in self._consumer.committed(self._consumer.assignment(), timeout=COMMITTED_SECONDS):
+            if position.offset < 0:
+                position.offset = OFFSET_BEGINNING
+            self._consumer.seek(position)
+
+
+def _without_errors(messages: Iterable[Message]) -> list[Message]:
+    """The records among the messages. Errors among them are events of the client, which recovers from all but fatal ones."""
+    records = []
+    for message in messages:
+        error = message.error()
+        if error is None:
+            records.append(message)
+        elif error.fatal() or error.code() == KafkaError._FATAL:  # the consumer is dead, a new process takes over
+            raise KafkaException(error)
+        else:
+            logger.warning("consumer: %s", error.str())
+    return records

@@ -1,0 +1,113 @@
+"""A transaction's records are the same ones whether the keys are known, not known, or known in part."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from console import keys, lookup
+from console.keys import Keys
+from console.reader import client
+from console.stages import Found
+from contracts import topics
+from contracts.models import UNIDENTIFIED
+from contracts.records import Record
+from contracts.timestamps import BANK_TIMESTAMP
+from runtime.reading import end_of, records_between
+from tests.support import samples
+from tests.support.dead import dead_letter_headers
+from tests.support.stack import running_broker
+
+PARTITIONS, SECONDS = 3, 30
+OTHERS = 400
+ROUTED, REFUSED, WAITS, ANY_KEY = (str(uuid.uuid4()) for _ in range(4))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_broker(tmp_path_factory.mktemp("broker")) as bootstrap:
+        write_all(bootstrap)
+        yield bootstrap
+
+
+def write_all(bootstrap: str) -> None:
+    """The topics, with four transactions that have got to different places, and others before and after them."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    stamped = {"message.timestamp.type": "LogAppendTime"}
+    made = admin.create_topics([NewTopic(name, PARTITIONS, 1, config=stamped) for name in topics.ALL])
+    for future in made.values():
+        future.result(SECONDS)
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "partitioner": "murmur2_random"})
+    written: dict[str, int] = {}
+
+    def write(topic: str, identity: str, key: str | None = None, headers: Any = None) -> None:
+        value = json.dumps(samples.raw(transaction_id=identity, evaluation=UNIDENTIFIED))
+
+        def delivered(_: object, message: Any) -> None:
+            written[identity] = message.timestamp()[1]
+
+        producer.produce(topic, value, key or identity, headers=headers, on_delivery=delivered)
+
+    def write_others() -> None:
+        for number in range(OTHERS):
+            for topic in sorted(keys.TOPICS):
+                write(topic, f"other-{number}")
+        assert producer.flush(SECONDS) == 0
+
+    write_others()
+    for identity in (ROUTED, REFUSED):
+        write(topics.BANK_TRANSACTIONS, identity)
+    write(topics.BANK_TRANSACTIONS, ANY_KEY, "a bank's own key")
+    assert producer.flush(SECONDS) == 0
+    write(topics.UNIDENTIFIED_TRANSACTIONS, ROUTED, None, [(BANK_TIMESTAMP, b"%d" % written[ROUTED])])
+    for identity, key in ((REFUSED, None), (ANY_KEY, "a bank's own key")):
+        headers = dead_letter_headers([], "broken", topics.BANK_TRANSACTIONS, 0, 0, "ingestor")
+        write(topics.BANK_TRANSACTIONS_DLQ, identity, key, headers)
+    write_others()
+    write(topics.BANK_TRANSACTIONS, WAITS)
+    assert producer.flush(SECONDS) == 0
+
+
+def read(into: Keys, most: int) -> None:
+    """As the console's reader gives them, at most so many of each topic."""
+    consumer = Consumer(client("keys"))
+    try:
+        for topic in topics.ALL:
+            left = count()
+            for batch in records_between(consumer, topic, {}, end_of(consumer, topic)):
+                into.take(message for message in batch if next(left) < most)
+    finally:
+        consumer.close()
+
+
+@pytest.mark.parametrize(
+    ("kept", "taken"),
+    [(keys.MOST, 0), (keys.MOST, OTHERS), (keys.MOST, 10 * OTHERS), (200, 10 * OTHERS)],
+    ids=["nothing is known", "the oldest", "everything", "the newest"],
+)
+def test_what_is_found_is_the_same(cluster: str, monkeypatch: pytest.MonkeyPatch, kept: int, taken: int) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVER", cluster)
+    monkeypatch.setattr(keys, "CHUNK", 50)
+    known = Keys(kept)
+    read(known, taken)
+
+    def find(identity: str) -> Found:
+        return lookup.find(identity, {}, known)
+
+    def id_of(record: Record | None) -> str | None:
+        return None if record is None else json.loads(record.value or b"")["transaction_id"]
+
+    routed = find(ROUTED)
+    assert (id_of(routed.received), id_of(routed.routed), routed.dead_letters) == (ROUTED, ROUTED, [])
+    for identity in (REFUSED, ANY_KEY):
+        refused = find(identity)
+        assert (refused.routed, [id_of(one) for one in refused.dead_letters]) == (None, [identity])
+    waits = find(WAITS)
+    assert (id_of(waits.received), waits.routed, waits.dead_letters) == (WAITS, None, [])
+    nothing = find(str(uuid.uuid4()))
+    assert (nothing.received, nothing.routed, nothing.dead_letters, nothing.complete) == (None, None, [], True)
