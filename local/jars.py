@@ -1,14 +1,17 @@
 """Fetches the pinned jars once into the user's cache. A jar is kept under its SHA-256, so a file that is there is right."""
 
 import hashlib
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import local
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import requests
+import truststore
+from requests.adapters import HTTPAdapter
 
 from local.install import work_folder
 from runtime.errors import UserError
@@ -96,7 +99,18 @@ def _download(jar: Jar) -> bytes:
     # A connection for each thread, and one request for each jar: jgo itself makes two, each with a connection of its own.
     if not hasattr(_thread, "session"):
         _thread.session = requests.Session()
+        _thread.session.mount("https://", _SystemCertificates())
     url = f"{MAVEN_CENTRAL_URL}/{jar.group.replace('.', '/')}/{jar.artifact}/{jar.version}/{jar.filename}"
     answer = _thread.session.get(url, timeout=TIMEOUT_SECONDS)
     answer.raise_for_status()
     return answer.content
+
+
+class _SystemCertificates(HTTPAdapter):
+    """Trusts what this system trusts, such as a company's proxy; requests alone trusts its own list of authorities."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options, ssl_context=truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, **options, ssl_context=truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT))

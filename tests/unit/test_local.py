@@ -1,17 +1,20 @@
 """The launcher's own logic: settings, the supervisor with small processes, jar lists, the state file."""
 
+import functools
 import hashlib
+import http.server
 import json
 import os
 import re
+import ssl
 import subprocess
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import psutil
 import pytest
 
-from local import jars, state, supervisor
+from local import certificates, jars, state, supervisor
 from local.launcher import show_status
 from local.plan import Program
 from local.settings import AWS_GROUP, MONGODB_GROUP, Folders, MongoTarget, Ports, S3Target, Settings, cloud_group, load
@@ -100,6 +103,27 @@ def test_a_download_is_tried_again_and_then_given_up_by_name(tmp_path: Path, mon
         jars.fetch([jar._replace(artifact="b")], tmp_path, lambda done, wanted: None)
     with pytest.raises(UserError, match="not the file that was pinned"):
         jars.fetch([jar._replace(sha256="0" * 64)], tmp_path, lambda done, wanted: None)
+
+
+def test_downloads_trust_the_authorities_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a company whose proxy signs for everybody: pip and uv do."""
+    jar = jars.Jar("g", "a", "1", "", "0" * 64)
+    file = tmp_path / "g" / "a" / "1" / jar.filename
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"a jar")
+    certificates.make(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / certificates.BROKERS)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr("jgo.constants.MAVEN_CENTRAL_URL", f"https://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / certificates.AUTHORITY))
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        assert jars._download(jar) == b"a jar"
+        server.shutdown()
 
 
 def settings(folder: Path) -> Settings:
