@@ -17,13 +17,14 @@ from local.settings import CLUSTER_PORTS, HOST
 from tests.support.environment import POISON
 from tests.support.expectation import SeededSet, expectation
 from tests.support.settled import await_everything, nothing_lost_nothing_repeated
-from tests.support.stack import Stack, running_stack
+from tests.support.stack import Stack, download, running_stack
 
 FEW = SeededSet(count=500, rate=100)
 
 
 @pytest.fixture(scope="module")
 def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    download()
     folder = tmp_path_factory.mktemp("poisoned") / "local"
     with running_stack(folder, {**POISON, **FEW.environment}) as running:
         yield running

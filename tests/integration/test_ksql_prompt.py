@@ -9,6 +9,9 @@ from tests.support.stack import Stack, wait_until
 from tests.support.terminal import CTRL_C, CTRL_D, ENTER, UP, Terminal
 from tests.support.topics import read_all
 
+# Of a new line: a prompt that is left is drawn again, and what is typed between the two goes to neither.
+PROMPT = "\nksql>"
+
 
 @pytest.fixture
 def prompt(stack: Stack) -> Iterator[Terminal]:
@@ -23,16 +26,16 @@ def rows(stack: Stack) -> int:
 
 def test_the_first_things_that_people_type(stack: Stack, prompt: Terminal) -> None:
     wait_until(lambda: rows(stack) >= 3, 60, "rows on users")
-    prompt.expect("ksql>", 60)
+    prompt.expect(PROMPT, 60)
     prompt.send("SHOW TOPICS;" + ENTER)
     prompt.expect("Kafka Topic")
-    shown = prompt.expect("ksql>")
+    shown = prompt.expect(PROMPT)
     assert "fraudulent-transactions-result" in shown
     assert "__consumer_offsets" not in shown
 
     prompt.send("PRINT 'users' FROM BEGINNING LIMIT 3;" + ENTER)
     prompt.expect("Value format: JSON")
-    assert prompt.expect("ksql>").count("rowtime: ") == 3
+    assert prompt.expect(PROMPT).count("rowtime: ") == 3
 
     # Enter goes on until the semicolon; rows stream until Ctrl-C, which leads back to the prompt.
     prompt.send("SELECT id, source_process" + ENTER)
@@ -42,39 +45,39 @@ def test_the_first_things_that_people_type(stack: Stack, prompt: Terminal) -> No
     prompt.expect(" ksql")
     prompt.send(CTRL_C)
     prompt.expect("Query terminated")
-    prompt.expect("ksql>")
+    prompt.expect(PROMPT)
     prompt.send("PRINT 'users' FROM BEGINNING;" + ENTER)
     prompt.expect("rowtime: ")
     prompt.send(CTRL_C)
     prompt.expect("Query terminated")
-    prompt.expect("ksql>")
+    prompt.expect(PROMPT)
 
     prompt.send("DESCRIBE nosuch;" + ENTER)
     prompt.expect("NOSUCH")  # the server's words, which have the name as it took it
-    prompt.expect("ksql>")
+    prompt.expect(PROMPT)
     prompt.send("half a statement" + CTRL_C)
-    prompt.expect("ksql>")
+    prompt.expect(PROMPT)
     prompt.send(CTRL_D)
     assert prompt.wait() == 0
 
 
 def test_the_history_is_there_the_next_time(stack: Stack, prompt: Terminal) -> None:
-    prompt.expect("ksql>", 60)
+    prompt.expect(PROMPT, 60)
     prompt.send("SHOW QUERIES;" + ENTER)
     prompt.expect("CSAS_SENDER_USERS")
-    prompt.expect("ksql>")
+    prompt.expect(PROMPT)
     prompt.send("exit" + ENTER)
     assert prompt.wait() == 0
     history = stack.settings.folders.base / "ksql-history"
     assert history.stat().st_mode & 0o077 == 0
     again = Terminal(["bash", str(ROOT / "start.sh"), "--ksql"], stack.environment)
     try:
-        again.expect("ksql>", 60)
+        again.expect(PROMPT, 60)
         again.send(UP + UP)
         again.expect("QUERIES;")
         again.send(ENTER)
         again.expect("CSAS_SENDER_USERS")
-        again.expect("ksql>")
+        again.expect(PROMPT)
         again.send(CTRL_D)
         assert again.wait() == 0
     finally:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import broker, jars
+from local import broker, jars, plan
 from local.checks import broker_ready
 from local.settings import HOST, ROOT, Folders, MongoTarget, Ports, S3Target, Settings, cache_folder, load
 
@@ -108,6 +108,13 @@ def running_stack(folder: Path, environment: Mapping[str, str], root: Path = ROO
         stopped = start_sh(variables, "--local", "--stop", root=root)
         assert stopped.returncode == 0, stopped.stdout + stopped.stderr
     assert processes_of(folder) == []
+
+
+def download() -> None:
+    """What a first start downloads, for a stack whose environment leads to no network."""
+    script = '. local/bootstrap.sh && make_environment "$root/local/requirements.txt"'
+    subprocess.run(["bash", "-c", script], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    jars.fetch(plan.jars(load()), cache_folder(), lambda done, wanted: None)
 
 
 def processes_of(folder: Path) -> list[str]:
