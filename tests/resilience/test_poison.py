@@ -51,6 +51,7 @@ REFUSED: dict[str, tuple[bytes | None, str]] = {
     "lone surrogate": (encoded().replace(b"completed", b"\\ud800"), "Invalid JSON"),
     "nested arrays": (b"[" * 10_000 + b"]" * 10_000, "Invalid JSON"),
     "nested objects": (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "Invalid JSON"),
+    "nested amount": (encoded(amount="deep").replace(b'"deep"', b"[" * 2_000 + b"]" * 2_000), "Invalid JSON"),
     "5 MB": (encoded(status="x" * 5_000_000), "bytes"),
     "array": (b"[1, 2]", "an object"),
     "number": (b"1", "an object"),

@@ -52,6 +52,16 @@ def test_poison_is_refused(kind: str) -> None:
     assert isinstance(route(KINDS[kind](raw()), []), Refused)
 
 
+@pytest.mark.parametrize("depth", [300, 1_500, 20_000])
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize("field", ["amount", "status", "sender_details", "extra"])
+def test_deep_nesting_is_refused_wherever_it_is(field: str, opens: str, closes: str, depth: int) -> None:
+    deep = opens * depth + "1" + closes * depth
+    value = json.dumps(raw(**{field: "here"})).replace('"here"', deep).encode()
+    assert field == "extra" or isinstance(route(value, []), Refused)
+    route(value, [])  # an unknown field is dropped or refused; nothing is raised
+
+
 def test_unknown_evaluation_is_refused_with_the_known_ones() -> None:
     refused = route(json.dumps(raw(evaluation="honest")).encode(), [])
     assert refused == Refused("evaluation: must be one of fraudulent, unidentified")

@@ -74,7 +74,10 @@ def _read(value: bytes) -> Any:
     try:
         transaction = _read_strictly(value)
         transaction.amount = _plain_amount(bytes(transaction.amount))
-    except ValueError:  # the errors of msgspec and of _plain_amount are all ValueErrors
+    except (
+        ValueError,
+        RecursionError,
+    ):  # those of msgspec and of _plain_amount; the second for what is nested very deeply
         return _Transaction(**Transaction.from_json(value).model_dump())
     return transaction
 

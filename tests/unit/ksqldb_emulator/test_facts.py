@@ -185,6 +185,19 @@ def test_a_deep_error_names_its_path(pipeline: Build) -> None:
         run(None, b'{"a":{"b":{"c":"x"}}}')
 
 
+@pytest.mark.parametrize(
+    ("sql_type", "text"),
+    [
+        ("VARCHAR", '{"a":' * 300 + "1" + "}" * 300),
+        ("VARCHAR", "[" * 600 + "]" * 600),
+        ("BIGINT", '"' + "1" * 5_000 + '"'),
+    ],
+)
+def test_what_is_nested_or_written_without_end_is_unreadable(pipeline: Build, sql_type: str, text: str) -> None:
+    with pytest.raises(Unreadable):
+        one_column(pipeline, sql_type, text)
+
+
 def test_a_bad_field_spoils_the_record_even_when_no_column_of_the_result_needs_it(pipeline: Build) -> None:
     with pytest.raises(Unreadable):
         pipeline("a VARCHAR, b DOUBLE", "SELECT a FROM s")(None, b'{"a":"x","b":"y"}')
