@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 SECONDS = 3.0
@@ -22,6 +22,8 @@ def incarnations(admin: AdminClient, names: Iterable[str]) -> dict[str, str]:
     for name, future in described.items():
         topic_id = future.result().topic_id
         if topic_id is None:
-            raise KafkaException(f"the broker gives no id for the topic {name}")
+            raise KafkaException(
+                KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"the broker gives no id for the topic {name}")
+            )
         tokens[name] = token(str(topic_id))
     return tokens

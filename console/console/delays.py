@@ -6,7 +6,14 @@ from threading import Event, Lock
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
-from console.reader import BATCH_SECONDS, BATCH_SIZE, METADATA_SECONDS, PARTITIONS_SECONDS, RETRY_SECONDS, client
+from console.reader import (
+    BATCH_SECONDS,
+    BATCH_SIZE,
+    METADATA_SECONDS,
+    PARTITIONS_SECONDS,
+    RETRY_SECONDS,
+    watched_client,
+)
 from contracts import topics
 from contracts.records import Message, headers_of
 from contracts.timestamps import bank_timestamp
@@ -49,7 +56,7 @@ class Delays:
 
     def _read(self) -> None:
         consumer = Consumer(
-            client("console-delays")
+            watched_client("console-delays")
             | {
                 "auto.offset.reset": "latest",
                 "enable.partition.eof": False,

@@ -96,6 +96,8 @@ class Groups:
             found = consumer.committed(places, timeout=ANSWER_SECONDS)
             self._consumers[group] = consumer  # one that failed is not used again: it may have lost every broker
             committed[group] = {(place.topic, place.partition): place.offset for place in found}
+        for group in self._consumers.keys() - committed.keys():
+            self._consumers.pop(group).close()
         self.committed = committed
 
 

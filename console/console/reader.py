@@ -33,8 +33,6 @@ def client(group: str) -> dict[str, Any]:
     """
     return {
         **client_config(),
-        **watched(),
-        "statistics.interval.ms": 5_000,  # those of many partitions are long
         "group.id": group,
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
@@ -50,6 +48,11 @@ def client(group: str) -> dict[str, Any]:
         "reconnect.backoff.max.ms": 1_000,
         "log_level": 0,
     }
+
+
+def watched_client(group: str) -> dict[str, Any]:
+    """The same for a client that is polled for as long as the console runs. What is not polled would gather its statistics."""
+    return {**client(group), **watched(), "statistics.interval.ms": 5_000}  # those of many partitions are long
 
 
 class Reader:
@@ -84,7 +87,7 @@ class Reader:
                 self._stopping.wait(RETRY_SECONDS)
 
     def _read(self) -> None:
-        consumer = Consumer(client("console"))
+        consumer = Consumer(watched_client("console"))
         try:
             places = self._assign(consumer, None)
             sampled_at, looked_at = 0.0, time.monotonic()

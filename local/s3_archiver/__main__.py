@@ -2,16 +2,14 @@
 
 import logging
 import sys
-from functools import partial
 from threading import Event
-
-from confluent_kafka.admin import AdminClient
 
 from contracts.models import ROWS
 from local.s3_archiver.settings import SERVICE, Settings
 from local.s3_archiver.sink import ArchiveSink, TopicRecreated
 from runtime.incarnations import incarnations
 from runtime.kafka import client_config
+from runtime.lost import Admin
 from runtime.quix import run_sink
 from runtime.service import load_settings, run_service
 
@@ -26,13 +24,18 @@ FETCH = {"fetch.min.bytes": 256 * 1024, "fetch.wait.max.ms": 1_000}
 def main(stopping: Event) -> None:
     """Run until stopped; the open checkpoint is written and committed first."""
     settings = load_settings(Settings)
-    admin = AdminClient(client_config(), logger=logging.getLogger("kafka"))
+    admin = Admin(client_config(), logging.getLogger("kafka"))
+
+    def ask_incarnations() -> dict[str, str]:
+        with admin.client() as client:
+            return incarnations(client, ROWS)
+
     try:
         run_sink(
             SERVICE,
             SERVICE,
             ROWS,
-            lambda producer: ArchiveSink(settings, producer, partial(incarnations, admin, ROWS)),
+            lambda producer: ArchiveSink(settings, producer, ask_incarnations),
             stopping,
             consumer=FETCH,
             commit_interval=settings.archive_interval_seconds,
