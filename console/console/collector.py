@@ -83,6 +83,15 @@ class Collector:
         }
         self._connect = self._workers[services.KAFKA_CONNECT]
         self._ksqldb = KsqlClient(settings.ksqldb_url, seconds=polls.ANSWER_SECONDS)
+        self._looks = {
+            "look at Kafka Connect": self._look_at_connect,
+            "look at ksqlDB": self._look_at_ksqldb,
+            "look at the validator": self._look_at_validator,
+            "look at the services": self._look_at_services,
+            "look around": self._look_around,
+        }
+        # When each last came to its end, a time.monotonic().
+        self._worked_at = dict.fromkeys((*self._looks, "clock"), time.monotonic())
         self._tasks: list[asyncio.Task[None]] = []
         self._health = dict.fromkeys(
             (*self._workers, services.KSQLDB, services.VALIDATOR, services.INGESTOR, services.PROCESSOR),
@@ -106,15 +115,9 @@ class Collector:
         """Begin to look."""
         for thread in self._threads:
             thread.start()
-        looks = (
-            self._look_at_connect,
-            self._look_at_ksqldb,
-            self._look_at_validator,
-            self._look_at_services,
-            self._look_around,
-        )
-        self._tasks = [asyncio.create_task(_forever(look, POLL_SECONDS)) for look in looks]
-        self._tasks.append(asyncio.create_task(_forever(self._tick, TICK_SECONDS)))
+        for name, look in self._looks.items():
+            self._tasks.append(asyncio.create_task(self._forever(name, look, POLL_SECONDS)))
+        self._tasks.append(asyncio.create_task(self._forever("clock", self._tick, TICK_SECONDS)))
 
     async def stop(self) -> None:
         """End what `start` began."""
@@ -195,8 +198,12 @@ class Collector:
         return self._journal.newest()
 
     def health(self) -> Health:
-        """The console's own: without its threads what it shows of Kafka would stand still and look healthy."""
-        worked_at = {"reader": self._reader.worked_at, "look at the groups": self._groups.worked_at}
+        """The console's own: what it shows would stand still and look healthy if one of these did not work."""
+        worked_at = {
+            "reader": self._reader.worked_at,
+            "look at the groups": self._groups.worked_at,
+            **self._worked_at,
+        }
         silent = [name for name, at in worked_at.items() if time.monotonic() - at > SILENT_SECONDS]
         return Health(not silent, ", ".join(f"its {name} has not worked for {SILENT_SECONDS:.0f} s" for name in silent))
 
@@ -253,6 +260,12 @@ class Collector:
                     return True
         return False
 
+    def _end_restarts(self) -> None:
+        """A restart may take longer than anybody waits for it here, as while its store is down."""
+        for name, event in self._restarted.items():
+            if event.ended is None and name in self._connectors and self._connectors[name].runs:
+                self._restarted[name] = replace(event, ended=time.time())
+
     def _expected_groups(self) -> dict[str, tuple[str, ...]]:
         return {
             **services.SERVICE_GROUPS,
@@ -302,6 +315,7 @@ class Collector:
                     self._expected_connectors = (*services.CONNECTORS, *services.S3_CONNECTORS)
                 self._health[name] = Health(True, f"{len(self._connectors)} connectors")
                 self._connect = worker
+                self._end_restarts()
             except (Unavailable, Refused, LookupError) as error:
                 self._health[name] = Health(False, polls.problem_of(error))
         if not any(self._health[name].up for name in self._workers):
@@ -320,7 +334,9 @@ class Collector:
             self._queries = {name: replace(query, state=UNKNOWN) for name, query in self._queries.items()}
 
     async def _look_at_validator(self) -> None:
-        self._health[services.VALIDATOR] = await polls.answers(self._http, f"{self._settings.fraud_validator_url}/docs")
+        self._health[services.VALIDATOR] = await polls.responds(
+            self._http, f"{self._settings.fraud_validator_url}/docs"
+        )
 
     async def _look_around(self) -> None:
         """At what none of the services says of itself; then all is known that makes an event."""
@@ -351,6 +367,15 @@ class Collector:
         else:
             self._calls.clear()
 
+    async def _forever(self, name: str, look: Callable[[], Awaitable[None]], seconds: float) -> None:
+        while True:
+            try:
+                await look()
+                self._worked_at[name] = time.monotonic()
+            except Exception:  # one malformed answer must not end the looking
+                logger.exception("the %s failed", name)
+            await asyncio.sleep(seconds)
+
     async def _tick(self) -> None:
         self._look_for_stalls()
         with self._reader.lock:
@@ -364,15 +389,6 @@ class Collector:
         calls = histogram_quantiles(self._calls[-2].buckets, self._calls[-1].buckets) if len(self._calls) > 1 else None
         if rates and not self._reader.counting:
             self.series.append(Tick(time.time(), rates, quantiles(delays), calls, _share(recent)))
-
-
-async def _forever(look: Callable[[], Awaitable[None]], seconds: float) -> None:
-    while True:
-        try:
-            await look()
-        except Exception:  # one malformed answer must not end the looking
-            logger.exception("a look failed")
-        await asyncio.sleep(seconds)
 
 
 def _share(counts: Mapping[str, float]) -> float | None:

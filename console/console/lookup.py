@@ -6,7 +6,7 @@ from the newest record to the oldest. That record knows when the bank sent it, a
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from threading import Lock
+from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
@@ -34,17 +34,17 @@ ROUTED = (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS)
 # Times that Kafka's protocol has names for, as milliseconds.
 _EARLIEST, _LATEST = -2, -1
 
-_one_at_a_time = Lock()  # each needs some megabytes
+# One at a time, since each needs some megabytes, and in a thread of its own: what waits for its turn holds up nothing else.
+THREAD = ThreadPoolExecutor(1, "look-up")
 
 
 def find(identity: str, committed: Committed, keys: Keys) -> Found:
     """The records of a transaction. `committed` is what the groups had committed just before. Raises KafkaException."""
-    with _one_at_a_time:
-        consumer = Consumer(client("console-lookup") | {"fetch.min.bytes": 1, "fetch.wait.max.ms": 10})
-        try:
-            return _Lookup(consumer, identity, committed, keys).found()
-        finally:
-            consumer.close()
+    consumer = Consumer(client("console-lookup") | {"fetch.min.bytes": 1, "fetch.wait.max.ms": 10})
+    try:
+        return _Lookup(consumer, identity, committed, keys).found()
+    finally:
+        consumer.close()
 
 
 class _Lookup:

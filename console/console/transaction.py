@@ -28,7 +28,8 @@ def unknown(identity: str) -> str:
 async def look_up(collector: Collector, identity: str) -> Trace | None:
     """The transaction's way. Raises KafkaException."""
     committed = collector.committed()
-    found = await asyncio.to_thread(lookup.find, identity, committed, collector.keys)
+    loop = asyncio.get_running_loop()
+    found = await loop.run_in_executor(lookup.THREAD, lookup.find, identity, committed, collector.keys)
     return trace(found, time.time())
 
 

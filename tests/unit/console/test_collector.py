@@ -4,15 +4,21 @@ import asyncio
 from collections.abc import Callable
 from math import inf
 from threading import Event
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import ClusterMetadata
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
 from console import api, groups, polls
 from console.causes import Problem
 from console.collector import SILENT_SECONDS, Collector
+from console.events import RESTART
+from console.events import Event as StackEvent
 from console.groups import Groups
 from console.polls import Calls
 from console.settings import Settings
@@ -165,6 +171,52 @@ def test_an_unusual_answer_does_not_end_the_look_at_the_groups(
     found.run()
     assert looked_at == [found.worked_at] * 2
     assert caplog.text.count("Traceback") == 2
+
+
+def test_a_client_that_is_only_asked_gathers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, dict[str, Any]] = {}
+    closed: list[str] = []
+
+    class Consumer:
+        def __init__(self, config: dict[str, Any]) -> None:
+            self._group = config["group.id"]
+            made[self._group] = config
+
+        def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+            return places
+
+        def close(self) -> None:
+            closed.append(self._group)
+
+    monkeypatch.setattr(groups, "Consumer", Consumer)
+    monkeypatch.setattr("runtime.lost.AdminClient", lambda *_, **__: SimpleNamespace(list_groups=lambda timeout: []))
+    expected = {"one": (topics.USERS,), "two": (topics.USERS,)}
+    found = Groups(lambda: expected, Event())
+    found._look_at_groups(ClusterMetadata())
+    # Its statistics would wait in the client for a poll that never comes, and take all of the console's memory.
+    assert all("statistics.interval.ms" not in config for config in made.values())
+    del expected["one"]
+    found._look_at_groups(ClusterMetadata())
+    assert (sorted(made), closed, set(found.committed)) == (["one", "two"], ["one"], {"two"})
+
+
+def test_a_look_that_fails_is_a_fault() -> None:
+    collector = Collector(settings())
+    collector._worked_at["look at Kafka Connect"] -= SILENT_SECONDS
+    assert own_faults(collector) == ["console is down: its look at Kafka Connect has not worked for 30 s"]
+
+
+def test_a_restart_ends_whenever_the_connector_runs_again() -> None:
+    collector = Collector(settings())
+    collector._restarted = {name: StackEvent(RESTART, name, "", 1.0) for name in services.CONNECTORS}
+    one, other = services.CONNECTORS
+    collector._connectors = {
+        one: Connector("RUNNING", (Task(0, "RUNNING"),), (topics.USERS,)),
+        other: Connector("RUNNING", (Task(0, "FAILED"),), (topics.USERS,)),
+    }
+    collector._end_restarts()
+    assert collector._restarted[one].ended is not None
+    assert collector._restarted[other].ended is None
 
 
 def test_what_is_found_wrong_is_an_event_once_everything_was_asked() -> None:
