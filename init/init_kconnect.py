@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 from contracts.connect_schema import connect_schema
 from contracts.models import ROWS
 from runtime.connect import Connect, Refused, Unavailable, states
-from runtime.errors import UserError
+from runtime.errors import UserError, without_credentials
 from runtime.incarnations import incarnations
 from runtime.kafka import client_config
 from runtime.service import Environment, load_settings, run_command
@@ -54,7 +54,7 @@ class Worker:
 
     def plugins(self) -> set[str]:
         """The connector classes that the worker has. Waits for the worker."""
-        return self._until(f"Kafka Connect at {self._url}", self._connect.plugins)
+        return self._until(f"Kafka Connect at {without_credentials(self._url)}", self._connect.plugins)
 
     def register(self, name: str, config: Config) -> None:
         """Create or update a connector, and restart whichever of its parts have failed."""
@@ -92,7 +92,7 @@ class Worker:
             return until(attempt, self._timeout, f"{what} is not ready", Unavailable)
         except Refused as error:
             # If a MongoDB URI cannot be parsed, or its host cannot be resolved, the sink quotes it with the password.
-            raise UserError(re.sub(r"://\S+@", "://***@", str(error))) from None
+            raise UserError(without_credentials(str(error))) from None
 
 
 def read(path: Path, incarnation: Callable[[str], str]) -> Config:

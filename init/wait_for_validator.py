@@ -8,6 +8,7 @@ import logging
 import requests
 
 from runtime import direct
+from runtime.errors import without_credentials
 from runtime.service import Environment, ValidatorUrl, load_settings, run_command
 from runtime.waiting import until
 
@@ -28,7 +29,7 @@ def wait(url: str, seconds: float) -> None:
     until(
         lambda: _check(url),
         seconds,
-        f"the validator at {url} has not answered",
+        f"the validator at {without_credentials(url)} has not answered",
         requests.RequestException,
         remedy="see docker compose logs fraud-validator-api, or set FRAUD_VALIDATOR_URL to a running validator",
     )
@@ -46,7 +47,7 @@ def main() -> None:
     """Raises UserError when no validator answers."""
     url = load_settings(Settings).fraud_validator_url
     wait(url, ANSWER_SECONDS)
-    logger.info("the validator answers at %s", url)
+    logger.info("the validator answers at %s", without_credentials(url))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 import requests
 
 from runtime import direct
-from runtime.errors import UserError
+from runtime.errors import UserError, without_credentials
 
 CONNECT_SECONDS = 5.0
 # The server answers once it has executed a statement, which may take as long as the server's own timeout.
@@ -35,7 +35,8 @@ class KsqlClient:
     """Client of the server at `url`. Every call may raise KsqlError. `properties` are sent with every statement and query."""
 
     def __init__(self, url: str, properties: dict[str, str] | None = None, seconds: float = ANSWER_SECONDS) -> None:
-        self.url = url.rstrip("/")
+        self._url = url.rstrip("/")
+        self.url = without_credentials(self._url)  # for messages
         self.properties = properties or {}
         self._seconds = seconds
         self._http = direct.session()
@@ -89,7 +90,7 @@ class KsqlClient:
     ) -> Generator[requests.Response]:
         timeout = (min(CONNECT_SECONDS, self._seconds), seconds)
         try:
-            with self._http.request(method, self.url + path, json=body, timeout=timeout, stream=stream) as answer:
+            with self._http.request(method, self._url + path, json=body, timeout=timeout, stream=stream) as answer:
                 if not answer.ok:
                     raise KsqlError(_message(answer), answer.status_code)
                 yield answer

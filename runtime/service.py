@@ -16,7 +16,7 @@ from pydantic import AfterValidator, AnyHttpUrl, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime.errors import UserError
+from runtime.errors import UserError, without_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def _problem(name: str, problem: ErrorDetails) -> str:
     if problem["type"] == "missing":
         return f"{name} is not set"
     must = re.sub("^Value error, |, unable to parse.*$", "", problem["msg"]).replace("Input should be", "must be")
-    return f"{name} {must}" if SECRET.search(name) else f"{name}={problem['input']!r} {must}"
+    return f"{name} {must}" if SECRET.search(name) else without_credentials(f"{name}={problem['input']!r} {must}")
 
 
 # How a service ends that says itself what the user has to change: another try would say the same.

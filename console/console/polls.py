@@ -43,6 +43,15 @@ async def answers(http: httpx.AsyncClient, url: str) -> Health:
         return Health(False, problem_of(error))
 
 
+async def responds(http: httpx.AsyncClient, url: str) -> Health:
+    """Whether GET gets a response that is no server error: a page that is missing or needs a login shows a service as well."""
+    try:
+        response = await http.get(url)
+    except httpx.HTTPError as error:
+        return Health(False, problem_of(error))
+    return Health(response.status_code < 500, f"HTTP {response.status_code}" if response.status_code >= 500 else "")
+
+
 def connectors(connect: Connect) -> dict[str, Connector]:
     """Every connector with its tasks and topics."""
     found = {}

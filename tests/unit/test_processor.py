@@ -430,6 +430,13 @@ def test_client_gives_up_after_its_tries(server: Server) -> None:
     assert server.calls == 3
 
 
+def test_a_password_of_the_address_is_in_no_reason() -> None:
+    validator = ValidatorClient("http://me:secret@127.0.0.1:1", 1, 2.0)
+    outcome = validator.submit(BODY).result(10)
+    assert outcome == Outage("ConnectError from http://***@127.0.0.1:1/validate")
+    validator.close()
+
+
 def test_client_does_not_repeat_a_refused_call(server: Server) -> None:
     server.answers = [(422, b"")]
     assert isinstance(client(server).submit(BODY).result(5), Refusal)

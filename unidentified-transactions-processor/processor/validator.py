@@ -18,6 +18,7 @@ from pyreqwest.exceptions import RequestError, RequestTimeoutError
 from contracts.dead_letters import reason_of
 from contracts.models import ValidationAnswer
 from processor import metrics
+from runtime.errors import without_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class ValidatorClient:
 
     def __init__(self, url: str, max_in_flight: int, timeout: float) -> None:
         self._url = f"{url}/validate"
+        self._shown = without_credentials(self._url)
         self._max_in_flight = max_in_flight
         # One token per free slot: a semaphore of `threading` does the same in pure Python, which costs more than what it guards.
         self._places: SimpleQueue[None] = SimpleQueue()
@@ -195,7 +197,7 @@ class ValidatorClient:
             outcome = judge(response.status, (await response.bytes()).to_bytes())
             return outcome, isinstance(outcome, Outage)
         except RequestError as error:
-            return Outage(f"{type(error).__name__} from {self._url}"), not isinstance(error, RequestTimeoutError)
+            return Outage(f"{type(error).__name__} from {self._shown}"), not isinstance(error, RequestTimeoutError)
 
 
 def judge(status: int, body: bytes) -> Outcome:

@@ -61,7 +61,7 @@ def main(url: str, history: Path, statement: str | None) -> int:
     shell = Shell(client, Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH))
     try:
         if statement is None and sys.stdin.isatty():
-            return _prompt(shell, client, url, history)
+            return _prompt(shell, client, history)
         return 0 if shell.run(sys.stdin.read() if statement is None else statement) else 1
     except KeyboardInterrupt:
         return 0  # that is how a query ends
@@ -70,9 +70,9 @@ def main(url: str, history: Path, statement: str | None) -> int:
         return 0
 
 
-def _prompt(shell: Shell, client: KsqlClient, url: str, history: Path) -> int:
+def _prompt(shell: Shell, client: KsqlClient, history: Path) -> int:
     try:
-        greeting = GREETING.format(version=client.info()["version"], url=url)
+        greeting = GREETING.format(version=client.info()["version"], url=client.url)
     except KsqlError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

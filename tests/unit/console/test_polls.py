@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import inf
@@ -16,8 +17,10 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from console import polls, status
 from console.state import Connector, Health, Task
 from contracts import topics
+from init.wait_for_validator import wait
 from runtime import services
 from runtime.connect import Connect, Unavailable
+from runtime.errors import UserError
 from runtime.ksqldb import KsqlClient, KsqlError
 
 T = TypeVar("T")
@@ -62,6 +65,27 @@ def serve() -> Iterator[Callable[[dict[str, tuple[int, bytes]]], Server]]:
     for server in servers:
         server.http.shutdown()
         server.http.server_close()
+
+
+SECRET_URL = "http://me:secret@127.0.0.1:1"
+
+
+def test_a_password_of_an_address_is_in_no_message() -> None:
+    with pytest.raises(KsqlError, match=re.escape("ksqlDB at http://***@127.0.0.1:1 does not answer")):
+        KsqlClient(SECRET_URL).info()
+    with pytest.raises(UserError, match=re.escape("the validator at http://***@127.0.0.1:1 has not answered")):
+        wait(SECRET_URL, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("code", "health"),
+    [(200, Health(True)), (302, Health(True)), (401, Health(True)), (503, Health(False, "HTTP 503"))],
+)
+def test_a_service_responds_unless_it_has_an_error(
+    serve: Callable[[dict[str, tuple[int, bytes]]], Server], code: int, health: Health
+) -> None:
+    url = serve({"/docs": (code, b"")}).url
+    assert ask(lambda http: polls.responds(http, f"{url}/docs")) == health
 
 
 def ask(question: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
