@@ -37,7 +37,7 @@ MASK = "•••"
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _TELLING = re.compile(r"\S+@\S+|\+?\d[\d\s().-]{5,}\d|\d{4,}")
 
-# A partition or an offset. Checked, since any client that may write to the topic may write anything.
+# A partition, an offset or a count. Checked, since any client that may write to the topic may write anything.
 _NUMBER = re.compile("[0-9]{1,19}")
 
 # The limit of the bank's topic, uncompressed, less room for the headers of a dead letter and of its replay.
@@ -122,7 +122,7 @@ def replay(headers: Sequence[tuple[str, bytes | None]] | None) -> Replay:
     """How to replay a dead letter with these headers: the record keeps its own headers and gets a new count of tries."""
     read = {name: (value or b"").decode(errors="replace") for name, value in headers or ()}
     topic = read.get(SOURCE_TOPIC) or read.get(_CONNECT_TOPIC)
-    tries = int(read[TRIES]) if read.get(TRIES, "").isdecimal() else 0
+    tries = int(read[TRIES]) if _NUMBER.fullmatch(read.get(TRIES, "")) else 0
     kept = [(name, value) for name, value in _own(headers) if name != TRIES]
     return Replay(
         topic if topic in _SOURCES else None, reason_in(headers), tries, [*kept, (TRIES, str(tries + 1).encode())]

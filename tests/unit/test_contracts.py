@@ -212,6 +212,11 @@ def test_a_dead_letter_whose_source_is_unknown_has_no_copies(offset: bytes | Non
     assert identity(b"{", None, None) is None
 
 
+@pytest.mark.parametrize("tries", [b"-1", b"1_000", b"1" * 5_000, b"9" * 4_300])
+def test_a_count_that_is_none_begins_again(tries: bytes) -> None:
+    assert replay([(TRIES, tries)]).headers == [(TRIES, b"1")]
+
+
 @pytest.mark.parametrize(
     "headers",
     [
