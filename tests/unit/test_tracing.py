@@ -237,7 +237,6 @@ def test_the_processor_s_spans_end_with_their_checkpoint() -> None:
     validator.answer("t1", Outage("HTTP 500"))
     with pytest.raises(SinkBackpressureError):
         sink.flush()
-    sink.on_paused()  # as Quix does then
     test_processor.add(sink, 1)
     validator.answer("t1", Refusal("HTTP 422"))
     sink.flush()

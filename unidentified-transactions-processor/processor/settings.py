@@ -18,5 +18,5 @@ class Settings(Environment):
     # latency. Up to 8 more calls are retries for transactions that got no answer at first.
     fraud_validator_max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 128
     # The timeout of one try, in seconds. A call has three tries before its checkpoint is aborted for now, but only one if that
-    # try times out.
-    fraud_validator_timeout: Annotated[float, Field(gt=0, le=60)] = 2.0
+    # try times out. All of them have to be over within the minute that a rebalance gives an open checkpoint.
+    fraud_validator_timeout: Annotated[float, Field(gt=0, le=15)] = 2.0

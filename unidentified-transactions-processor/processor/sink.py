@@ -116,6 +116,8 @@ class ValidatingSink(RecordSink):
             answered = any(isinstance(outcome, Verdict | Refusal) for outcome in outcomes)
             if answered:
                 self._keep_answers(pending)
+            if self._tracer is not None:
+                self._tracer.end(committed=False)
             raise SinkBackpressureError(retry_after=0 if answered else RETRY_AFTER_SECONDS)
         self._counts = Counter(self._produce(item, outcome) for item, outcome in zip(pending, outcomes, strict=True))
         self._committing = [item.record.position for item in pending]
