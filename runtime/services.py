@@ -16,6 +16,7 @@ KAFKA_CONNECT = "kafka-connect"
 KAFKA_CONNECT_2 = "kafka-connect-2"
 WORKERS = (KAFKA_CONNECT, KAFKA_CONNECT_2)
 KSQLDB = "ksqldb-server"
+KSQLDB_2 = "ksqldb-server-2"  # in Docker with --cluster
 VALIDATOR = "fraud-validator-api"
 INGESTOR = "transactions-ingestor"
 PROCESSOR = "unidentified-transactions-processor"
@@ -101,7 +102,7 @@ SERVICES = (
         mode="local",
     ),
     Service(MONGODB, "one document per id", port=("MONGODB_PORT", 27017)),
-    Service(S3, "an object per topic, partition and day", port=("S3_PORT", 9000)),
+    Service(S3, "an object per topic, partition and interval", port=("S3_PORT", 9000)),
     Service(CONSOLE, "shows all of it", port=("CONSOLE_PORT", 8080)),
     Service("prometheus", "metrics and alerts", port=("PROMETHEUS_PORT", 9090), mode="docker"),
     Service("grafana", "a dashboard", port=("GRAFANA_PORT", 3000), mode="docker"),

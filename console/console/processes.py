@@ -19,8 +19,8 @@ from runtime import services
 
 # What the launcher has not written for so long it knows no more.
 STALE_SECONDS = 15.0
-# What nobody but who runs it can be asked about: it has no port, or one that asks for credentials.
-UNASKED = (services.BANK, services.WATCHDOG, services.MONGODB, services.S3)
+# What nobody but who runs it can be asked about: it has no port, or one that asks for credentials, or another answers for it.
+UNASKED = (services.BANK, services.WATCHDOG, services.KSQLDB_2, services.MONGODB, services.S3)
 
 
 @dataclass(frozen=True)
