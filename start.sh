@@ -53,7 +53,8 @@ USAGE
     local_is_meant() {
         local launcher
         launcher=$(sed -n '/"launcher"/,/}/s/.*"pid": *\([0-9]*\).*/\1/p' "$LOCAL_DIR/run/state.json" 2>/dev/null) || launcher=
-        if [ -n "$launcher" ] && kill -0 "$launcher" 2>/dev/null; then return; fi
+        # After a crash of the machine its number may be another program's.
+        if [ -n "$launcher" ] && ps -p "$launcher" -o args= 2>/dev/null | grep -q -- '-m local'; then return; fi
         [ -d "$LOCAL_DIR" ] && ! bash "$root/init/compose.sh" running 2>/dev/null
     }
 
@@ -128,7 +129,11 @@ USAGE
     for option in ${options[@]+"${options[@]}"}; do
         case " $known " in
         *" ${option%%=*} "*) ;;
-        *) wrong "${option%%=*} does not apply to this command" ;;
+        *)
+            hint=
+            [ "$option/$command/$mode" != --cluster/up/local ] || hint=': KAFKA_BROKERS=3 ./start.sh --local starts three brokers'
+            wrong "${option%%=*} does not apply to this command$hint"
+            ;;
         esac
     done
     case $mode in

@@ -4,7 +4,8 @@
 # that server. Safe to run again.
 set -euo pipefail
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-export LOCAL_DIR="${LOCAL_DIR:-$root/.local}"
+case ${LOCAL_DIR:=$root/.local} in /*) ;; *) LOCAL_DIR=$PWD/$LOCAL_DIR ;; esac
+export LOCAL_DIR
 
 if [[ -n "${KSQLDB_URL:-}" ]]; then
     cd "$root"

@@ -155,8 +155,8 @@ check_ports() {
 # What is mounted is read by the containers' own users: a clone made with umask 077 would be closed to them.
 check_mounts() {
     local closed=''
-    read -r closed < <(find ksqldb monitoring \( -type d ! -perm -005 -o -type f ! -perm -004 \) -print) || true
-    [ -z "$closed" ] || fail "$closed cannot be read by the containers' users: chmod -R o+rX ksqldb monitoring"
+    read -r closed < <(find kafka ksqldb monitoring \( -type d ! -perm -005 -o -type f ! -perm -004 \) -print) || true
+    [ -z "$closed" ] || fail "$closed cannot be read by the containers' users: chmod -R o+rX kafka ksqldb monitoring"
 }
 
 # Images that are not built here must be had before anything starts.

@@ -32,7 +32,7 @@ VALIDATOR_LATENCY_MS number 0
 VALIDATOR_FAILURE_SHARE number 0 1
 VALIDATOR_POISON_SHARE number 0 1
 FRAUD_VALIDATOR_MAX_IN_FLIGHT integer 1 10000
-FRAUD_VALIDATOR_TIMEOUT number >0 60
+FRAUD_VALIDATOR_TIMEOUT number >0 15
 S3_BUCKET bucket
 ARCHIVE_INTERVAL_SECONDS integer 1 3600
 MY_AWS_ACCESS_KEY_ID word
@@ -189,5 +189,8 @@ check_settings() {
         [ -z "${!name+set}" ] || [ -z "$(in_file "$name")" ] || [ "${!name}" = "$(in_file "$name")" ] ||
             notes+=("$name is taken from the environment, .env has another value")
     done < <(sed -nE 's/^#?([A-Z0-9_]+)=.*/\1/p' .env.example)
+    [ "$(setting KAFKA_BROKERS)" != 3 ] || [ "${1:-}" = cluster ] ||
+        notes+=("KAFKA_BROKERS is used by the local mode alone: in Docker, --cluster starts three brokers")
+    [ "$(setting KAFKA_SECURE)" != 1 ] || notes+=("KAFKA_SECURE is used by the local mode alone")
     [ ${#notes[@]} -eq 0 ] || printf 'note: %s\n' "${notes[@]}" >&2
 }

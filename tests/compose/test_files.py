@@ -380,3 +380,6 @@ def test_mounted_files_are_there(services: dict[str, Any]) -> None:
     for mount in mounts:
         assert Path(mount["source"]).exists(), mount
         assert mount["read_only"], mount
+    # Of these init/compose.sh checks at each start that the containers' users can read them.
+    (checked,) = re.findall(r"find (.*?) \\\(", (ROOT / "init" / "compose.sh").read_text())
+    assert {Path(mount["source"]).relative_to(ROOT).parts[0] for mount in mounts} == set(checked.split())

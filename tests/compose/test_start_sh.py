@@ -178,6 +178,7 @@ def test_three_brokers_in_docker_are_no_option_of(here: Path, arguments: list[st
     answer = run(here, "--cluster", *arguments)
     assert answer.returncode == 2
     assert "--cluster does not apply to this command" in answer.stderr
+    assert ("KAFKA_BROKERS=3 ./start.sh --local" in answer.stderr) == (arguments == ["--local"])
 
 
 def test_no_docker(here: Path) -> None:
@@ -410,7 +411,9 @@ def test_replay(here: Path) -> None:
     assert "init.replay_dlq bank-transactions-dlq --reason=amount: no number --limit=5\n" in calls(here)
 
 
-@pytest.mark.parametrize(("name", "mode"), [("ksqldb/log4j2.yaml", 0o600), ("ksqldb", 0o700)])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("ksqldb/log4j2.yaml", 0o600), ("ksqldb", 0o700), ("kafka/healthy.sh", 0o700)]
+)
 def test_mounted_files_must_be_readable_for_the_containers(here: Path, name: str, mode: int) -> None:
     (here / "clone" / name).chmod(mode)
     answer = run(here, **FREE)
@@ -667,7 +670,7 @@ def test_every_wrong_setting_is_said_at_once_and_nothing_is_started(here: Path) 
     for said in (
         "KAFKA_PORT='high' must be a whole number of at least 1 and at most 65535",
         "BANK_RATE='fast' must be a number of at least 0 and at most 1000000",
-        "FRAUD_VALIDATOR_TIMEOUT='0' must be a number above 0 and at most 60",
+        "FRAUD_VALIDATOR_TIMEOUT='0' must be a number above 0 and at most 15",
         "TOPIC_REPLICATION_FACTOR='3' must be 1: the stack has one broker (unless KAFKA_BOOTSTRAP_SERVER names another cluster)",
         "KAFKA_MEMORY='lots' must be a size, such as 512m or 1g",
         "CONNECT_PORT and KSQLDB_PORT are both 8088: give each its own port",
@@ -739,6 +742,17 @@ def test_a_variable_that_hides_the_file_s_is_said(here: Path) -> None:
     answer = run(here, BANK_RATE="6", BANK_COUNT="7", BANK_SEED="8", **FREE)
     assert answer.returncode == 0
     assert answer.stderr == "note: BANK_RATE is taken from the environment, .env has another value\n"
+
+
+def test_what_the_local_mode_alone_uses_is_said(here: Path) -> None:
+    (here / "clone" / ".env").write_text("KAFKA_SECURE=1\n")
+    answer = run(here, KAFKA_BROKERS="3", **FREE)
+    assert answer.returncode == 0
+    assert answer.stderr.splitlines() == [
+        "note: KAFKA_BROKERS is used by the local mode alone: in Docker, --cluster starts three brokers",
+        "note: KAFKA_SECURE is used by the local mode alone",
+    ]
+    assert "KAFKA_BROKERS" not in run(here, "--cluster", KAFKA_BROKERS="3", **FREE).stderr
 
 
 @pytest.mark.parametrize(
