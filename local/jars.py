@@ -1,6 +1,7 @@
 """Fetches the pinned jars once into the user's cache. A jar is kept under its SHA-256, so a file that is there is right."""
 
 import hashlib
+import os
 import ssl
 import time
 from collections.abc import Callable, Iterable
@@ -88,7 +89,10 @@ def _fetch_one(jar: Jar, cache: Path, folder: Path) -> None:
     target = path_of(jar, cache)
     target.parent.mkdir(parents=True, exist_ok=True)
     file = folder / jar.sha256
-    file.write_bytes(content)
+    with file.open("wb") as output:
+        output.write(content)
+        output.flush()
+        os.fsync(output.fileno())  # a power cut must not leave an empty file under a name that says what is in it
     file.replace(target)
 
 

@@ -153,14 +153,24 @@ def run_with_ksqldb(folders: Folders, module: str) -> int:
         running.check_cluster(stack)
         return run(stack)
     settings = load()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: nothing that was started may be left
+        signal.signal(number, signal.default_int_handler)
     with _only_one(settings):
         _make_temporary_folder(settings)
         _check_ports(settings)
         needed = {*(broker.name for broker in settings.brokers), "init_users", "init_kafka", "ksqldb-server"}
         programs = [program for program in plan.programs(settings) if program.name in needed]
         supervisor, ready = Supervisor(programs, settings.folders.logs, lambda _: None), Event()
+
+        def on_tick() -> None:
+            state.write(
+                state.snapshot(supervisor, settings, None), settings.folders.state
+            )  # for --stop, after a kill -9
+            if supervisor.all_ready:
+                ready.set()
+
         try:
-            supervisor.run(ready, lambda: ready.set() if supervisor.all_ready else None)
+            supervisor.run(ready, on_tick)
             return run(settings)
         except StartFailed as error:
             raise UserError(f"ksqlDB did not start: {error}") from None
@@ -168,6 +178,7 @@ def run_with_ksqldb(folders: Folders, module: str) -> int:
             return 130
         finally:
             supervisor.stop()
+            _forget(settings.folders)
 
 
 def _supervise(

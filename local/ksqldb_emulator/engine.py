@@ -93,8 +93,8 @@ class Engine:
                 plan = plan_query(statement.query, self._streams, persistent=True)
                 self._add_query(statement, plan, command)
             case t.Terminate(query_id):
-                for each in list(self._queries) if query_id is None else [query_id]:
-                    self._queries.pop(each, None)
+                for each in self._meant(query_id):
+                    self._queries.pop(each)
                 return  # it does not count for the numbers of queries
             case t.DropStream(_, name):
                 self._streams.pop(name, None)
@@ -173,8 +173,11 @@ class Engine:
         self._queries[query.query_id] = query
         return query
 
+    def _meant(self, query_id: str | None) -> list[str]:
+        return [known for known in self._queries if query_id is None or known.upper() == query_id.upper()]
+
     def _terminate(self, query_id: str | None, text: str) -> Entity:
-        ended = [known for known in self._queries if query_id is None or known.upper() == query_id.upper()]
+        ended = self._meant(query_id)
         if query_id is not None and not ended:
             raise Refused(f"there is no query {query_id}; there are {', '.join(self._queries) or 'none'}")
         command_id, next_id = f"terminate/{query_id or 'ALL'}/execute", self._next_id

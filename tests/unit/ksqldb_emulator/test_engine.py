@@ -181,7 +181,9 @@ def test_a_restart_brings_everything_back(world: Any) -> None:
     world.run(COPY, **{"auto.offset.reset": "earliest"})
     world.run(TWO)
     world.run("CREATE STREAM gone AS SELECT * FROM s;")
-    world.run("TERMINATE CSAS_GONE_7; DROP STREAM gone;")
+    world.run("TERMINATE `csas_gone_7`; DROP STREAM gone;")
+    world.run("CREATE STREAM ended AS SELECT * FROM s;")
+    world.run("TERMINATE `csas_ended_13`;")
 
     def everything() -> Any:
         running = {
@@ -193,7 +195,7 @@ def test_a_restart_brings_everything_back(world: Any) -> None:
     before = everything()
     world.restart()
     assert everything() == before
-    assert world.run("CREATE STREAM three AS SELECT * FROM s;")[0]["commandStatus"]["queryId"] == "CSAS_THREE_13"
+    assert world.run("CREATE STREAM three AS SELECT * FROM s;")[0]["commandStatus"]["queryId"] == "CSAS_THREE_15"
 
 
 def test_a_statement_that_cannot_be_repeated_is_left_out(world: Any) -> None:
