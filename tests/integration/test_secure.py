@@ -54,6 +54,13 @@ def test_the_tools_get_in(stack: Stack) -> None:
     sent = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
     assert sent.returncode == 0, sent.stderr
     assert json.loads(first_line(stack, "--topic", topics.BANK_TRANSACTIONS, "--from-beginning"))["transaction_id"]
+    config = client_config(kafka_environment(stack.settings, TOOLS))
+    consumer = Consumer(
+        {**config, "group.id": "console-consumer-4711", "auto.offset.reset": "earliest"}
+    )  # as Kafka's own
+    consumer.subscribe([topics.USERS])
+    wait_until(lambda: (message := consumer.poll(1)) is not None and not message.error(), SECONDS, "a record")
+    consumer.close()
     printed = stack.start_sh("--ksql", f"PRINT '{topics.USERS}' FROM BEGINNING LIMIT 1;")
     assert "rowtime" in printed.stdout, printed.stderr
 
