@@ -148,7 +148,8 @@ def _configure(admin: AdminClient, names: list[str]) -> None:
     changes = []
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
     for resource, future in admin.describe_configs(resources, request_timeout=SECONDS).items():
-        config = {key: entry.value for key, entry in future.result().items()}
+        with _refused(f"the settings of topic {resource.name} could not be read"):
+            config = {key: entry.value for key, entry in future.result().items()}
         wanted = differences(resource.name, config)
         for key, value in wanted.items():
             logger.info("topic %s has %s=%s: changed to %s", resource.name, key, config.get(key), value)

@@ -3,7 +3,8 @@
 # Safe to run again. Ends with an error, and says what the worker says, when one of them cannot be brought up.
 set -euo pipefail
 
-# Where the rows go. Each of these can be set from outside.
+# Where the rows go: in init_mongodb.py and init_s3.py the names are the same. The start of the stack sets S3_BUCKET and S3_ENDPOINT;
+# for a worker elsewhere each can be set.
 export MONGODB_DATABASE="${MONGODB_DATABASE:-fraudulent_transactions_db}"
 export MONGODB_TRANSACTIONS_COLLECTION="${MONGODB_TRANSACTIONS_COLLECTION:-transactions}"
 export MONGODB_USERS_COLLECTION="${MONGODB_USERS_COLLECTION:-users}"

@@ -9,6 +9,7 @@ import pytest
 from contracts import topics
 from contracts.connect_schema import is_number
 from contracts.models import ROWS
+from init import init_mongodb, init_s3
 from local.connect_plugins import MONGODB_SINK, S3_SINK
 from local.s3_archiver.rules import object_name
 
@@ -49,6 +50,14 @@ def test_the_worker_may_resolve_every_reference(config: dict[str, str]) -> None:
 def test_every_other_placeholder_is_set_at_the_top_of_the_script(config: dict[str, str]) -> None:
     for name in set(re.findall(r"\$\{(\w+)\}", json.dumps(config))) - {"ROW_SCHEMA", "TOPIC_INCARNATION"}:
         assert f'export {name}="${{{name}:-' in SCRIPT
+
+
+def test_the_names_at_the_top_of_the_script_are_those_of_the_stores_init() -> None:
+    top = dict(re.findall(r'export (\w+)="\$\{\w+:-(.*?)\}"', SCRIPT))
+    mongodb, s3 = init_mongodb.Settings.model_fields, init_s3.Settings.model_fields
+    for name in ("database", "transactions_collection", "users_collection"):
+        assert top[f"MONGODB_{name.upper()}"] == mongodb[name].default
+    assert top["S3_PREFIX"] == s3["s3_prefix"].default
 
 
 @every_connector
