@@ -1,4 +1,4 @@
-"""The names of the topics: every part of the stack takes them from here."""
+"""The names of the topics: every service takes them from here."""
 
 BANK_TRANSACTIONS = "bank-transactions"
 FRAUDULENT_TRANSACTIONS = "fraudulent-transactions"

@@ -159,7 +159,7 @@ check_mounts() {
     [ -z "$closed" ] || fail "$closed cannot be read by the containers' users: chmod -R o+rX kafka ksqldb monitoring"
 }
 
-# Images that are not built here must be had before anything starts.
+# Images that are not built here must be there before anything starts.
 check_images() {
     local image
     while read -r image; do

@@ -90,7 +90,7 @@ class DeadLetter(NamedTuple):
 
     @property
     def line(self) -> str:
-        """What a person is told of it and of all like it."""
+        """The line that stands for it and for all like it."""
         target = self.replay.topic or "nowhere, since no header names a known source topic"
         tried = f", replayed {self.replay.tries} times before" if self.replay.tries else ""
         return f"to {target}: {self.kind}{tried}"

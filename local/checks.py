@@ -58,7 +58,7 @@ def http_answers(url: str) -> Check:
 def broker_ready(address: str, security: Mapping[str, str] = MappingProxyType({})) -> Check:
     """The broker answers a metadata request, or another of its cluster, and is one of those that clients are sent to.
 
-    `security` is how the client gets in.
+    `security`: the client's settings for a secured broker.
     """
     host, port = address.rsplit(":", 1)
     listening = port_open(host, int(port))

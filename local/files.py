@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whatever cuts their writer off."""
+"""Atomic writes: a file is whole or not there, whatever interrupts its writer."""
 
 import os
 from pathlib import Path

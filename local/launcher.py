@@ -200,7 +200,7 @@ def _supervise(
         current = state.snapshot(supervisor, settings, counts.latest)
         was_full, full = full, _keep(current, settings)
         if full and not was_full:
-            say(f"{full}. What runs goes on, what ends is started again until it can write")
+            say(f"{full}. Running services continue; services that exit are restarted until they can write")
         elif was_full and not full:
             say(f"the disk of {settings.folders.base} has space again")
         if news:

@@ -31,7 +31,7 @@ JAVA_AGENT = {
 
 
 class LocalTopics(TopicSettings):
-    """What one broker with its small heap can keep: with 1,000 partitions a topic it could not be stopped, with 200 it could."""
+    """What one broker with its small heap can keep: of 1,000 partitions per topic it could not be stopped, of 200 it could."""
 
     partitions: Annotated[int, Field(ge=1, le=100)] = 6
 

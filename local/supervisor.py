@@ -37,7 +37,7 @@ UNHEALTHY_SECONDS = 300.0
 WORKING_SHARE = 0.2
 # A start that takes longer is said, once.
 SLOW_START_SECONDS = 60.0
-# The supervisor's clock does not go on while the launcher itself is held up (suspended, starved), and cannot see what answers.
+# The supervisor's clock stops while the launcher itself is suspended or starved, so that no service is blamed for it.
 MAX_TICK_SECONDS = 1.0
 # A service that lived this long starts its back-off again.
 SETTLED_SECONDS = 30.0

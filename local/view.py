@@ -83,7 +83,7 @@ def _flow(counts: Mapping[str, Any], dead_letters: tuple[str, ...], what: Mappin
     table.add_column("topic, and who reads it", no_wrap=True)
     if what:
         table.add_column("what", no_wrap=True)
-    for name in ("records", "a second", "lag"):
+    for name in ("records", "per s", "lag"):
         table.add_column(name, justify="right", no_wrap=True)
     records, rates, readers = (counts.get(name, {}) for name in ("records", "rates", "readers"))
     for topic in (*STAGES, *dead_letters):

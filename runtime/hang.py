@@ -30,6 +30,6 @@ def no_hang(what: str) -> Generator[None]:
 
 def end(reason: str) -> None:
     """End the process, from any thread and inside any call of the client."""
-    logger.critical("%s: ending, to be started again", reason)
+    logger.critical("%s: exiting, so that the service is restarted", reason)
     logging.shutdown()
     os._exit(1)  # a hanging call blocks the main thread, the only one that an exception or a signal could end

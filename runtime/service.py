@@ -71,7 +71,7 @@ def _problem(name: str, problem: ErrorDetails) -> str:
     return f"{name} {must}" if SECRET.search(name) else without_credentials(f"{name}={problem['input']!r} {must}")
 
 
-# How a service ends that says itself what the user has to change: another try would say the same.
+# The exit code of a UserError: a restart would fail the same way.
 USER_ERROR = 2
 
 

@@ -124,7 +124,7 @@ class Tracer:
     def call(
         self, position: Position, name: str, future: "Future[Outcome]", problem: Callable[[Outcome], str | None]
     ) -> None:
-        """A span in that of the record at this position, until the future is done. `problem` is why its outcome is none."""
+        """A child of the record's span, until the future is done. `problem`: why the outcome is an error, or None."""
         parent = self._open.get(position)
         if parent is None:
             return

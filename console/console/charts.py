@@ -17,7 +17,7 @@ COLOURS = {False: ["#2456c9", "#b3261e", "#8a6100", "#12805c"], True: ["#7fa8ff"
 
 @dataclass(frozen=True)
 class Chart:
-    """`values` takes from a tick one number a line, or None for a gap."""
+    """`values` takes from a tick one number per line, or None for a gap."""
 
     title: str
     unit: str
@@ -111,7 +111,7 @@ def options(chart: Chart, dark: bool) -> dict[str, Any]:
 
 
 def rows(chart: Chart, ticks: Iterable[Tick]) -> list[list[float | None]]:
-    """A row a tick: milliseconds since the epoch, then a number a line."""
+    """A row per tick: milliseconds since the epoch, then a number per line."""
     return [
         [round(tick.at * 1000), *(None if v is None else round(v, 3) for v in chart.values(tick))] for tick in ticks
     ]

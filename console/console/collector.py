@@ -292,7 +292,7 @@ class Collector:
         return self._settings.archive_interval_seconds if archives else 0.0
 
     def _look_for_stalls(self) -> None:
-        """With what the broker said last; while it says nothing, nobody can commit."""
+        """Update the timers of stalls; they are reset while the broker does not answer."""
         if not self._groups.broker.up or self._reader.counting:
             self._stalls.clear()
         elif self._groups.worked_at != self._stalls_looked_at:
@@ -339,7 +339,7 @@ class Collector:
         )
 
     async def _look_around(self) -> None:
-        """At what none of the services says of itself; then all is known that makes an event."""
+        """Look at disk and processes, then derive the events."""
         await self._surroundings.look()
         state = self.state()
         if not any(health is NOT_ASKED for health in (self._groups.broker, *self._health.values())):
@@ -392,7 +392,7 @@ class Collector:
 
 
 def _share(counts: Mapping[str, float]) -> float | None:
-    """Of records or of rates. What is found now came before: when less comes than came, it may seem more than all of it."""
+    """The share found fraudulent, of records or of rates. Results lag behind the input, so it is capped at 1."""
     came = counts.get(topics.BANK_TRANSACTIONS)
     return min(counts[topics.FRAUDULENT_TRANSACTIONS_RESULT] / came, 1.0) if came else None
 

@@ -92,7 +92,7 @@ class Log:
             self._events.setdefault(event.key, event)
 
     def look(self, problems: Iterable[Problem], happened: Iterable[Event], now: float) -> None:
-        """Take what is wrong now, and events that others have seen: these may be told again, and until they end may change."""
+        """Add what is wrong now, and events seen elsewhere. Those may be passed again, and may change until they end."""
         unfinished = self._unfinished()
         oldest = self.newest()[-1].began if len(self._events) >= KEPT else 0.0
         for told in happened:

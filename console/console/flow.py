@@ -41,7 +41,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """`topic` tells whether anything flows; `side` edges leave and arrive at the right, beside what lies between."""
+    """`topic` shows whether anything flows; `side` edges leave and arrive at the right, beside what lies between."""
 
     start: str
     end: str

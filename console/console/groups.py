@@ -32,7 +32,7 @@ class Groups:
 
     def __init__(self, expected: Callable[[], Mapping[str, tuple[str, ...]]], stopping: Event) -> None:
         self.broker = NOT_ASKED
-        # By group: where it will read on, by partition; a partition without a place has -1001.
+        # By group: where it will read on, by partition; a partition without a committed offset has -1001.
         self.committed: Mapping[str, Mapping[Place, int]] = {}
         # None is not known: of all, or of a group that this client does not understand.
         self.members: Mapping[str, int | None] | None = None

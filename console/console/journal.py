@@ -86,7 +86,7 @@ def _stored() -> Iterator[Event]:
                 try:
                     event = of_json(orjson.loads(message.value() or b""))
                 except (ValueError, KeyError, TypeError) as error:  # whoever may write to a topic may write anything
-                    logger.info("what is no event is left out: %s", error)
+                    logger.info("an invalid event is skipped: %s", error)
                 else:
                     found[event.key] = event
         yield from found.values()

@@ -79,7 +79,7 @@ class Keys:
         return [position for positions in found for position in positions[-MOST_OF_A_KEY:]]
 
     def known(self, place: Place) -> tuple[int, int]:
-        """From which offset of a partition to before which one `find` finds every record that has a key."""
+        """The offsets (from, before) of a partition that the index covers completely."""
         with self._lock:
             return self._known.get(place, (0, 0))
 

@@ -1,7 +1,7 @@
 """Finds the records of one transaction by key and time, so that of each topic no more is read than has to be.
 
-Where it was routed to is known by its key; what is older or newer than what is known is looked through in the key's partition,
-from the newest record to the oldest. That record knows when the bank sent it, and what came of it can only be later.
+Its key leads to where it was routed. Outside the range that the index covers, the key's partition is searched from the newest
+record to the oldest. That record has the bank's timestamp, and everything derived from it is newer.
 """
 
 import time
@@ -25,7 +25,7 @@ from runtime.reading import Spans, records_of
 
 SECONDS = 10.0
 ANSWER_SECONDS = 5.0
-# Of the records behind one to be validated, so many keys are known: the row of any of them says that it has had its turn.
+# How many keys are remembered behind a record that waits: a row of any of them proves that it was processed.
 BEHIND = 1_000
 # The clocks of several brokers differ by less.
 CLOCKS_MS = 1_000

@@ -83,7 +83,7 @@ def masked_header(name: str, value: bytes) -> str:
 
 
 def transaction_id(value: bytes) -> str:
-    """The id in a record, whatever else it is; nothing of one that may be something else."""
+    """The id in a record, whatever else is in it; empty when there is none that is safe to show."""
     found = _ID.search(value)
     return found[1].decode() if found else ""
 

@@ -25,7 +25,7 @@ UNASKED = (services.BANK, services.WATCHDOG, services.KSQLDB_2, services.MONGODB
 
 @dataclass(frozen=True)
 class Process:
-    """`gone` is why the one before it ended, if there was one: at `gone_at`, and at `back_at` there was a healthy one again."""
+    """`gone`: why the process before it ended; `gone_at` and `back_at`: when that was, and when the service was healthy again."""
 
     phase: str
     gone: str = ""

@@ -80,10 +80,10 @@ class Reader:
             try:
                 self._read()
             except KafkaException as error:  # the broker is away
-                logger.info("not counting for now: %s", error)
+                logger.info("the topics cannot be read, retrying: %s", error)
                 self._stopping.wait(RETRY_SECONDS)
             except Exception:  # one malformed record must not end the reading, which goes on behind it
-                logger.exception("not counting for now")
+                logger.exception("the topics cannot be read, retrying")
                 self._stopping.wait(RETRY_SECONDS)
 
     def _read(self) -> None:

@@ -71,7 +71,7 @@ def _brokers(cluster: Mapping[str, Any]) -> Table:
 
 
 def _topics(status: Status) -> Table:
-    rows = _table("topics", "topic", "records", "a second")
+    rows = _table("topics", "topic", "records", "per second")
     for name, topic in status["topics"].items():
         dead = name in topics.DEAD_LETTERS and topic["records"]
         rows.add_row(name, f"{topic['records']:,}", f"{topic['rate']:,.1f}", style="red" if dead else None)
@@ -105,7 +105,7 @@ def _table(title: str, first: str, *columns: str) -> Table:
     made = Table(title=title, title_justify="left")
     made.add_column(first, overflow="fold")
     for column in columns:
-        made.add_column(column, justify="right" if column in ("records", "a second", "memory") else "left")
+        made.add_column(column, justify="right" if column in ("records", "per second", "memory") else "left")
     return made
 
 

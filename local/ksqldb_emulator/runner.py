@@ -22,7 +22,7 @@ from runtime.transactions import Stopped, Transactions
 
 log = logging.getLogger(__name__)
 
-# librdkafka's defaults may hold 64 MiB a consumer; a small process with several queries cannot. A row has to fit into the
+# librdkafka's defaults may hold 64 MiB per consumer; a small process with several queries cannot. A row has to fit into the
 # topics' limit: one that does not is refused by the client, where the query can go on.
 _SMALL = {"queued.max.messages.kbytes": 2048, "fetch.message.max.bytes": 262144, "fetch.max.bytes": 1048576}
 _MAX_ROW_BYTES = 1_000_000

@@ -121,8 +121,7 @@ def test_every_client_that_lives_long_is_watched() -> None:
     unwatched = {
         str(path.relative_to(ROOT))
         for path in sources
-        if makes.search(text := path.read_text())
-        and not re.search(r"""\bwatched(_client)?\(|\bAdmin\(""", text)
+        if makes.search(text := path.read_text()) and not re.search(r"""\bwatched(_client)?\(|\bAdmin\(""", text)
     }
     assert unwatched == SHORT
 
