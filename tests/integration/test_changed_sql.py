@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from contracts import topics
 from tests.compose.conftest import clone
-from tests.support.stack import Stack, free_ports, processes_of, running_stack, start_sh, wait_until
+from tests.support.stack import START_SECONDS, Stack, free_ports, processes_of, running_stack, start_sh, wait_until
+from tests.support.terminal import Terminal
 from tests.support.topics import read_all
 
 pytestmark = pytest.mark.long
@@ -45,6 +47,24 @@ def test_a_changed_statement_is_not_ignored(tmp_path: Path) -> None:
     (line,) = (line for line in refused.stdout.splitlines() if "FRAUDULENT_TRANSACTIONS_RESULT" in line)
     assert "02_fraudulent_transactions_result.sql" in line
     assert "init/clean_ksqldb.sh" in line
+
+    # Of the stopped stack the broker and ksqlDB are started for it: nothing of them is left when its terminal is closed, and
+    # what a kill leaves can be stopped.
+    command = ["bash", str(root / "init" / "clean_ksqldb.sh")]
+    closed, killed = Terminal(command, variables), None
+    try:
+        closed.expect("[y/N]", START_SECONDS)
+        os.kill(closed.pid, signal.SIGHUP)
+        closed.wait()
+        assert processes_of(folder) == []
+        killed = Terminal(command, variables)
+        killed.expect("[y/N]", START_SECONDS)
+    finally:
+        for terminal in filter(None, (closed, killed)):
+            terminal.kill()
+    assert processes_of(folder) != []
+    assert start_sh(variables, "--local", "--stop", root=root).returncode == 0
+    assert processes_of(folder) == []
 
     cleaned = clean_ksqldb(root, variables)  # the stack is stopped
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
