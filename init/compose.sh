@@ -36,6 +36,16 @@ check_docker() {
         fail "the Docker engine does not answer: start it (or ask to be let in to it), or use ./start.sh --local, which needs none"
 }
 
+# check_compose [--cluster]: an older Compose refuses the files for a key that it does not know.
+check_compose() {
+    local found needed=2.20.2 # for `required` of depends_on
+    [ -z "$1" ] || needed=2.24.4 # for !override and !reset
+    found=$(compose version --short 2>/dev/null) || found=
+    found=${found#v}
+    [ "$(printf '%s\n' "$needed" "${found:-$needed}" | sort -V | head -n 1)" = "$needed" ] ||
+        fail "Docker Compose is $found, and $needed or later is needed: update it, or use ./start.sh --local, which needs none"
+}
+
 # A start takes the project's name from the environment, else from .env, else from the compose file; write_env remembers it.
 choose_project() {
     local name=${COMPOSE_PROJECT_NAME:-}
@@ -215,6 +225,7 @@ up() {
     done
     check_docker
     check_settings ${cluster:+cluster}
+    check_compose "$cluster"
     choose_project
     check_ours
     check_disk

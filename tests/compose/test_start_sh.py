@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ echo "docker $*" >>"$FAKE_LOG"
 case $* in
 info) exit "${FAKE_INFO:-0}" ;;
 "info --format {{.DockerRootDir}}") echo "${FAKE_ROOT:-/nowhere}" ;;
+"compose version --short") echo "${FAKE_VERSION:-2.40.3}" ;;
 "compose version") exit "${FAKE_COMPOSE:-0}" ;;
 "compose config --images") printf '%s\\n' apache/kafka:4.3.1 sgg10/multi-bank-system:latest fraud-detection/init:1.0.0 ;;
 "compose config --no-interpolate") cat docker-compose.yml ;;
@@ -179,6 +181,18 @@ def test_three_brokers_in_docker_are_no_option_of(here: Path, arguments: list[st
     assert answer.returncode == 2
     assert "--cluster does not apply to this command" in answer.stderr
     assert ("KAFKA_BROKERS=3 ./start.sh --local" in answer.stderr) == (arguments == ["--local"])
+
+
+@pytest.mark.parametrize(
+    ("version", "needed"),
+    [("2.20.1", "2.20.2"), ("1.29.2", "2.20.2"), ("v2.20.2", None), ("2.100.0-desktop.1", None), ("", None)],
+)
+def test_an_old_compose_is_said(here: Path, version: str, needed: str | None) -> None:
+    answer = run(here, FAKE_VERSION=version, **FREE)
+    assert (answer.returncode == 0) == (needed is None)
+    assert needed is None or f"Docker Compose is {version}, and {needed} or later is needed" in answer.stderr
+    if version == "v2.20.2":
+        assert "2.24.4 or later is needed" in run(here, "--cluster", FAKE_VERSION=version, **FREE).stderr
 
 
 def test_no_docker(here: Path) -> None:
@@ -534,9 +548,15 @@ def test_a_running_docker_stack_is_meant_beside_a_stopped_local_one(here: Path, 
 def test_a_running_local_stack_is_meant_beside_a_docker_stack(here: Path) -> None:
     run_folder = here / "clone" / ".local" / "run"
     run_folder.mkdir(parents=True)
-    (run_folder / "state.json").write_text(json.dumps({"launcher": {"pid": os.getpid(), "created": 1.0}}, indent=1))
     (here / "clone" / "local" / "bootstrap.sh").write_text('echo "local $*"\n')
-    assert run(here, "--stop", FAKE_RUNNING="abc").stdout == "local stop\n"
+    launcher = [sys.executable, "-c", "input()", "-m", "local", "up"]
+    another = [sys.executable, "-c", "input()"]  # that has the launcher's number since the machine was started again
+    for command, said in ((launcher, "local stop\n"), (another, "")):
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+            state = {"launcher": {"pid": process.pid, "created": 1.0}}
+            (run_folder / "state.json").write_text(json.dumps(state, indent=1))
+            assert run(here, "--stop", FAKE_RUNNING="abc").stdout == said
+            process.kill()
 
 
 WINDOWS = "\ufeffBANK_RATE=77\r\nMY_MONGODB_USER=\r\nMY_MONGODB_PASS=\r\nMY_MONGODB_CLUSTER=\r\nCONSOLE_PORT=45500\r\n"
