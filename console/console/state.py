@@ -243,8 +243,10 @@ class State:
             for name in topics.CREATED:
                 if not self.partitions.get(name):
                     yield Problem("missing", name, f"topic {name} is missing: init/init_kafka.py creates it")
-            for name, number in self.leaderless:
-                yield Problem("offline", name, f"topic {name}, partition {number} has no leader: a broker is missing")
+            if self.leaderless:
+                yield Problem(
+                    "offline", "leaders", f"{_partitions(self.leaderless)} without a leader: a broker is missing"
+                )
         for name, group in self.groups.items():
             if group.members == 0 and self._up(group.owner):
                 yield Problem(
@@ -304,11 +306,12 @@ class State:
             return
         for name, broker in self.cluster.brokers.items():
             if not broker.up:
-                yield Problem("broker", name, f"broker {name} is down: the other brokers lead its partitions")
+                others = ": the other brokers lead its partitions" if len(self.cluster.brokers) > 1 else ""
+                yield Problem("broker", name, f"broker {name} is down{others}")
         if count := self.cluster.under_replicated:
             yield Problem(
                 "under-replicated",
-                services.KAFKA,
+                "replicas",
                 f"{count} partitions are under-replicated: not all of their replicas are in sync",
             )
 
@@ -319,3 +322,10 @@ class State:
     def to_json(self) -> dict[str, Any]:
         """For `/api/state`, with the verdict. Warnings leave it healthy."""
         return {"healthy": not self.faults, "faults": self.faults, "warnings": self.warnings, **asdict(self)}
+
+
+def _partitions(places: tuple[tuple[str, int], ...]) -> str:
+    """One fault, however many they are: each topic has some on a broker that is away."""
+    if len(places) == 1:
+        return "topic {}, partition {} is".format(*places[0])
+    return f"{len(places)} partitions of {len({name for name, _ in places})} topics are"

@@ -103,7 +103,11 @@ def test_a_stack_that_is_well() -> None:
         ),
         (
             {"leaderless": ((topics.USERS, 3),)},
-            "topic users, partition 3 has no leader: a broker is missing",
+            "topic users, partition 3 is without a leader: a broker is missing",
+        ),
+        (
+            {"leaderless": tuple((name, number) for name in topics.ALL[:5] for number in range(6))},
+            "30 partitions of 5 topics are without a leader: a broker is missing",
         ),
         (
             {"groups": {SINK: Group({topics.USERS: 0}, 0, services.KAFKA_CONNECT)}},
