@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, StrictBool, StringConstraints
 
 from contracts import topics
 from contracts.amounts import Amount
@@ -117,4 +117,4 @@ class ValidationRequest(BaseModel):
 class ValidationAnswer(BaseModel):
     """The validator's answer to one transaction."""
 
-    is_fraudulent_transaction: bool
+    is_fraudulent_transaction: StrictBool  # of "no", pydantic would make one as well

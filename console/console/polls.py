@@ -46,10 +46,11 @@ async def answers(http: httpx.AsyncClient, url: str) -> Health:
 async def responds(http: httpx.AsyncClient, url: str) -> Health:
     """Whether GET gets a response that is no server error: a page that is missing or needs a login shows a service as well."""
     try:
-        response = await http.get(url)
+        async with http.stream("GET", url) as response:  # the body, whose size nobody knows, is not read
+            code = response.status_code
     except httpx.HTTPError as error:
         return Health(False, problem_of(error))
-    return Health(response.status_code < 500, f"HTTP {response.status_code}" if response.status_code >= 500 else "")
+    return Health(code < 500, f"HTTP {code}" if code >= 500 else "")
 
 
 def connectors(connect: Connect) -> dict[str, Connector]:

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import psutil
 import pytest
 from confluent_kafka import TopicPartition
 from quixstreams.models import Row, Topic, TopicType
@@ -428,6 +429,21 @@ def test_client_gives_up_after_its_tries(server: Server) -> None:
     server.answers = [(500, b"")]
     assert isinstance(client(server).submit(BODY).result(10), Outage)
     assert server.calls == 3
+
+
+def test_no_more_of_an_answer_is_read_than_an_answer_has(server: Server) -> None:
+    server.answers = [(200, b" " * 50_000_000 + YES[1])]
+    validator = client(server)
+    before = psutil.Process().memory_info().rss
+    outcome = validator.submit(BODY).result(30)
+    assert isinstance(outcome, Outage)
+    assert psutil.Process().memory_info().rss - before < 20_000_000
+    validator.close()
+
+
+@pytest.mark.parametrize("said", ["no", "false", 0, 1, 1.0, None])
+def test_a_verdict_is_a_boolean(said: object) -> None:
+    assert isinstance(judge(200, json.dumps({"is_fraudulent_transaction": said}).encode()), Outage)
 
 
 def test_a_password_of_the_address_is_in_no_reason() -> None:

@@ -32,6 +32,8 @@ INSIST_SECONDS = 30.0
 INSIST_PAUSE_SECONDS = 1.0
 INSIST_IN_FLIGHT = 8  # in addition to the calls that a checkpoint waits for, which these must not hold up
 INSIST_LOG_SECONDS = 10.0
+# What is longer is no answer.
+ANSWER_BYTES = 4096
 # The validator's final word on this transaction: asking again cannot change it. Any other error (a wrong address, a lost key, a
 # proxy's own) would hit every transaction alike, and all of them would be dead letters by the time it is fixed.
 _REFUSALS = (400, 413, 422)
@@ -80,6 +82,10 @@ class ValidatorClient:
             .timeout(timedelta(seconds=timeout))
             .follow_redirects(False)
             .no_proxy()
+            .gzip(False)
+            .brotli(False)
+            .zstd(False)
+            .deflate(False)  # an answer is a few bytes; unpacked, one could be gigabytes
             .build()
         )
         self._submitted: deque[tuple[bytes, Future[Outcome]]] = deque()
@@ -193,8 +199,10 @@ class ValidatorClient:
     async def _try(self, body: bytes) -> tuple[Outcome, bool]:
         """The outcome, and whether to ask again: not after a timeout, since three of them would take too long."""
         try:
-            response = await self._client.post(self._url).body_bytes(body).build().send()
-            outcome = judge(response.status, (await response.bytes()).to_bytes())
+            request = self._client.post(self._url).body_bytes(body).streamed_read_buffer_limit(2 * ANSWER_BYTES)
+            async with request.build_streamed() as response:
+                answer = await response.body_reader.read(ANSWER_BYTES)
+            outcome = judge(response.status, answer.to_bytes() if answer else b"")
             return outcome, isinstance(outcome, Outage)
         except RequestError as error:
             return Outage(f"{type(error).__name__} from {self._shown}"), not isinstance(error, RequestTimeoutError)
