@@ -11,8 +11,8 @@ UNREADABLE_HEADERS = "headers: a header's name is not UTF-8"
 # into both the row and its key: at most four times this limit, which every later producer accepts (1,000,000 bytes).
 MAX_TRANSACTION_BYTES = 128 * 1024
 
-# On the wire each header has two lengths, of one byte or more.
-_LENGTHS = 2
+# On the wire each header has two lengths, of one byte or more. In memory it is a tuple and two objects.
+_LENGTHS, _OBJECTS = 2, 120
 
 
 class Message(Protocol):
@@ -66,10 +66,11 @@ class Record(NamedTuple):
 
     @property
     def size(self) -> int | None:
-        """The record's bytes; None when its headers cannot be read, since their size is then unknown."""
+        """About the bytes that it takes in memory; None when its headers cannot be read, since their size is then unknown."""
         if self.headers is None:
             return None
-        return len(self.value or b"") + len(self.key or b"") + (headers_size(self.headers) if self.headers else 0)
+        headers = headers_size(self.headers) + _OBJECTS * len(self.headers) if self.headers else 0
+        return len(self.value or b"") + len(self.key or b"") + headers
 
 
 # Not message.headers(): in hot code CPython 3.11 and newer call that without checking for the error that the client leaves

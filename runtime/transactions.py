@@ -19,8 +19,10 @@ logger = logging.getLogger(__name__)
 PERIOD_TIMES = 4
 SHORTEST_PERIOD, LONGEST_PERIOD = 0.03, 0.1  # seconds
 BATCH_SIZE = 5_000
-# The bank's topic accepts records of 8 MiB, and a batch is in memory twice: as read, and as written.
+# The bank's topic accepts records of 8 MiB, and a batch is in memory twice: as read, and as written. What was compressed may be a
+# hundred times as large, so a batch is read in slices.
 BATCH_BYTES = 8 * 1024 * 1024
+SLICE = 50
 IDLE_SECONDS = 0.5
 # Timeout of one call of a transaction's operation: signals are only handled between calls. The next call resumes the operation.
 TRY_SECONDS = 2.0
@@ -84,8 +86,9 @@ class Transactions:
     def _read(self) -> list[Record]:
         batch, size, seconds = list[Record](), 0, IDLE_SECONDS
         while True:
-            # Waits for one record, then takes those that are there: waiting for more would set no limit to their bytes.
-            for count, wait in ((1, seconds), (BATCH_SIZE - len(batch) - 1, 0)):
+            # Waits for one record, then takes those that are there, few at a time: only then it is known how large they are.
+            count, wait = 1, seconds
+            while True:
                 messages = self._consumer.consume(count, wait)
                 if self._revoked:  # their new owner reads these records again
                     batch = [record for record in batch if (record.topic, record.partition) not in self._revoked]
@@ -93,6 +96,9 @@ class Transactions:
                 for record in map(Record.of, _without_errors(messages)):
                     batch.append(record)
                     size += BATCH_BYTES if record.size is None else record.size
+                if (wait == 0 and len(messages) < count) or len(batch) >= BATCH_SIZE or size >= BATCH_BYTES:
+                    break
+                count, wait = min(SLICE, BATCH_SIZE - len(batch)), 0
             seconds = self._due - time.monotonic()
             if not batch or len(batch) >= BATCH_SIZE or size >= BATCH_BYTES or seconds <= 0:
                 return batch

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import TopicPartition
 
+from contracts.records import Record
 from local.settings import ROOT
 from runtime import transactions
 from runtime.transactions import BATCH_SIZE, LONGEST_PERIOD, SHORTEST_PERIOD, Transactions, period
@@ -53,7 +54,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_batch_ends_at_its_bytes(large: Any) -> None:
     consumer = Topic(*(FakeMessage(offset, **large) for offset in range(20)))
-    # One is waited for, and what is in the client's queue then comes along.
+    # One is waited for, and a slice of what is in the client's queue then comes along.
     assert batches(consumer, due=time.monotonic() + 60) == [5, 5, 5, 5, 0]
 
 
@@ -64,7 +65,17 @@ def test_a_batch_ends_at_its_count() -> None:
 
 def test_unreadable_headers_end_a_batch() -> None:
     consumer = Topic(*(FakeMessage(offset, b"x", headers=None) for offset in range(6)))
-    assert batches(consumer, due=time.monotonic() + 60) == [5, 1, 0]
+    assert batches(consumer, due=time.monotonic() + 60) == [1] * 6 + [0]
+
+
+def test_what_was_small_while_it_was_compressed_is_read_in_slices() -> None:
+    consumer = Topic(*(FakeMessage(offset, b"x" * 120_000) for offset in range(1_000)), queue=1_000)
+    assert max(batches(consumer)) * 120_000 < transactions.BATCH_BYTES + (transactions.SLICE + 1) * 120_000
+
+
+def test_many_small_headers_are_large_in_memory() -> None:
+    headers: list[tuple[str, bytes | None]] = [("", None)] * 60_000
+    assert (Record.of(FakeMessage(0, b"x", headers=headers)).size or 0) > 60_000 * 100
 
 
 def test_with_no_transaction_lately_a_batch_ends_with_what_is_there() -> None:
