@@ -10,6 +10,11 @@ from contracts.records import Headers, Message
 
 # More of a dead letter is not kept: records may be megabytes, and a page shows less.
 KEPT_BYTES = 16 * 1024
+# The headers that are read here: a record may bring megabytes of others.
+_READ = {
+    *(dead_letters.REASON, dead_letters.SOURCE_TOPIC, dead_letters.SOURCE_PARTITION, dead_letters.SOURCE_OFFSET),
+    *(CONNECT + name for name in ("topic", "partition", "offset", "exception.class.name", "exception.message")),
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ def of_message(message: Message, headers: Headers | None) -> DeadLetter:
         message.topic() or "",
         message.partition() or 0,
         message.offset() or 0,
-        dict(headers or ()),
+        {name: value for name, value in headers or () if name in _READ and len(value or b"") <= KEPT_BYTES},
         value[:KEPT_BYTES],
         len(value),
     )

@@ -59,12 +59,13 @@ class Event:
         return {**asdict(self), "seconds": round(self.seconds(now), 1)}
 
 
-def of_json(value: Mapping[str, Any]) -> Event:
-    """An event as it was written. Raises KeyError or TypeError of anything else."""
+def of_json(value: Mapping[str, Any], now: float) -> Event:
+    """An event as it was written. Raises KeyError, TypeError or ValueError of anything else."""
     if not all(isinstance(value[name], str) for name in ("kind", "name", "text", "cause")):
         raise TypeError("an event's words are text")
     event = Event(**{name: value[name] for name in ("kind", "name", "text", "began", "ended", "cause")})
-    event.seconds(event.began)
+    if not 0 <= event.began <= (event.began if event.ended is None else event.ended) <= now + 3600:
+        raise ValueError("an event's times are in the past")
     return event
 
 

@@ -1,6 +1,7 @@
 """Keeps the events on a topic of their own, so that they outlive the console; while Kafka is away they wait in memory."""
 
 import logging
+import time
 from collections.abc import Iterator
 from threading import Event as Signal
 from threading import Lock
@@ -70,7 +71,10 @@ class Journal:
         with self._lock:
             changed, self._log.unwritten = self._log.unwritten, {}
         for event in changed.values():
-            producer.produce(topics.STACK_EVENTS, orjson.dumps(event), event.key, on_delivery=_delivered)
+            try:
+                producer.produce(topics.STACK_EVENTS, orjson.dumps(event), event.key, on_delivery=_delivered)
+            except (BufferError, KafkaException) as error:  # of this one; the others are written
+                _delivered(error, None)
         producer.poll(0)
 
 
@@ -84,7 +88,7 @@ def _stored() -> Iterator[Event]:
         for batch in records_between(consumer, topics.STACK_EVENTS, begin, end):
             for message in batch:
                 try:
-                    event = of_json(orjson.loads(message.value() or b""))
+                    event = of_json(orjson.loads(message.value() or b""), time.time())
                 except (ValueError, KeyError, TypeError) as error:  # whoever may write to a topic may write anything
                     logger.info("an invalid event is skipped: %s", error)
                 else:

@@ -70,13 +70,16 @@ class Keys:
 
     def find(self, key: bytes) -> list[Position]:
         """Where the newest records of each topic with this key are, or with a key of the same checksum."""
-        checksum = crc32(key)
+        checksum, found = crc32(key), list[Position]()
         with self._lock:
-            found = [
-                [Position(topic, chunk.partition, offset) for chunk in chunks for offset in chunk.find(checksum)]
-                for topic, chunks in self._chunks.items()
-            ]
-        return [position for positions in found for position in positions[-MOST_OF_A_KEY:]]
+            for topic, chunks in self._chunks.items():
+                newest: list[Position] = []
+                for chunk in reversed(chunks):
+                    newest = [Position(topic, chunk.partition, offset) for offset in chunk.find(checksum)] + newest
+                    if len(newest) >= MOST_OF_A_KEY:
+                        break
+                found += newest[-MOST_OF_A_KEY:]
+        return found
 
     def known(self, place: Place) -> tuple[int, int]:
         """The offsets (from, before) of a partition that the index covers completely."""

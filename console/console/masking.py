@@ -55,9 +55,13 @@ _ID = re.compile(
 )
 
 
-@lru_cache(maxsize=256)
 def masked(value: bytes) -> str:
     """The record as text, at most SHOWN_CHARACTERS of it."""
+    return _masked_beginning(value[:PARSED_BYTES])  # of a longer one, no more is looked at, or kept in the cache
+
+
+@lru_cache(maxsize=256)
+def _masked_beginning(value: bytes) -> str:
     if len(value) < PARSED_BYTES:
         try:
             text = json.dumps(_masked(orjson.loads(value)), ensure_ascii=False)

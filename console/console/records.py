@@ -22,6 +22,7 @@ RATE_SECONDS = 5.0
 RECENT_SECONDS = 120.0
 # So many users are known by name; a row of `users` makes one the newest again.
 KNOWN_USERS = 20_000
+KNOWN_CHARACTERS = 500  # of an id and a name; longer ones would take all of the memory
 # So many dead letters, and as many again, are known by their record: a copy that comes later than that counts.
 KNOWN_DEAD_LETTERS = 50_000
 
@@ -148,7 +149,7 @@ class Records:
     def _learn_name(self, value: bytes) -> None:
         row = row_of(value)
         identity, name = row.get("ID"), row.get("NAME")
-        if isinstance(identity, str) and isinstance(name, str):
+        if isinstance(identity, str) and isinstance(name, str) and len(identity) + len(name) <= KNOWN_CHARACTERS:
             self.names[identity] = name
             self.names.move_to_end(identity)
             if len(self.names) > KNOWN_USERS:

@@ -4,7 +4,6 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import ClusterMetadata
@@ -12,6 +11,7 @@ from confluent_kafka.admin import ClusterMetadata
 from console.masking import masked, masked_header, masked_key
 from contracts import topics
 from contracts.records import UNREADABLE_HEADERS, Headers, headers_of
+from contracts.timestamps import utc
 from runtime.errors import UserError
 from runtime.kafka import bootstrap_server, client_config
 
@@ -83,7 +83,7 @@ def parts(message: Message, chosen: argparse.Namespace) -> Iterator[bytes]:
     """What is chosen of a record, the value last. What is not there is `null`; what is not text stays the bytes that it is."""
     as_it_is = chosen.unmasked or chosen.name in HARMLESS
     if chosen.timestamps:
-        yield datetime.fromtimestamp(message.timestamp()[1] / 1000).astimezone().isoformat(" ", "milliseconds").encode()
+        yield utc(message.timestamp()[1]).astimezone().isoformat(" ", "milliseconds").encode()
     if chosen.key:
         key = message.key()
         yield b"null" if key is None else key if as_it_is else masked_key(key).encode()

@@ -272,14 +272,30 @@ def test_the_head_names_every_fault_the_root_first() -> None:
 
 def test_events_survive_being_written() -> None:
     event = Event("service", KAFKA, "text", 1.25, None, "cause")
-    assert of_json(asdict(event)) == event
+    assert of_json(asdict(event), 2.0) == event
     assert event.to_json(3.0)["seconds"] == 1.8
 
 
-@pytest.mark.parametrize("value", [[], {}, None, 7, {**asdict(Event("a", "b", "c", 1.0)), "began": "soon"}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *([], {}, None, 7),
+        *(
+            {**asdict(Event("a", "b", "c", 1.0)), "began": began, "ended": ended}
+            for began, ended in (
+                ("soon", None),
+                (-1e308, 1e308),
+                (1e308, None),
+                (4e9, None),
+                (2.0, 1.0),
+                (float("nan"), None),
+            )
+        ),
+    ],
+)
 def test_what_is_no_event_is_refused(value: Any) -> None:
-    with pytest.raises((KeyError, TypeError)):
-        of_json(value)
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        of_json(value, 10.0)
 
 
 def test_words() -> None:

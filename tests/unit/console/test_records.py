@@ -104,6 +104,24 @@ def test_names_are_kept_for_the_users_seen_last() -> None:
     assert "u1" not in records.names
 
 
+def test_what_no_name_can_be_is_not_kept() -> None:
+    records = Records()
+    records.apply([Message(topics.USERS, json.dumps({"ID": "u", "NAME": "x" * 60_000}).encode())])
+    assert not records.names
+
+
+def test_of_the_headers_of_a_dead_letter_those_that_are_read_are_kept() -> None:
+    records = Records()
+    headers: list[tuple[str, bytes | None]] = [
+        ("dlq.reason", b"why"),
+        ("large", b"x" * 5_000_000),
+        ("dlq.source.topic", b"x" * 5_000_000),
+    ]
+    records.apply([Message(topics.S3_SINK_DLQ, b"{", more=headers)])
+    (dead_letter,) = records.dead_letters
+    assert dead_letter.headers == {"dlq.reason": b"why"}
+
+
 def test_a_large_dead_letter_is_cut() -> None:
     records = Records()
     records.apply([Message(topics.S3_SINK_DLQ, b"x" * 5_000_000, place=(3, 4), more=[("dlq.reason", b"why")])])
