@@ -44,6 +44,10 @@ _NUMBER = re.compile("[0-9]{1,19}")
 MAX_DEAD_LETTER_BYTES = 8 * 1024 * 1024 - 16 * 1024
 
 
+# Of a reason, no more characters are shown: a page and an event have many.
+MAX_REASON = 1_000
+
+
 class Replay(NamedTuple):
     """How to replay a dead letter: its target topic (None when its headers name none), its reason, its replays so far."""
 
@@ -83,6 +87,11 @@ def dead_letter(record: Record, reason: str, service: str) -> DeadLetter:
             (SERVICE, service.encode()),
         ],
     )
+
+
+def forwarded(headers: Headers) -> Headers:
+    """The headers with which a record is passed on: only a service that refuses one says why, and where it was."""
+    return [header for header in headers if header[0] not in _OWN] if headers else headers
 
 
 def source_of(headers: Sequence[tuple[str, bytes | None]] | None) -> Position | None:
@@ -133,7 +142,7 @@ def reason_in(headers: Sequence[tuple[str, bytes | None]] | None) -> str:
     """Why a record is dead, whichever service or sink wrote it, without personal data."""
     read = {name: (value or b"").decode(errors="replace") for name, value in headers or ()}
     if read.get(REASON):
-        return read[REASON]
+        return read[REASON][:MAX_REASON]
     exception = read.get(_CONNECT_EXCEPTION, "").rpartition(".")[2]
     return ": ".join(filter(None, (exception, masked_reason(read.get(_CONNECT_MESSAGE, ""))))) or "not given"
 

@@ -206,7 +206,15 @@ def _read_notes(consumer: Consumer, topic: str) -> Notes:
     notes = Notes(topic, ids[topic])
     for batch in records_between(consumer, topics.DLQ_REPLAYS, {}, end_of(consumer, topics.DLQ_REPLAYS)):
         for message in batch:
-            notes.take((message.key() or b"").decode(), json.loads(message.value() or b"{}"))
+            try:
+                notes.take((message.key() or b"").decode(), json.loads(message.value() or b"{}"))
+            except (
+                ValueError,
+                KeyError,
+                TypeError,
+                RecursionError,
+            ) as error:  # whoever may write there may write anything
+                logger.warning("an invalid note is skipped, at offset %s: %s", message.offset(), type(error).__name__)
     return notes
 
 

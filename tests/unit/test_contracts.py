@@ -19,12 +19,14 @@ from contracts.dead_letters import (
     TRIES,
     Headers,
     identity,
+    reason_in,
     reason_of,
     replay,
     source_of,
 )
 from contracts.mapping import to_result, to_user_rows, to_validation_request
 from contracts.models import Transaction, TransactionResult, User, UserRow
+from contracts.timestamps import utc
 from runtime.errors import UserError
 from runtime.health import ConsumerHealth
 from runtime.kafka import bootstrap_server, client_config
@@ -210,6 +212,15 @@ def test_a_dead_letter_whose_source_is_unknown_has_no_copies(offset: bytes | Non
     assert source_of(headers) is None
     assert identity(b"{", None, headers) is None
     assert identity(b"{", None, None) is None
+
+
+def test_a_reason_has_an_end() -> None:
+    assert len(reason_in([(REASON, b"x" * 5_000_000)])) == 1_000
+
+
+@pytest.mark.parametrize("milliseconds", [-(10**14), -1, 0, 253_402_300_800_000, 2**63 - 1])
+def test_every_timestamp_is_a_time(milliseconds: int) -> None:
+    assert 1970 <= utc(milliseconds).year <= 9999
 
 
 @pytest.mark.parametrize("tries", [b"-1", b"1_000", b"1" * 5_000, b"9" * 4_300])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer, Producer
 
 from contracts import topics
-from contracts.dead_letters import dead_letter
+from contracts.dead_letters import dead_letter, forwarded
 from contracts.records import Record
 from contracts.timestamps import impossible, with_bank_timestamp
 from ingestor import metrics
@@ -38,7 +38,7 @@ def ingest(consumer: Consumer, producer: Producer, stopping: Event, tracer: "Tra
         if tracer is not None:
             batch = [tracer.follow(record) for record in batch]
         for record in batch:
-            headers = with_bank_timestamp(record.headers or [], record.timestamp)
+            headers = with_bank_timestamp(forwarded(record.headers or []), record.timestamp)
             reason = impossible(record.timestamp, now)
             outcome = Refused(reason) if reason else route(record.value, None if record.headers is None else headers)
             if isinstance(outcome, Refused):
