@@ -21,6 +21,8 @@ from local.ksqldb_emulator.topics import DEFAULT_RETENTION_MS, Topic, Topics
 
 log = logging.getLogger(__name__)
 
+RESETS = ("earliest", "latest")
+
 
 class Engine:
     """The streams and queries of a server."""
@@ -146,6 +148,10 @@ class Engine:
     def _create_as(self, create: t.CreateStreamAs, text: str, request: Mapping[str, Any]) -> Entity:
         properties = create.properties or {}
         check_properties(properties)
+        reset = request.get("auto.offset.reset") or request.get("ksql.streams.auto.offset.reset")
+        reset = reset or self._settings["streams.auto.offset.reset"]
+        if reset not in RESETS:
+            raise Refused(f"auto.offset.reset is {reset!r}: it must be {' or '.join(RESETS)}")
         plan = plan_query(create.query, self._streams, persistent=True)
         topic = properties.get("KAFKA_TOPIC", create.name)
         source = self._topics.describe(plan.source.topic)
@@ -153,8 +159,7 @@ class Engine:
         query_id = f"CSAS_{create.name.upper()}_{self._next_id}"
         # One of that name may be left from a command topic that is gone; a new query must not go on where it was.
         self._topics.forget_group(self._settings.group_of(query_id))
-        reset = request.get("auto.offset.reset") or request.get("ksql.streams.auto.offset.reset")
-        command = Command(text, query_id, str(reset or self._settings["streams.auto.offset.reset"]))
+        command = Command(text, query_id, reset)
         command_id = f"stream/{quoted(create.name)}/create"
         sequence = self._remember(command_id, command)
         query = self._add_query(create, plan, command)

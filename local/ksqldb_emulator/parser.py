@@ -25,6 +25,7 @@ _ELSEWHERE = re.compile(
 _LAST_WORD = re.compile(r"\w+\s*\Z")
 _OTHER_TYPES = frozenset({"ARRAY", "BYTES", "DATE", "DECIMAL", "MAP", "TIME", "TIMESTAMP"})
 _LONG = 2**63
+_DIGITS = 20  # more than a BIGINT has, its sign included
 
 
 def parse(text: str) -> list[t.Parsed]:
@@ -118,10 +119,10 @@ class _Values(Transformer):
         return children[0][1:-1].replace("''", "'")
 
     def integer(self, children: list[Token]) -> int:
-        value = int("".join(children))
-        if not -_LONG <= value < _LONG:
-            raise _at(children[-1], f"{value} is no BIGINT")
-        return value
+        digits = "".join(children)
+        if len(digits) > _DIGITS or not -_LONG <= int(digits) < _LONG:
+            raise _at(children[-1], f"{digits[:_DIGITS]} is no BIGINT")
+        return int(digits)
 
     @v_args(meta=True)
     def base_type(self, meta: Any, children: list[str]) -> SqlType:

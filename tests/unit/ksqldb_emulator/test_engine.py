@@ -174,6 +174,13 @@ def test_offsets_start_where_the_request_says(world: Any) -> None:
     assert [reset for _, _, reset in world.queries.plans.values()] == ["earliest", "latest"]
 
 
+@pytest.mark.parametrize("reset", ["garbage", "none", ["earliest"], 7])
+def test_an_offset_that_no_consumer_takes_is_refused(world: Any, reset: object) -> None:
+    with pytest.raises(KsqlError, match=r"auto\.offset\.reset"):
+        world.run(COPY, **{"auto.offset.reset": reset})
+    assert world.queries.plans == {}
+
+
 # restart
 
 

@@ -109,6 +109,7 @@ def test_create_stream() -> None:
         ),
         ("SELECT a FROM s WHERE 'x;", "line 1:23: syntax error at '''"),
         ("SELECT 99999999999999999999 FROM s;", "line 1:8: 99999999999999999999 is no BIGINT"),
+        (f"SELECT {'9' * 5_000} FROM s;", "line 1:8: 99999999999999999999 is no BIGINT"),
     ],
 )
 def test_errors_name_their_place(text: str, message: str) -> None:
