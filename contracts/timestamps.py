@@ -5,6 +5,8 @@ written, whatever the bank's clock says, and no timestamp can make a later stage
 timestamps instead (CreateTime), the same holds for all topics derived from it: no stage passes a timestamp on.
 """
 
+from datetime import UTC, datetime
+
 from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE
 
 from contracts.records import Headers
@@ -19,8 +21,16 @@ _NONE = -1
 # Enough until the year 5138: a number with more digits is not a time in milliseconds.
 _MAX_DIGITS = 14
 
+# 1970 and 9999.
+_FIRST, _LAST = 0, 253_402_300_799_999
+
 # As confluent_kafka.Message.timestamp() returns it: its kind, and Unix time in milliseconds.
 Timestamp = tuple[int, int]
+
+
+def utc(milliseconds: int) -> datetime:
+    """The time of a record. One outside the years that a datetime has, which only a broken clock can give, is the nearest."""
+    return datetime.fromtimestamp(min(max(milliseconds, _FIRST), _LAST) / 1000, UTC)
 
 
 def impossible(timestamp: Timestamp, now: float) -> str | None:

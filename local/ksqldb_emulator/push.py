@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
 
+from contracts.timestamps import utc
 from local.ksqldb_emulator.pipeline import row_reader
 from local.ksqldb_emulator.planner import QueryPlan
 from local.ksqldb_emulator.serde import Unreadable
@@ -43,7 +43,7 @@ def lines(settings: Settings, topic: str, from_beginning: bool, limit: int | Non
 
 
 def _line(message: Message) -> str:
-    time = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC).strftime("%Y/%m/%d %H:%M:%S.%f")[:-3]
+    time = utc(message.timestamp()[1]).strftime("%Y/%m/%d %H:%M:%S.%f")[:-3]
     key, value = map(_shown, (message.key(), message.value()))
     return f"rowtime: {time} Z, key: {key}, value: {value}, partition: {message.partition()}"
 

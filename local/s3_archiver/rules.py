@@ -2,16 +2,13 @@
 
 import gzip
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from contracts.dead_letters import reason_of
 from contracts.models import ROWS
-
-# The first and the last timestamp that get a day of their own, in Unix milliseconds: Python's dates end with the last.
-_FIRST, _LAST = 0, 253_402_300_799_999
+from contracts.timestamps import utc
 
 
 class NotARow(Exception):
@@ -61,7 +58,7 @@ def object_name(prefix: str, topic: str, day: str, incarnation: str, partition: 
 
 
 def _day(timestamp: int) -> str:
-    return datetime.fromtimestamp(min(max(timestamp, _FIRST), _LAST) / 1000, UTC).date().isoformat()
+    return utc(timestamp).date().isoformat()
 
 
 def _content(rows: list[Row]) -> bytes:
