@@ -50,8 +50,11 @@ def main(stopping: Event) -> None:
     while not stopping.is_set():
         with suppress(OSError):  # a full disk must not stop the checks
             HEARTBEAT.touch()
-        with suppress(Unavailable, Refused, KeyError):  # down, starting, rebalancing, or between two states
-            for name, answer in connect.connectors().items():
+        connectors = {}
+        with suppress(Unavailable, Refused):  # down, starting or rebalancing
+            connectors = connect.connectors()
+        for name, answer in (connectors or {}).items():
+            with suppress(Unavailable, Refused, KeyError, TypeError):  # between two states
                 _look_at(connect, name, failed(answer["status"]), troubles)
         stopping.wait(LOOK_SECONDS)
 
