@@ -50,7 +50,7 @@ def main() -> int:  # noqa: PLR0911 - one a command
                 from console.ksql import prompt  # its library takes a quarter of a second to import
 
                 stack = find(folders())
-                return prompt.main(stack.ksqldb_url, stack.folders.base / "ksql-history", arguments.statement)
+                return prompt.main(stack.ksqldb_url, stack.folders.history, arguments.statement)
             case "trace":
                 return trace.show(find(folders()).console_url, arguments.id, arguments.json)
             case "replay-dlq":
@@ -70,8 +70,17 @@ def main() -> int:  # noqa: PLR0911 - one a command
 def _clean(own: Folders) -> int:
     code = launcher.stop(own, keep=False)
     if code == 0:
-        shutil.rmtree(own.base, ignore_errors=True)
-        sys.stdout.write(f"removed {own.base}\n")
+        with launcher.only_one(own, launcher.UNKNOWN):
+            for path in own.made:
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        try:
+            own.base.rmdir()
+            sys.stdout.write(f"removed {own.base}\n")
+        except OSError:  # LOCAL_DIR may be a folder that holds more
+            sys.stdout.write(f"removed all of the local stack in {own.base}, where other files are left\n")
     return code
 
 

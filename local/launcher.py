@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext, suppress
 from threading import Event
 from typing import Any
@@ -39,6 +39,13 @@ class Interrupted(Exception):
     """Stopped while it was still fetching."""
 
 
+RUNS = "the local stack is already running here: ./start.sh --status shows it, ./start.sh --stop stops it"
+UNKNOWN = (
+    "a launcher runs here whose state cannot be read: it is just starting, or of another version of this repository. "
+    "Try again, or stop it with that version"
+)
+
+
 def up(settings: Settings) -> int:
     """Run the stack in the foreground until a signal. Returns the exit code."""
     console = Console(highlight=False, soft_wrap=True)
@@ -50,7 +57,7 @@ def up(settings: Settings) -> int:
     def say(line: str) -> None:
         _print(console, f"[{time.monotonic() - started:6.1f} s] {line}")
 
-    with _only_one(settings):
+    with only_one(settings.folders):
         _clear_leftovers(settings.folders, say)
         _make_temporary_folder(settings)
         state.write(state.launcher_alone(settings), settings.folders.state)
@@ -70,7 +77,7 @@ def up(settings: Settings) -> int:
 
 def up_detached(settings: Settings) -> int:
     """Start the stack in the background, show its progress until it is ready. Returns the exit code."""
-    with _only_one(settings):
+    with only_one(settings.folders):
         pass  # a clear word now instead of one in a log
     settings.folders.logs.mkdir(parents=True, exist_ok=True)
     log = settings.folders.logs / "launcher.log"
@@ -124,7 +131,8 @@ def stop(folders: Folders, keep: bool = True) -> int:
     """Stop the stack, also one whose launcher was killed. Without `keep` its data is removed next. Returns the exit code."""
     current = state.read(folders.state)
     if current is None:
-        sys.stdout.write("the local stack is not running\n")
+        with only_one(folders, UNKNOWN):
+            sys.stdout.write("the local stack is not running\n")
         return 0
     if state.alive(current["launcher"]):
         launcher = psutil.Process(current["launcher"]["pid"])
@@ -155,7 +163,7 @@ def run_with_ksqldb(folders: Folders, module: str) -> int:
     settings = load()
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: nothing that was started may be left
         signal.signal(number, signal.default_int_handler)
-    with _only_one(settings):
+    with only_one(settings.folders):
         _make_temporary_folder(settings)
         _check_ports(settings)
         needed = {*(broker.name for broker in settings.brokers), "init_users", "init_kafka", "ksqldb-server"}
@@ -186,24 +194,27 @@ def _supervise(
 ) -> int:
     announced, written_at, summary_at = False, 0.0, 0.0
     full: str | None = None
+    known: list[int | None] = []
     counts = Counts(settings.console_url)
     counts.start()
     screen = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def on_tick() -> None:
-        nonlocal announced, written_at, summary_at, full
+        nonlocal announced, written_at, summary_at, full, known
         now = time.monotonic()
-        news = supervisor.all_ready and not announced
+        # What was just started is written at once: if the launcher is killed, the next one finds it.
+        pids = [run.process and run.process.pid for run in supervisor.runs.values()]
+        news = (supervisor.all_ready and not announced) or pids != known
         if now - written_at < STATE_SECONDS and not news:
             return
-        written_at = now
+        written_at, known = now, pids
         current = state.snapshot(supervisor, settings, counts.latest)
         was_full, full = full, _keep(current, settings)
         if full and not was_full:
             say(f"{full}. Running services continue; services that exit are restarted until they can write")
         elif was_full and not full:
             say(f"the disk of {settings.folders.base} has space again")
-        if news:
+        if supervisor.all_ready and not announced:
             announced = True
             if screen is None:
                 _print(console, f"\n{view.addresses(settings)}\n")
@@ -247,16 +258,14 @@ def _print(console: Console, line: str) -> None:
 
 
 @contextmanager
-def _only_one(settings: Settings):
-    """Hold the lock of this clone's stack. Raises UserError when another launcher holds it."""
-    settings.folders.run.mkdir(parents=True, exist_ok=True)
-    with (settings.folders.run / "lock").open("w") as lock:
+def only_one(folders: Folders, otherwise: str = RUNS) -> Generator[None]:
+    """Hold the lock of this folder's stack. Raises UserError with that text when another launcher holds it."""
+    folders.run.mkdir(parents=True, exist_ok=True)
+    with (folders.run / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(
-                "the local stack is already running here: ./start.sh --status shows it, ./start.sh --stop stops it"
-            ) from None
+            raise UserError(otherwise) from None
         yield
 
 

@@ -149,6 +149,15 @@ class Folders:
     def stores(self) -> Path:
         return self.run / "stores.env"
 
+    @property
+    def history(self) -> Path:
+        return self.base / "ksql-history"
+
+    @property
+    def made(self) -> tuple[Path, ...]:
+        """All that the stack makes in `base`: what else is there is somebody else's."""
+        return self.data, self.logs, self.run, self.history, self.base / "python"
+
 
 @dataclass(frozen=True)
 class MongoTarget:

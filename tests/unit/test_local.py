@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from local import certificates, jars, state, supervisor
-from local.launcher import show_status
+from local.__main__ import _clean
+from local.launcher import only_one, show_status, stop
 from local.plan import Program
 from local.settings import AWS_GROUP, MONGODB_GROUP, Folders, MongoTarget, Ports, S3Target, Settings, cloud_group, load
 from local.supervisor import Phase, stop_processes
@@ -235,6 +236,29 @@ def test_the_status_of_a_start_and_of_a_killed_launcher(tmp_path: Path, capsys: 
     state.write({**starting, "launcher": dead, "services": {"one": starting["launcher"], "two": dead}}, file)
     assert show_status(own, as_json=False) == 1
     assert "the launcher was killed, 1 of its processes" in capsys.readouterr().out
+
+
+def test_clean_removes_what_the_stack_made_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = Folders(tmp_path / "mine", tmp_path)
+    for folder in (own.data, own.logs):
+        folder.mkdir(parents=True)
+    (own.base / "letters.txt").touch()
+    assert _clean(own) == 0
+    assert [path.name for path in own.base.iterdir()] == ["letters.txt"]
+    assert "other files are left" in capsys.readouterr().out
+    (own.base / "letters.txt").unlink()
+    assert _clean(own) == 0
+    assert not own.base.exists()
+
+
+def test_nothing_is_stopped_or_removed_under_a_launcher_that_is_not_known(tmp_path: Path) -> None:
+    own = settings(tmp_path).folders
+    own.data.mkdir(parents=True)
+    with only_one(own):
+        for command in (stop, _clean):
+            with pytest.raises(UserError, match="another version"):
+                command(own)
+    assert own.data.exists()
 
 
 def test_the_state_tells_whether_its_launcher_lives(tmp_path: Path) -> None:
