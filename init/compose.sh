@@ -139,6 +139,13 @@ check_disk() {
         fail "the disk of $folder is almost full: $free MiB left, at least $needed MiB are needed; docker system prune removes what no container uses"
 }
 
+# MongoDB takes its password when its data is made, and keeps that one.
+check_password() {
+    [ -z "$(setting MONGODB_PASSWORD)" ] || return 0
+    ! docker volume ls --quiet | grep -qx "${COMPOSE_PROJECT_NAME}_mongodb-data" ||
+        fail "the data of MongoDB was made with a password that .env no longer has: put its MONGODB_PASSWORD back, or remove the data with ./start.sh --clean"
+}
+
 # The data of one broker has no copies on two others, and that of three needs them. The project's volumes tell which it is.
 check_data() {
     local wanted=$1 made volumes
@@ -230,6 +237,7 @@ up() {
     check_ours
     check_disk
     check_data "$cluster"
+    check_password
     write_env "$simulators" "$cluster"
     check_ports
     check_mounts

@@ -113,10 +113,13 @@ def _outcome(server: KsqlClient, text: str, entity: Entity) -> str:
         wanted = created(text)
         assert wanted is not None  # nothing else can exist already
         (described,) = server.run(f"DESCRIBE {quoted(wanted.name)};")
-        running = created(described["sourceDescription"]["statement"])
+        description = described["sourceDescription"]
+        running = created(description["statement"])
         changed = running is None or not same(wanted, running)
     except NotUnderstood as error:
         return f"already there (not compared: {error})"
+    if wanted.query is not None and not description["writeQueries"]:
+        raise UserError(f"the stream {wanted.name} is there, but the query that writes it was terminated: {REMEDY}")
     if changed:
         raise UserError(f"the stream {wanted.name} runs another statement than the file has: {REMEDY}")
     return "already there"

@@ -183,6 +183,16 @@ def test_three_brokers_in_docker_are_no_option_of(here: Path, arguments: list[st
     assert ("KAFKA_BROKERS=3 ./start.sh --local" in answer.stderr) == (arguments == ["--local"])
 
 
+def test_a_lost_password_is_said(here: Path) -> None:
+    volumes = {"COMPOSE_PROJECT_NAME": "p", "FAKE_VOLUMES": "p_kafka-data p_mongodb-data", **FREE}
+    lost = run(here, **volumes)
+    assert lost.returncode == 1
+    assert "made with a password that .env no longer has" in lost.stderr
+    assert "compose up" not in calls(here)
+    (here / "clone" / ".env").write_text("MONGODB_PASSWORD=kept\n")
+    assert run(here, **volumes).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("version", "needed"),
     [("2.20.1", "2.20.2"), ("1.29.2", "2.20.2"), ("v2.20.2", None), ("2.100.0-desktop.1", None), ("", None)],

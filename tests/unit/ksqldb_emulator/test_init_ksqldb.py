@@ -245,6 +245,17 @@ def test_a_changed_file_stops_with_its_stream_and_the_remedy(
     assert "\n" not in message
 
 
+def test_a_stream_whose_query_was_terminated_is_not_in_place(ksqldb: Path, world: Any) -> None:
+    init_ksqldb.main()
+    world.run("TERMINATE ALL;")
+    with pytest.raises(
+        UserError, match=r"the stream FRAUDULENT_TRANSACTIONS_RESULT is there.*terminated.*clean_ksqldb\.sh"
+    ):
+        init_ksqldb.main()
+    clean_ksqldb.main()
+    init_ksqldb.main()
+
+
 def test_a_renamed_stream_leaves_no_second_writer(ksqldb: Path, world: Any) -> None:
     init_ksqldb.main()
     edit(ksqldb / "03_sender_users.sql", "EXISTS sender_users", "EXISTS senders")
