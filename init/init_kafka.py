@@ -47,6 +47,9 @@ class Settings(Environment, env_prefix="TOPIC_"):
     replication_factor: Annotated[int, Field(ge=1, le=100)] | None = None
 
 
+DAY_MS = 24 * 3600 * 1000
+
+
 def topic_config(name: str) -> dict[str, str]:
     """A topic's own settings: not compacted, 7 days (a compacted `users` topic would stop a ksqlDB query at a null key).
 
@@ -57,7 +60,10 @@ def topic_config(name: str) -> dict[str, str]:
         return {"cleanup.policy": "compact"}
     config = {
         "cleanup.policy": "delete",
-        "retention.ms": str(7 * 24 * 3600 * 1000),
+        "retention.ms": str(7 * DAY_MS),
+        # Only a segment that is closed can expire. By default it is open for 7 days where little comes: its first record would be
+        # kept for 14.
+        "segment.ms": str(DAY_MS),
         "message.timestamp.type": "LogAppendTime",
     }
     if name in MAX_MESSAGE_BYTES:
