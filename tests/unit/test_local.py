@@ -242,11 +242,11 @@ def test_clean_removes_what_the_stack_made_and_nothing_else(tmp_path: Path, caps
     own = Folders(tmp_path / "mine", tmp_path)
     for folder in (own.data, own.logs):
         folder.mkdir(parents=True)
-    (own.base / "letters.txt").touch()
+    (own.base / "mine.txt").touch()
     assert _clean(own) == 0
-    assert [path.name for path in own.base.iterdir()] == ["letters.txt"]
+    assert [path.name for path in own.base.iterdir()] == ["mine.txt"]
     assert "other files are left" in capsys.readouterr().out
-    (own.base / "letters.txt").unlink()
+    (own.base / "mine.txt").unlink()
     assert _clean(own) == 0
     assert not own.base.exists()
 
