@@ -10,6 +10,7 @@ from threading import Event, Thread
 from types import MappingProxyType
 from typing import Any, Protocol
 
+import confluent_kafka
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, TopicPartition
 from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
@@ -22,6 +23,7 @@ from runtime.health import ConsumerHealth
 from runtime.kafka import await_broker, client_config, static_member, transactional
 from runtime.lost import watched
 from runtime.metrics import serve
+from runtime.transactions import Stopped, Transactions
 
 STOP_SECONDS = 0.1
 
@@ -102,6 +104,15 @@ def run_sink(
     serve(health.problem)
     await_broker(stopping)
     if stopping.is_set():
+        return
+    names, kafka = list(names), client_config()
+    clients = (
+        confluent_kafka.Consumer({**kafka, "group.id": group}),
+        confluent_kafka.Producer({**kafka, **transactional(replica)}),
+    )
+    try:
+        Transactions(*clients, stopping).begin(names[0])
+    except Stopped:
         return
     application = _Application(
         broker_address=ConnectionConfig.from_librdkafka_dict(client_config()),

@@ -65,7 +65,7 @@ class Transactions:
         Raises Stopped in that case, and KafkaException for an error that only a restart can fix (being fenced by another
         process with the same transactional.id, for example).
         """
-        self._retried(self._producer.init_transactions)
+        self.begin(topic)
         # With a callback, partitions are revoked only inside consume(): never between a batch and its commit.
         self._consumer.subscribe([topic], on_revoke=self._revoke)
         while not self._stopping.is_set():
@@ -82,6 +82,23 @@ class Transactions:
                     self._retried(self._producer.abort_transaction)
                     self._rewind()
             after(batch, result)
+
+    def begin(self, topic: str) -> None:
+        """End whatever an earlier producer with this transactional.id has left open. Raises what `run` raises.
+
+        A broker that was killed while offsets were sent to it was seen to keep them as pending though its coordinator knew of no
+        open transaction: nobody was given the group's offsets any more, and no restart helped. The end of any transaction of
+        this id that has offsets of the group is the end of those as well.
+        """
+        self._retried(self._producer.init_transactions)
+        self._producer.begin_transaction()
+        offsets, group = [TopicPartition(topic, 0, 0)], self._consumer.consumer_group_metadata()
+        try:
+            self._retried(lambda seconds: self._producer.send_offsets_to_transaction(offsets, group, seconds))
+        except KafkaException as error:
+            if not error.args[0].txn_requires_abort():
+                raise
+        self._retried(self._producer.abort_transaction)
 
     def _read(self) -> list[Record]:
         batch, size, seconds = list[Record](), 0, IDLE_SECONDS

@@ -334,7 +334,7 @@ class FakeProducer:
         self.offsets += self._positions
 
     def abort_transaction(self, _seconds: float) -> None:
-        self.aborted += 1
+        self.aborted += bool(self._open)  # one without records is that of the start
 
 
 def run(producer: FakeProducer, *batches: list[FakeMessage]) -> FakeConsumer:
