@@ -105,13 +105,9 @@ def run_sink(
     await_broker(stopping)
     if stopping.is_set():
         return
-    names, kafka = list(names), client_config()
-    clients = (
-        confluent_kafka.Consumer({**kafka, "group.id": group}),
-        confluent_kafka.Producer({**kafka, **transactional(replica)}),
-    )
+    names = list(names)
     try:
-        Transactions(*clients, stopping).begin(names[0])
+        _begin(group, replica, names[0], stopping)
     except Stopped:
         return
     application = _Application(
@@ -135,6 +131,16 @@ def run_sink(
         application.run()
     finally:
         ended.set()
+
+
+def _begin(group: str, replica: str, topic: str, stopping: Event) -> None:
+    """As `Transactions.begin`, by clients that end with it: nobody polls them later, and their statistics would gather."""
+    consumer = confluent_kafka.Consumer({**client_config(), "group.id": group})
+    try:
+        producer = confluent_kafka.Producer({**client_config(), **transactional(replica)})
+        Transactions(consumer, producer, stopping).begin(topic)
+    finally:
+        consumer.close()
 
 
 def _stop(application: Application, stopping: Event, ended: Event) -> None:
