@@ -208,12 +208,8 @@ def _read_notes(consumer: Consumer, topic: str) -> Notes:
         for message in batch:
             try:
                 notes.take((message.key() or b"").decode(), json.loads(message.value() or b"{}"))
-            except (
-                ValueError,
-                KeyError,
-                TypeError,
-                RecursionError,
-            ) as error:  # whoever may write there may write anything
+            # Whoever may write to the topic may write anything.
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 logger.warning("an invalid note is skipped, at offset %s: %s", message.offset(), type(error).__name__)
     return notes
 

@@ -112,7 +112,8 @@ class Transactions:
                     self._revoked.clear()
                 for record in map(Record.of, _without_errors(messages)):
                     batch.append(record)
-                    size += BATCH_BYTES if record.size is None else record.size
+                    taken = record.size
+                    size += BATCH_BYTES if taken is None else taken
                 if (wait == 0 and len(messages) < count) or len(batch) >= BATCH_SIZE or size >= BATCH_BYTES:
                     break
                 count, wait = min(SLICE, BATCH_SIZE - len(batch)), 0

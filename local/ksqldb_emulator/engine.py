@@ -148,8 +148,7 @@ class Engine:
     def _create_as(self, create: t.CreateStreamAs, text: str, request: Mapping[str, Any]) -> Entity:
         properties = create.properties or {}
         check_properties(properties)
-        reset = request.get("auto.offset.reset") or request.get("ksql.streams.auto.offset.reset")
-        reset = reset or self._settings["streams.auto.offset.reset"]
+        reset = self._settings.reset(request)
         if reset not in RESETS:
             raise Refused(f"auto.offset.reset is {reset!r}: it must be {' or '.join(RESETS)}")
         plan = plan_query(create.query, self._streams, persistent=True)

@@ -117,8 +117,7 @@ class Server:
     async def _rows(
         self, query: t.Select, plan: QueryPlan, properties: Mapping[str, Any]
     ) -> AsyncIterator[list[list[Any]]]:
-        reset = properties.get("auto.offset.reset") or properties.get("ksql.streams.auto.offset.reset")
-        beginning = (reset or self._settings["streams.auto.offset.reset"]) == "earliest"
+        beginning = self._settings.reset(properties) == "earliest"
         types = [projection.column.type for projection in plan.values]
         async for batch in self._batches(push.rows(self._settings, plan, beginning, query.limit)):
             yield [list(map(to_json, row, types)) for row in batch]

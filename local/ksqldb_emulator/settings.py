@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runtime.kafka import client_config
 
@@ -32,6 +33,11 @@ class Settings:
     def command_topic(self) -> str:
         """The topic that keeps the statements."""
         return f"_confluent-ksql-{self['service.id']}_command_topic"
+
+    def reset(self, request: Mapping[str, Any]) -> Any:
+        """From where a query reads: the request's own properties go before the server's."""
+        asked = request.get("auto.offset.reset") or request.get("ksql.streams.auto.offset.reset")
+        return asked or self["streams.auto.offset.reset"]
 
     def group_of(self, query_id: str) -> str:
         """The consumer group of a persistent query, and its transactional id."""
