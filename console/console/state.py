@@ -245,7 +245,10 @@ class State:
                     yield Problem("missing", name, f"topic {name} is missing: init/init_kafka.py creates it")
             if self.leaderless:
                 yield Problem(
-                    "offline", "leaders", f"{_partitions(self.leaderless)} without a leader: a broker is missing"
+                    "offline",
+                    "leaders",
+                    f"{_partitions(self.leaderless)} without a leader: a broker is missing",
+                    (services.KAFKA,),
                 )
         for name, group in self.groups.items():
             if group.members == 0 and self._up(group.owner):
@@ -307,12 +310,13 @@ class State:
         for name, broker in self.cluster.brokers.items():
             if not broker.up:
                 others = ": the other brokers lead its partitions" if len(self.cluster.brokers) > 1 else ""
-                yield Problem("broker", name, f"broker {name} is down{others}")
+                yield Problem("broker", name, f"broker {name} is down{others}", (services.KAFKA,))
         if count := self.cluster.under_replicated:
             yield Problem(
                 "under-replicated",
                 "replicas",
                 f"{count} partitions are under-replicated: not all of their replicas are in sync",
+                (services.KAFKA,),
             )
 
     @property

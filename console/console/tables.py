@@ -240,7 +240,7 @@ def dead_letters(latest: Iterable[DeadLetter]) -> list[Row]:
 
 
 def events(happened: Iterable[Event]) -> list[Row]:
-    """What happened, newest first."""
+    """What happened, newest first. What follows from something else is shown on demand, so that it does not bury its cause."""
     return [
         {
             "key": event.key,
@@ -248,6 +248,7 @@ def events(happened: Iterable[Event]) -> list[Row]:
             "what": event.text if event.ended is None else past(event.text),
             "took": _took(event),
             "cause": event.cause or NOTHING,
+            "follows": bool(event.cause),
         }
         for event in islice(together(happened), SHOWN_EVENTS)
     ]

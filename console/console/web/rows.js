@@ -1,5 +1,5 @@
-// A table, of which the first rows are shown until more is asked for. On a narrow screen each row is a card whose cells carry
-// their column's name.
+// A table, of which the first rows are shown until more is asked for; what follows from another row is not among these.
+// On a narrow screen each row is a card whose cells carry their column's name.
 export default {
   props: { caption: String, columns: Array, rows: Array, empty: String, first: Number },
   emits: ["act"],
@@ -25,16 +25,19 @@ export default {
         </tr>
       </tbody>
     </table>
-    <button v-if="rows.length > first" type="button" class="plain" :aria-expanded="all" @click="all = !all">
-      {{ !all ? "Show all " + rows.length : first ? "Show the first " + first : "Show none" }}
+    <button v-if="rows.length > brief.length" type="button" class="plain" :aria-expanded="all" @click="all = !all">
+      {{ !all ? "Show all " + rows.length : brief.length ? "Show fewer" : "Show none" }}
     </button>
     </div>`,
   data() {
     return { all: false };
   },
   computed: {
+    brief() {
+      return this.rows.filter((row) => !row.follows).slice(0, this.first);
+    },
     shown() {
-      return this.all ? this.rows : this.rows.slice(0, this.first);
+      return this.all ? this.rows : this.brief;
     },
   },
   methods: {

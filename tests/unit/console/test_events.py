@@ -7,6 +7,7 @@ import pytest
 
 from console import header
 from console.causes import Problem, explained
+from console.cluster import Broker, Cluster
 from console.events import (
     AFTERMATH_SECONDS,
     KEPT,
@@ -28,6 +29,7 @@ from runtime.services import INGESTOR, KAFKA, KAFKA_CONNECT, KSQLDB, MONGODB, PR
 
 DOWN = Health(False, "does not answer")
 KAFKA_DOWN = Problem("service", KAFKA, "kafka is down: does not answer")
+CLUSTER_KINDS = {"broker", "offline", "under-replicated"}
 WAITS = Problem("service", INGESTOR, "transactions-ingestor waits for kafka", (KAFKA,), KAFKA)
 
 
@@ -152,6 +154,25 @@ def test_what_goes_wrong_shortly_after_an_outage_does_so_because_of_it() -> None
     assert {event.name for event in log.recent(113.0)} == {KAFKA, VALIDATOR}
     log.look([down], [], 104.0 + AFTERMATH_SECONDS)
     assert log.newest()[0].cause == ""
+
+
+def test_what_the_cluster_lacks_after_an_outage_of_kafka_is_because_of_it() -> None:
+    lacking = State(
+        counting=False,
+        services={KAFKA: Health(True)},
+        leaderless=((topics.USERS, 3),),
+        cluster=Cluster({"1": Broker("", 0, 9, 0)}, under_replicated=9, offline=1),
+    )
+    problems = [p for p in (*lacking.fault_list(), *lacking.warning_list()) if p.kind in CLUSTER_KINDS]
+    assert {problem.kind for problem in problems} == CLUSTER_KINDS
+    log = started()
+    log.look([KAFKA_DOWN], [], 1.0)
+    log.look(problems, [], 3.0)
+    log.look([], [], 5.0)
+    assert {event.kind: event.cause for event in log.newest()} == {"service": "", **dict.fromkeys(CLUSTER_KINDS, KAFKA)}
+    assert [event.name for event in log.recent(6.0)] == [KAFKA]
+    log.look(problems, [], 3.0 + 2 * AFTERMATH_SECONDS)  # without an outage each stands for itself
+    assert {event.cause for event in log.newest()[:3]} == {""}
 
 
 def test_a_fault_goes_on_over_a_reload_of_the_console() -> None:

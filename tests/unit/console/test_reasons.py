@@ -77,3 +77,4 @@ def test_an_event_that_goes_on_and_one_that_is_over() -> None:
     )
     assert (on["what"], on["took"], on["cause"]) == ("kafka is down", {"text": "▲\u00a0not over", "tone": "bad"}, "-")
     assert (over["what"], over["took"], over["cause"]) == ("s3 waited for kafka", "22 s", "kafka")
+    assert (on["follows"], over["follows"]) == (False, True)
