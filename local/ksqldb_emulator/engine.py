@@ -10,10 +10,10 @@ from typing import Any
 from local.ksqldb_emulator import entities, processing_log
 from local.ksqldb_emulator import tree as t
 from local.ksqldb_emulator.commands import Command, CommandLog
-from local.ksqldb_emulator.entities import Entity, PersistentQuery
+from local.ksqldb_emulator.entities import Entity
 from local.ksqldb_emulator.errors import QUERY_ENDPOINT, SERVER_ERROR, KsqlError, Refused, not_here
 from local.ksqldb_emulator.parser import parse
-from local.ksqldb_emulator.planner import QueryPlan, check_properties, plan_create, plan_query
+from local.ksqldb_emulator.planner import PersistentQuery, QueryPlan, check_properties, plan_create, plan_query
 from local.ksqldb_emulator.runner import Queries
 from local.ksqldb_emulator.schema import Stream, quoted
 from local.ksqldb_emulator.settings import Settings
@@ -82,7 +82,7 @@ class Engine:
         if processing_log.STREAM_NAME not in self._streams:
             self.execute(processing_log.stream_statement(self._settings.log_topic), {})
         for query in self._queries.values():
-            self._runner.start(query.query_id, query.plan, query.sink.topic, query.auto_offset_reset)
+            self._runner.start(query)
         log.info("restored %d streams and %d queries", len(self._streams), len(self._queries))
 
     def _repeat(self, command: Command, offset: int) -> None:
@@ -161,8 +161,7 @@ class Engine:
         command = Command(text, query_id, reset)
         command_id = f"stream/{quoted(create.name)}/create"
         sequence = self._remember(command_id, command)
-        query = self._add_query(create, plan, command)
-        self._runner.start(query_id, plan, query.sink.topic, query.auto_offset_reset)
+        self._runner.start(self._add_query(create, plan, command))
         return entities.carried_out(text, command_id, f"Created query with ID {query_id}", query_id, sequence)
 
     def _add_query(self, create: t.CreateStreamAs, plan: QueryPlan, command: Command) -> PersistentQuery:

@@ -1,25 +1,14 @@
 """The answers of /ksql, in ksqlDB's shapes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from local.ksqldb_emulator.planner import QueryPlan
+from local.ksqldb_emulator.planner import PersistentQuery
 from local.ksqldb_emulator.processing_log import STREAM_NAME
 from local.ksqldb_emulator.schema import Field, SqlType, Stream
 from local.ksqldb_emulator.topics import Topic
 
 Entity = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class PersistentQuery:
-    """A query that runs until it is terminated, and writes the stream `sink`."""
-
-    query_id: str
-    sink: Stream
-    plan: QueryPlan
-    auto_offset_reset: str
 
 
 def entity(kind: str, text: str, **fields: Any) -> Entity:

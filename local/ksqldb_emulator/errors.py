@@ -39,10 +39,6 @@ class Refused(KsqlError):
         super().__init__(message, code)
 
 
-class ParseError(Refused):
-    """A text that is no statement; its message names the line and the column."""
-
-
 def not_here(what: str) -> str:
     """The hint for what the real server can do and the emulator cannot."""
     return f"{what} is ksqlDB's, but the local emulator does not have it: use the real server (source start.sh)"

@@ -11,7 +11,7 @@ from lark.ast_utils import create_transformer
 from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
 
 from local.ksqldb_emulator import tree as t
-from local.ksqldb_emulator.errors import ParseError, not_here
+from local.ksqldb_emulator.errors import Refused, not_here
 from local.ksqldb_emulator.schema import RESERVED, TYPES, Field, SqlType
 
 # What begins something that the real server runs and the emulator does not, where it breaks the emulator's grammar.
@@ -29,17 +29,17 @@ _DIGITS = 20  # more than a BIGINT has, its sign included
 
 
 def parse(text: str) -> list[t.Parsed]:
-    """All statements of a text. Raises ParseError when any of it is no statement."""
+    """All statements of a text. Raises Refused when any of it is no statement."""
     try:
         return create_transformer(t, _Values(text)).transform(_lark().parse(text))
     except UnexpectedInput as error:
-        problem = ParseError(_complaint(text, error))
+        problem = Refused(_complaint(text, error))
     except VisitError as error:
-        if not isinstance(error.orig_exc, ParseError):
+        if not isinstance(error.orig_exc, Refused):
             raise
         problem = error.orig_exc
     except RecursionError:
-        problem = ParseError("the statement has too many nested expressions")
+        problem = Refused("the statement has too many nested expressions")
     problem.text = text
     raise problem from None
 
@@ -65,8 +65,8 @@ def _complaint(text: str, error: UnexpectedInput) -> str:
     return f"{place}syntax error at '{near}'"
 
 
-def _at(token: Any, message: str) -> ParseError:
-    return ParseError(f"line {token.line}:{token.column}: {message}")
+def _at(token: Any, message: str) -> Refused:
+    return Refused(f"line {token.line}:{token.column}: {message}")
 
 
 def _list(of: Callable[[list[Any]], Any]) -> Callable[..., Any]:

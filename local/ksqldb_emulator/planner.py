@@ -12,12 +12,8 @@ Streams = Mapping[str, Stream]
 
 # What WITH may say, and what each of them has to be.
 _PROPERTIES = {
-    "KAFKA_TOPIC": str,
-    "VALUE_FORMAT": str,
-    "KEY_FORMAT": str,
-    "PARTITIONS": int,
-    "REPLICAS": int,
-    "RETENTION_MS": int,
+    **dict.fromkeys(("KAFKA_TOPIC", "VALUE_FORMAT", "KEY_FORMAT"), str),
+    **dict.fromkeys(("PARTITIONS", "REPLICAS", "RETENTION_MS"), int),
 }
 _FORMATS = {"VALUE_FORMAT": "JSON", "KEY_FORMAT": "KAFKA"}
 _OTHER_PROPERTIES = ("FORMAT", "TIMESTAMP", "TIMESTAMP_FORMAT", "WRAP_SINGLE_VALUE", "VALUE_DELIMITER", "WINDOW_TYPE")
@@ -40,6 +36,16 @@ class QueryPlan:
     keep: Evaluator | None
     key: Projection | None
     values: tuple[Projection, ...]
+
+
+@dataclass(frozen=True)
+class PersistentQuery:
+    """A query that runs until it is terminated, and writes the stream `sink`."""
+
+    query_id: str
+    sink: Stream
+    plan: QueryPlan
+    auto_offset_reset: str
 
 
 def check_properties(properties: t.Properties) -> None:

@@ -10,14 +10,11 @@ from local.ksqldb_emulator.serde import Unreadable
 # What the real server declares over the topic, without its arrays (CAUSE), so that the log can be queried.
 STREAM_NAME = "KSQL_PROCESSING_LOG"
 STREAM_COLUMNS = (
-    "LOGGER VARCHAR, LEVEL VARCHAR, TIME BIGINT, MESSAGE STRUCT<"
-    "TYPE INTEGER, "
-    "DESERIALIZATIONERROR STRUCT<TARGET VARCHAR, ERRORMESSAGE VARCHAR, RECORDB64 VARCHAR, "
-    "`topic` VARCHAR>, "
+    "LOGGER VARCHAR, LEVEL VARCHAR, TIME BIGINT, MESSAGE STRUCT<TYPE INTEGER, "
+    "DESERIALIZATIONERROR STRUCT<TARGET VARCHAR, ERRORMESSAGE VARCHAR, RECORDB64 VARCHAR, `topic` VARCHAR>, "
     "RECORDPROCESSINGERROR STRUCT<ERRORMESSAGE VARCHAR, RECORD VARCHAR>, "
     "PRODUCTIONERROR STRUCT<ERRORMESSAGE VARCHAR>, "
-    "SERIALIZATIONERROR STRUCT<TARGET VARCHAR, ERRORMESSAGE VARCHAR, RECORD VARCHAR, "
-    "`topic` VARCHAR>, "
+    "SERIALIZATIONERROR STRUCT<TARGET VARCHAR, ERRORMESSAGE VARCHAR, RECORD VARCHAR, `topic` VARCHAR>, "
     "KAFKASTREAMSTHREADERROR STRUCT<ERRORMESSAGE VARCHAR, THREADNAME VARCHAR>>"
 )
 # The kinds of events by ksqlDB's own numbers; an entry has a place for each.
@@ -45,13 +42,7 @@ def deserialization_error(query_id: str, topic: str, error: Unreadable, time_ms:
         message += f" (its {size} bytes are too many for this log)"
     elif with_record:
         record = base64.b64encode(error.record).decode()
-    details = {
-        "target": "value",
-        "errorMessage": message,
-        "recordB64": record,
-        "cause": [str(error)],
-        "topic": topic,
-    }
+    details = {"target": "value", "errorMessage": message, "recordB64": record, "cause": [str(error)], "topic": topic}
     return _entry(f"{query_id}.KsqlTopic.Source.deserializer", time_ms, "deserializationError", details)
 
 

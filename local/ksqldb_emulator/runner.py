@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from contracts.records import Record
 from local.ksqldb_emulator import metrics
 from local.ksqldb_emulator.pipeline import compile_pipeline
-from local.ksqldb_emulator.planner import QueryPlan
+from local.ksqldb_emulator.planner import PersistentQuery, QueryPlan
 from local.ksqldb_emulator.processing_log import deserialization_error, production_error
 from local.ksqldb_emulator.serde import Unreadable
 from local.ksqldb_emulator.settings import Settings
@@ -31,15 +31,10 @@ _STOP_SECONDS = 30.0
 
 
 class _Query(threading.Thread):
-    def __init__(
-        self, settings: Settings, query_id: str, plan: QueryPlan, sink_topic: str, auto_offset_reset: str
-    ) -> None:
-        super().__init__(name=query_id, daemon=True)  # a stuck client must not keep the process
+    def __init__(self, settings: Settings, query: PersistentQuery) -> None:
+        super().__init__(name=query.query_id, daemon=True)  # a stuck client must not keep the process
         self._settings = settings
-        self._id = query_id
-        self._plan = plan
-        self._sink_topic = sink_topic
-        self._auto_offset_reset = auto_offset_reset
+        self._query = query
         self.stopping = threading.Event()
         self.failed = False
 
@@ -58,13 +53,13 @@ class _Query(threading.Thread):
                     pause = _FIRST_PAUSE
                 # In one line, without the record that it may be about.
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                log.error("query %s failed (%s), next try in %.1f s", self._id, reason, pause)
+                log.error("query %s failed (%s), next try in %.1f s", self.name, reason, pause)
                 self.stopping.wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _run(self) -> None:
-        settings, clients = self._settings, logging.getLogger("librdkafka")
-        group = settings.group_of(self._id)
+        settings, query, clients = self._settings, self._query, logging.getLogger("librdkafka")
+        group = settings.group_of(query.query_id)
         consumer = Consumer(
             {
                 **settings.kafka,
@@ -73,7 +68,7 @@ class _Query(threading.Thread):
                 **_SMALL,
                 "group.id": group,
                 "session.timeout.ms": settings["streams.session.timeout.ms"],
-                "auto.offset.reset": self._auto_offset_reset,
+                "auto.offset.reset": query.auto_offset_reset,
                 "enable.auto.commit": False,
             },
             logger=clients,
@@ -81,7 +76,7 @@ class _Query(threading.Thread):
         producer = Producer(
             {**settings.kafka, **transactional(group), "message.max.bytes": _MAX_ROW_BYTES}, logger=clients
         )
-        process = processor(settings, self._id, self._plan, self._sink_topic, producer.produce)
+        process = processor(settings, query.query_id, query.plan, query.sink.topic, producer.produce)
 
         def write(batch: list[Record]) -> Counter[str]:
             counts = Counter(map(process, batch))
@@ -91,10 +86,10 @@ class _Query(threading.Thread):
         def after(_: list[Record], counts: Counter[str] | None) -> None:
             self.failed = False
             if counts is not None:
-                metrics.committed(self._id, group, counts)
+                metrics.committed(query.query_id, group, counts)
 
         try:
-            Transactions(consumer, producer, self.stopping).run(self._plan.source.topic, write, after)
+            Transactions(consumer, producer, self.stopping).run(query.plan.source.topic, write, after)
         finally:
             consumer.close()
 
@@ -140,12 +135,11 @@ class Queries:
         self._settings = settings
         self._running: dict[str, _Query] = {}
 
-    def start(self, query_id: str, plan: QueryPlan, sink_topic: str, auto_offset_reset: str) -> None:
+    def start(self, query: PersistentQuery) -> None:
         """Begin to run a query."""
-        query = _Query(self._settings, query_id, plan, sink_topic, auto_offset_reset)
-        self._running[query_id] = query
-        metrics.watch(query_id, lambda: not query.failed)
-        query.start()
+        thread = self._running[query.query_id] = _Query(self._settings, query)
+        metrics.watch(query.query_id, lambda: not thread.failed)
+        thread.start()
 
     def stop(self, query_id: str) -> None:
         """End a query; it returns when the query is at its end, or when its client does not come back."""

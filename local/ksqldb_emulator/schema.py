@@ -30,15 +30,7 @@ STRING, INTEGER, BIGINT, DOUBLE, BOOLEAN = map(SqlType, ("STRING", "INTEGER", "B
 NUMERIC = (INTEGER, BIGINT, DOUBLE)
 
 # The names that a user may write, and the type that each one means.
-TYPES = {
-    "STRING": STRING,
-    "VARCHAR": STRING,
-    "INT": INTEGER,
-    "INTEGER": INTEGER,
-    "BIGINT": BIGINT,
-    "DOUBLE": DOUBLE,
-    "BOOLEAN": BOOLEAN,
-}
+TYPES = {"VARCHAR": STRING, "INT": INTEGER, **{known.base: known for known in (STRING, *NUMERIC, BOOLEAN)}}
 
 
 @dataclass(frozen=True)

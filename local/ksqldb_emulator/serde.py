@@ -50,11 +50,7 @@ def value_reader(columns: tuple[Field, ...]) -> Callable[[bytes], Row]:
             raise Unreadable(f"not JSON: {error.msg}", data) from None
         except _Wrong as error:
             raise Unreadable(f"{error.problem}, path: ${error.path}", data) from None
-        except (
-            RecursionError,
-            TypeError,
-            ValueError,
-        ):  # of orjson and int(), for what only somebody who means harm writes
+        except (RecursionError, TypeError, ValueError):  # of orjson and int(), for what only an attacker writes
             raise Unreadable("nested too deeply, or a number with too many digits", data) from None
 
     return read

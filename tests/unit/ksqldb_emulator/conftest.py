@@ -14,7 +14,7 @@ from local.ksqldb_emulator import settings as configuration
 from local.ksqldb_emulator.commands import Command, CommandLog
 from local.ksqldb_emulator.engine import Engine
 from local.ksqldb_emulator.pipeline import Pipeline, compile_pipeline
-from local.ksqldb_emulator.planner import QueryPlan
+from local.ksqldb_emulator.planner import PersistentQuery, QueryPlan
 from local.ksqldb_emulator.runner import Queries
 from local.ksqldb_emulator.settings import Settings
 from local.ksqldb_emulator.topics import Topic, Topics
@@ -73,9 +73,9 @@ class FakeQueries(Queries):
     def __init__(self) -> None:
         self.plans: dict[str, tuple[QueryPlan, str, str]] = {}
 
-    def start(self, query_id: str, plan: QueryPlan, sink_topic: str, auto_offset_reset: str) -> None:
-        assert query_id not in self.plans
-        self.plans[query_id] = (plan, sink_topic, auto_offset_reset)
+    def start(self, query: PersistentQuery) -> None:
+        assert query.query_id not in self.plans
+        self.plans[query.query_id] = (query.plan, query.sink.topic, query.auto_offset_reset)
 
     def stop(self, query_id: str) -> None:
         del self.plans[query_id]

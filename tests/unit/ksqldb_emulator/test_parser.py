@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.ksqldb_emulator import tree as t
-from local.ksqldb_emulator.errors import ParseError
+from local.ksqldb_emulator.errors import Refused
 from local.ksqldb_emulator.parser import parse
 
 
@@ -113,7 +113,7 @@ def test_create_stream() -> None:
     ],
 )
 def test_errors_name_their_place(text: str, message: str) -> None:
-    with pytest.raises(ParseError) as error:
+    with pytest.raises(Refused) as error:
         parse(text)
     assert str(error.value) == message
 
@@ -141,7 +141,7 @@ def test_errors_name_their_place(text: str, message: str) -> None:
     ],
 )
 def test_what_only_the_real_server_runs_is_refused_as_that(text: str, start: str) -> None:
-    with pytest.raises(ParseError) as error:
+    with pytest.raises(Refused) as error:
         parse(text)
     assert str(error.value).startswith(start)
     assert "the local emulator does not have it" in str(error.value)
@@ -161,7 +161,7 @@ WORDS = st.sampled_from(VOCABULARY.split())
 def assert_parse_or_clear_error(text: str) -> None:
     try:
         parsed = parse(text)
-    except ParseError as error:
+    except Refused as error:
         assert str(error)
         return
     assert all(each.text.endswith(";") for each in parsed)
