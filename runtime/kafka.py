@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Any
 
@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from runtime.errors import UserError
-from runtime.lost import watched
+from runtime.lost import Offsets, watched
 
 logger = logging.getLogger(__name__)
 
@@ -95,10 +95,14 @@ PARTITIONER = "murmur2_random"
 METADATA_MS = 30_000
 
 
-def static_member(replica: str) -> dict[str, str | int]:
-    """A consumer that is a static member of its group: a restarted replica gets its partitions back without a rebalance."""
+def static_member(replica: str, *also: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+    """A consumer that is a static member of its group: a restarted replica gets its partitions back without a rebalance.
+
+    `also` get its statistics.
+    """
     return {
         **FAILOVER,
+        **watched(Offsets().look, *also),
         "client.id": replica,
         "group.instance.id": replica,
         "session.timeout.ms": 10_000,

@@ -21,7 +21,6 @@ from contracts.records import Headers, Position, Record, headers_of
 from runtime.hang import no_hang
 from runtime.health import ConsumerHealth
 from runtime.kafka import await_broker, client_config, static_member, transactional
-from runtime.lost import watched
 from runtime.metrics import serve
 from runtime.transactions import Stopped, Transactions
 
@@ -118,7 +117,7 @@ def run_sink(
         auto_create_topics=False,
         use_changelog_topics=False,
         state_dir=Path(tempfile.gettempdir(), group),  # Quix creates the folder, although nothing is stored in it
-        consumer_extra_config={**static_member(replica), **watched(health.on_statistics), **consumer},
+        consumer_extra_config={**static_member(replica, health.on_statistics), **consumer},
         producer_extra_config=transactional(replica),
         loglevel=None,
         **checkpoints,

@@ -17,7 +17,6 @@ from local.ksqldb_emulator.processing_log import deserialization_error, producti
 from local.ksqldb_emulator.serde import Unreadable
 from local.ksqldb_emulator.settings import Settings
 from runtime.kafka import static_member, transactional
-from runtime.lost import watched
 from runtime.transactions import Stopped, Transactions
 
 log = logging.getLogger(__name__)
@@ -64,7 +63,6 @@ class _Query(threading.Thread):
             {
                 **settings.kafka,
                 **static_member(group),
-                **watched(),
                 **_SMALL,
                 "group.id": group,
                 "session.timeout.ms": settings["streams.session.timeout.ms"],

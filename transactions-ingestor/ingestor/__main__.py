@@ -8,7 +8,6 @@ from confluent_kafka import Consumer, Producer
 from ingestor.loop import ingest
 from ingestor.settings import SERVICE, consumer_config, producer_config
 from runtime.health import ConsumerHealth
-from runtime.lost import watched
 from runtime.metrics import serve
 from runtime.service import replica_name, run_service
 from runtime.tracing import tracer
@@ -21,7 +20,7 @@ def main(stopping: Event) -> None:
     """Run until stopped."""
     clients = logging.getLogger("kafka")
     replica, health = replica_name(SERVICE), ConsumerHealth()
-    consumer = Consumer({**consumer_config(replica), **watched(health.on_statistics)}, logger=clients)
+    consumer = Consumer(consumer_config(replica, health.on_statistics), logger=clients)
     producer = Producer(producer_config(replica), logger=clients)
     serve(health.problem)
     try:
