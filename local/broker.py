@@ -15,6 +15,7 @@ from runtime import services
 from runtime.errors import UserError
 
 MIB = 1024 * 1024
+START = str(ROOT / "kafka" / "start.sh")
 
 
 def copies(brokers: int) -> dict[str, int]:
@@ -38,9 +39,6 @@ def copies(brokers: int) -> dict[str, int]:
 BOTH_MODES: dict[str, str | int] = {
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": 0,
-    # A restarted broker is taken back after this time, not after the default 9 s.
-    "broker.session.timeout.ms": 3000,
-    "broker.heartbeat.interval.ms": 500,
     # Transactions of processes that never come back must not hold readers up for the default 15 minutes at most.
     "transaction.max.timeout.ms": 60000,
     # 30 days: a group that was away must find its position for as long as there are records that it has read. Topics keep
@@ -55,8 +53,8 @@ BOTH_MODES: dict[str, str | int] = {
     "queued.max.request.bytes": 80 * MIB,
 }
 
-# Only for a cluster, whose other brokers take over. A single broker would be back 3 s sooner after a kill -9, but would be fenced
-# by any pause of a second, and librdkafka's transactions may hang after that (runtime/hang.py).
+# Only for a cluster, whose other brokers take over. A single broker keeps the default of 9 s: nobody takes over, any pause of a
+# second would fence it, and librdkafka's transactions may hang after that (runtime/hang.py).
 TAKEOVER: dict[str, str | int] = {
     # A broker is fenced after this time without a heartbeat, and its partitions get other leaders.
     "broker.session.timeout.ms": 1000,
@@ -68,6 +66,12 @@ TAKEOVER: dict[str, str | int] = {
     "controller.quorum.election.backoff.max.ms": 200,
     # How long a broker waits for a frozen one, to which it sends the end of a transaction for one; the default is 30 s.
     "request.timeout.ms": 2000,
+}
+
+# Nobody keeps it up: the shorter, the sooner it is over.
+SESSION_OF_A_KILLED_BROKER: dict[str, str | int] = {
+    "broker.session.timeout.ms": 400,
+    "broker.heartbeat.interval.ms": 100,
 }
 
 # For the requests (97 MiB), what a broker with the stack's topics needs (45 MiB), and room for new objects. A thread that has
@@ -89,6 +93,8 @@ def commands(settings: Settings) -> list[list[str]]:
     def command(broker: Broker) -> list[str]:
         data, file = _data(settings.folders, broker.name), settings.folders.run / f"{broker.name}.properties"
         files.write(file, properties(settings, broker), mode=0o600)
+        controller = settings.folders.run / f"{broker.name}-controller.properties"
+        files.write(controller, controller_properties(settings, broker), mode=0o600)
         if _cluster_id(data) is None:
             formatted = subprocess.run(
                 [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={own_id}", "--config", str(file)],
@@ -102,7 +108,9 @@ def commands(settings: Settings) -> list[list[str]]:
                 raise UserError(
                     f"Kafka's storage in {data} could not be formatted:\n{formatted.stdout}{formatted.stderr}"
                 )
-        return [*run, "kafka.Kafka", str(file)]
+        others = " ".join(f"{HOST}:{one.controller_port}" for one in settings.brokers if one != broker)
+        alone = [*run, "-Dfencing=info", "kafka.Kafka", str(controller)]
+        return ["bash", START, str(data), others, *alone, "--", *run, "kafka.Kafka", str(file)]
 
     first, *others = settings.brokers
     with ThreadPoolExecutor() as formatting:
@@ -149,8 +157,20 @@ def _listeners(settings: Settings, clients: str, controllers: str) -> dict[str, 
 
 def properties(settings: Settings, broker: Broker) -> str:
     """A broker's settings."""
+    return to_text(_values(settings, broker))
+
+
+def controller_properties(settings: Settings, broker: Broker) -> str:
+    """The settings of the controller alone that ends the session of a broker that was killed (kafka/start.sh says why)."""
+    values = _values(settings, broker)
+    _, values["listeners"] = str(values["listeners"]).split(",")
+    del values["advertised.listeners"]
+    return to_text({**values, "process.roles": "controller", **SESSION_OF_A_KILLED_BROKER})
+
+
+def _values(settings: Settings, broker: Broker) -> dict[str, str | int]:
     voters = (f"{one.id}@{HOST}:{one.controller_port}" for one in settings.brokers)
-    values = {
+    return {
         "process.roles": "broker,controller",
         "node.id": broker.id,
         "controller.quorum.voters": ",".join(voters),
@@ -167,4 +187,3 @@ def properties(settings: Settings, broker: Broker) -> str:
         **BOTH_MODES,
         **(TAKEOVER if settings.kafka_brokers > 1 else {}),
     }
-    return to_text(values)

@@ -8,7 +8,7 @@ import yaml
 
 from init.init_kafka import MAX_MESSAGE_BYTES
 from local import connect, s3proxy
-from local.broker import BOTH_MODES, commands, properties
+from local.broker import BOTH_MODES, SESSION_OF_A_KILLED_BROKER, commands, controller_properties, properties
 from local.jvm import java
 from local.mongodb import __main__ as mongodb
 from local.settings import ROOT, Folders, MongoTarget, Ports, S3Target, Settings
@@ -41,11 +41,27 @@ def read(settings: Settings, number: int) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
+def test_the_controller_alone_differs_from_the_broker_in_what_makes_it_one() -> None:
+    broker = read(SETTINGS, 1)
+    alone = dict(line.split("=", 1) for line in controller_properties(SETTINGS, SETTINGS.brokers[0]).splitlines())
+    assert broker["listeners"].endswith(f",{alone['listeners']}")
+    assert {name for name in broker if alone.get(name) != broker[name]} == {
+        "listeners",
+        "advertised.listeners",
+        "process.roles",
+    }
+    session = {name: str(value) for name, value in SESSION_OF_A_KILLED_BROKER.items()}
+    assert {name: alone[name] for name in alone.keys() - broker.keys()} == session
+    docker = (ROOT / "kafka" / "run.sh").read_text()
+    assert all(f"{variable(name)}={value} " in docker for name, value in session.items())
+
+
 def test_one_of_three_brokers_may_be_down() -> None:
     one, three = read(SETTINGS, 1), [read(replace(SETTINGS, kafka_brokers=3), number) for number in (1, 2, 3)]
     assert len({broker["node.id"] for broker in three}) == len({broker["log.dirs"] for broker in three}) == 3
     assert {broker["controller.quorum.voters"].count("@") for broker in three} == {3}
-    assert int(three[0]["broker.session.timeout.ms"]) < int(one["broker.session.timeout.ms"])
+    assert int(three[0]["broker.session.timeout.ms"]) < 9000  # Kafka's own, which one broker has
+    assert "broker.session.timeout.ms" not in one
     copies = [name for name in one if "replication.factor" in name]
     written = [name for name in one if name.endswith(("min.isr", "min.insync.replicas"))]
     assert (len(copies), len(written)) == (4, 3)

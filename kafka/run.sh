@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# What the broker's container runs. Kafka's tools are off PATH in this image and end with .sh: they get their names in a folder
+# that is on every PATH.
+set -euo pipefail
+
+for tool in /opt/kafka/bin/*.sh; do
+    ln -sf /opt/kafka-tools/tool.sh "/usr/local/sbin/$(basename "$tool" .sh)"
+done
+
+others=$(tr ',' '\n' <<<"$KAFKA_CONTROLLER_QUORUM_VOTERS" | sed "/^$KAFKA_NODE_ID@/d; s/.*@//")
+# The controller alone has the settings of SESSION_OF_A_KILLED_BROKER in local/broker.py.
+exec bash /opt/kafka-tools/start.sh "$KAFKA_LOG_DIRS" "$others" \
+    env -u KAFKA_ADVERTISED_LISTENERS -u KAFKA_INTER_BROKER_LISTENER_NAME \
+    KAFKA_PROCESS_ROLES=controller "KAFKA_LISTENERS=${KAFKA_LISTENERS##*,}" \
+    KAFKA_BROKER_SESSION_TIMEOUT_MS=400 KAFKA_BROKER_HEARTBEAT_INTERVAL_MS=100 /etc/kafka/docker/run \
+    -- /etc/kafka/docker/run
