@@ -34,13 +34,14 @@ end_old_session() {
     "${controller[@]}" >"$log" 2>&1 &
     pid=$!
     trap 'kill "$pid"' TERM
-    until grep -q handleBrokerFenced "$log" || [ $((left--)) -le 0 ]; do
+    until grep -q 'session has timed out' "$log" || [ $((left--)) -le 0 ]; do
         kill -0 "$pid" 2>/dev/null || break
         kill -0 $$ 2>/dev/null || break
         # There may be no session to end: the broker was killed before it had one.
         if [ -z "$active" ] && grep -q 'controller activation' "$log"; then active=1 left=30; fi
         sleep 0.1
     done
+    sleep 0.2 # it writes what it has said within 0.03 s
     kill "$pid" 2>/dev/null || true
     wait "$pid" || true
     [ -n "$active" ] || tail -n 5 "$log" >&2

@@ -147,6 +147,14 @@ def test_two_brokers_are_killed(stack: Stack, watcher: Watcher) -> None:
     silence(stack, watcher, moment)
 
 
+@pytest.mark.usefixtures("whole")
+def test_all_brokers_are_killed(stack: Stack, watcher: Watcher) -> None:
+    """As by a machine that has lost its power: there is no other controller that could end their sessions."""
+    moment = time.monotonic()
+    await_back(stack, kill(stack, list(BROKERS)))
+    report("all brokers killed at once, silence", silence(stack, watcher, moment))
+
+
 @contextmanager
 def keep_down(broker: Broker) -> Iterator[None]:
     """Its controller's port is taken, so that it ends as soon as it is started."""
