@@ -12,5 +12,6 @@ others=$(tr ',' '\n' <<<"$KAFKA_CONTROLLER_QUORUM_VOTERS" | sed "/^$KAFKA_NODE_I
 exec bash /opt/kafka-tools/start.sh "$KAFKA_LOG_DIRS" "$others" \
     env -u KAFKA_ADVERTISED_LISTENERS -u KAFKA_INTER_BROKER_LISTENER_NAME \
     KAFKA_PROCESS_ROLES=controller "KAFKA_LISTENERS=${KAFKA_LISTENERS##*,}" \
+    KAFKA_LOG4J_OPTS=-Dlog4j2.configurationFile=/opt/kafka-tools/log4j2.yaml \
     KAFKA_BROKER_SESSION_TIMEOUT_MS=400 KAFKA_BROKER_HEARTBEAT_INTERVAL_MS=100 /etc/kafka/docker/run \
     -- /etc/kafka/docker/run
