@@ -16,6 +16,7 @@ from runtime.errors import UserError
 
 MIB = 1024 * 1024
 START = str(ROOT / "kafka" / "start.sh")
+LOGS_OF_THE_CONTROLLER = f"-Dlog4j2.configurationFile={(ROOT / 'kafka' / 'log4j2.yaml').as_uri()}"
 
 
 def copies(brokers: int) -> dict[str, int]:
@@ -109,7 +110,7 @@ def commands(settings: Settings) -> list[list[str]]:
                     f"Kafka's storage in {data} could not be formatted:\n{formatted.stdout}{formatted.stderr}"
                 )
         others = " ".join(f"{HOST}:{one.controller_port}" for one in settings.brokers if one != broker)
-        alone = [*run, "-Dfencing=info", "kafka.Kafka", str(controller)]
+        alone = [*run, LOGS_OF_THE_CONTROLLER, "kafka.Kafka", str(controller)]
         return ["bash", START, str(data), others, *alone, "--", *run, "kafka.Kafka", str(file)]
 
     first, *others = settings.brokers
