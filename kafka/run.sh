@@ -7,7 +7,7 @@ for tool in /opt/kafka/bin/*.sh; do
     ln -sf /opt/kafka-tools/tool.sh "/usr/local/sbin/$(basename "$tool" .sh)"
 done
 
-others=$(tr ',' '\n' <<<"$KAFKA_CONTROLLER_QUORUM_VOTERS" | sed "/^$KAFKA_NODE_ID@/d; s/.*@//")
+others=$(tr ',' '\n' <<<"$KAFKA_CONTROLLER_QUORUM_VOTERS" | sed "/^$KAFKA_NODE_ID@/d; s/.*@//; s/:.*/:29092/")
 # The controller alone has the settings of SESSION_OF_A_KILLED_BROKER in local/broker.py.
 exec bash /opt/kafka-tools/start.sh "$KAFKA_LOG_DIRS" "$others" \
     env -u KAFKA_ADVERTISED_LISTENERS -u KAFKA_INTER_BROKER_LISTENER_NAME \

@@ -109,7 +109,7 @@ def commands(settings: Settings) -> list[list[str]]:
                 raise UserError(
                     f"Kafka's storage in {data} could not be formatted:\n{formatted.stdout}{formatted.stderr}"
                 )
-        others = " ".join(f"{HOST}:{one.controller_port}" for one in settings.brokers if one != broker)
+        others = " ".join(one.address for one in settings.brokers if one != broker)
         alone = [*run, LOGS_OF_THE_CONTROLLER, "kafka.Kafka", str(controller)]
         return ["bash", START, str(data), others, *alone, "--", *run, "kafka.Kafka", str(file)]
 

@@ -20,6 +20,8 @@ from confluent_kafka.admin import AdminClient
 from runtime import hang
 
 LOST_SECONDS = 5.0
+# What librdkafka calls a partition that it does not read, and asks no broker about.
+NOT_READ = ("none", "stopping", "stopped")
 # Much longer than an open transaction of a replica that is gone, which keeps its offsets until `transaction.timeout.ms` is over.
 OFFSETS_SECONDS = 60.0
 STATISTICS_MS = 1_000
@@ -32,11 +34,11 @@ class Offsets:
         self._known_at = time.monotonic()
 
     def look(self, statistics: Mapping[str, Any]) -> None:
-        """End the process when no partition of the member's has been read for OFFSETS_SECONDS."""
+        """End the process when no partition of the member's has been asked for for OFFSETS_SECONDS."""
         now, group = time.monotonic(), statistics.get("cgrp", {})
         partitions = (each for topic in statistics["topics"].values() for each in topic["partitions"].values())
         is_member = (group.get("state"), group.get("join_state")) == ("up", "steady") and group["assignment_size"] > 0
-        if not is_member or any(each["fetch_state"] == "active" for each in partitions):
+        if not is_member or any(each["fetch_state"] not in NOT_READ for each in partitions):
             self._known_at = now
         elif now - self._known_at > OFFSETS_SECONDS:
             hang.end(f"the Kafka client {statistics['client_id']} is not given the offsets of its group")

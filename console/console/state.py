@@ -307,10 +307,13 @@ class State:
         """While Kafka answers: of one that does not, nothing is known but that."""
         if not self._up(services.KAFKA):
             return
+        # The one broker is Kafka itself; one of several is a cause of its own.
+        others, needs = "", (services.KAFKA,)
+        if len(self.cluster.brokers) > 1:
+            others, needs = ": the other brokers lead its partitions", ()
         for name, broker in self.cluster.brokers.items():
             if not broker.up:
-                others = ": the other brokers lead its partitions" if len(self.cluster.brokers) > 1 else ""
-                yield Problem("broker", name, f"broker {name} is down{others}", (services.KAFKA,))
+                yield Problem("broker", name, f"broker {name} is down{others}", needs)
         if count := self.cluster.under_replicated:
             yield Problem(
                 "under-replicated",

@@ -1,7 +1,7 @@
 """The tables of the page: their columns, and their rows for a state of the stack. No I/O."""
 
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -107,7 +107,7 @@ REASONS = [
     column("count", "Count", "number"),
     column("record", "The first record", "code"),
 ]
-# So many events are shown; /api/events has all.
+# So many events are shown, and so many more that follow from something else; /api/events has all.
 SHOWN_EVENTS = 100
 
 
@@ -250,8 +250,18 @@ def events(happened: Iterable[Event]) -> list[Row]:
             "cause": event.cause or NOTHING,
             "follows": bool(event.cause),
         }
-        for event in islice(together(happened), SHOWN_EVENTS)
+        for event in _newest(together(happened))
     ]
+
+
+def _newest(happened: Iterable[Event]) -> Iterator[Event]:
+    """However many have one cause, it is among them."""
+    counts: Counter[bool] = Counter()
+    for event in happened:
+        follows = bool(event.cause)
+        counts[follows] += 1
+        if counts[follows] <= SHOWN_EVENTS:
+            yield event
 
 
 def reasons(found: Iterable[Reason]) -> list[Row]:

@@ -155,6 +155,30 @@ def test_all_brokers_are_killed(stack: Stack, watcher: Watcher) -> None:
     report("all brokers killed at once, silence", silence(stack, watcher, moment))
 
 
+@pytest.mark.usefixtures("whole")
+def test_all_brokers_are_killed_and_come_one_after_another(stack: Stack, watcher: Watcher) -> None:
+    """The controller that the first runs alone is no sign for the second that the sessions have been ended."""
+    first, second, third = stack.settings.brokers
+    with ExitStack() as third_down:
+        with ExitStack() as second_down:
+            with nobody_restarts(stack):
+                moment = time.monotonic()
+                pids = kill(stack, list(BROKERS))
+                third_down.enter_context(keep_down(third))
+                second_down.enter_context(keep_down(second))
+            wait_until(lambda: runs_alone(stack, first), BACK_SECONDS, "the first broker's controller runs alone")
+        wait_until(lambda: runs_alone(stack, second), BACK_SECONDS, "the second broker's controller runs alone")
+    await_back(stack, pids)
+    report("all brokers killed, one back after the other, silence", silence(stack, watcher, moment))
+
+
+def runs_alone(stack: Stack, broker: Broker) -> bool:
+    """Whether kafka/start.sh runs the broker's controller before it."""
+    file = str(stack.settings.folders.run / f"{broker.name}-controller.properties")
+    commands = [process.info["cmdline"] or [""] for process in psutil.process_iter(["cmdline"])]
+    return any(command[0].endswith("java") and command[-1] == file for command in commands)
+
+
 @contextmanager
 def keep_down(broker: Broker) -> Iterator[None]:
     """Its controller's port is taken, so that it ends as soon as it is started."""

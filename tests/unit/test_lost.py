@@ -53,6 +53,7 @@ def reads(state: str, join_state: str, assigned: int, *fetch_states: str) -> dic
     [
         (reads("up", "steady", 2, "none", "none"), True),
         (reads("up", "steady", 2, "active", "none"), False),
+        (reads("up", "steady", 2, "offset-wait", "none"), False),  # its leader is away
         (reads("up", "steady", 0, "none"), False),  # another replica has all of them
         (reads("up", "wait-join", 2, "none"), False),
         (reads("wait-coord", "steady", 2, "none"), False),  # the broker is away

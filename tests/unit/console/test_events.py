@@ -175,6 +175,16 @@ def test_what_the_cluster_lacks_after_an_outage_of_kafka_is_because_of_it() -> N
     assert {event.cause for event in log.newest()[:3]} == {""}
 
 
+def test_the_broker_of_several_that_is_down_is_a_cause() -> None:
+    three = {"1": Broker("h:1", 9, 9, 9), "2": Broker("", 0, 9, 0), "3": Broker("h:3", 9, 9, 9)}
+    lacking = State(counting=False, services={KAFKA: Health(True)}, cluster=Cluster(three))
+    log = started()
+    log.look([KAFKA_DOWN], [], 1.0)
+    log.look([problem for problem in lacking.warning_list() if problem.kind == "broker"], [], 3.0)
+    assert log.newest()[0].text == "broker 2 is down: the other brokers lead its partitions"
+    assert log.newest()[0].cause == ""
+
+
 def test_a_fault_goes_on_over_a_reload_of_the_console() -> None:
     stored = Event("service", KAFKA, KAFKA_DOWN.text, 50.0)
     log = started()

@@ -7,6 +7,7 @@ from console import tables
 from console.dead_letters import DeadLetter
 from console.events import NEW_REASON, Event
 from console.reasons import MOST, OTHERS, Reasons, events
+from console.tables import SHOWN_EVENTS
 from contracts import dead_letters, topics
 from contracts.dead_letters import kind_of
 
@@ -78,3 +79,9 @@ def test_an_event_that_goes_on_and_one_that_is_over() -> None:
     assert (on["what"], on["took"], on["cause"]) == ("kafka is down", {"text": "▲\u00a0not over", "tone": "bad"}, "-")
     assert (over["what"], over["took"], over["cause"]) == ("s3 waited for kafka", "22 s", "kafka")
     assert (on["follows"], over["follows"]) == (False, True)
+
+
+def test_what_follows_from_a_cause_never_takes_its_place() -> None:
+    effects = [Event("query", str(number), "waits", 9.0, 23.0, "kafka") for number in range(2 * SHOWN_EVENTS)]
+    shown = tables.events([*effects, Event("service", "kafka", "kafka is down", 9.0)])
+    assert [row["what"] for row in shown[SHOWN_EVENTS:]] == ["kafka is down"]
