@@ -1,37 +1,30 @@
 """The project's own compose file and start.sh on a real engine: images are built, everything becomes healthy, a seeded set
 goes through, a killed service comes back, replicas scale, and nothing is left after --clean.
-
-ksqlDB, MongoDB and S3 are the local mode's parts (override.yml), so that no image has to be pulled but Kafka, Python and
-Maven. Skipped, with the reason, where there is no engine, where those images is not available, or where a stack runs already.
 """
 
 import json
 import os
 import pty
 import re
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pymongo import MongoClient
 
 from contracts import topics
-from local import jars
-from local.settings import cache_folder
 from tests.compose.conftest import clone
-from tests.compose.images import JAR_LISTS
+from tests.compose.engine import PROJECT, Running, docker, running_stack
 from tests.support.expectation import SMALL, expectation
-from tests.support.stack import free_ports, wait_until
+from tests.support.stack import wait_until
 from tests.support.topics import read_all
 
 pytestmark = pytest.mark.long
 
-PROJECT = "fraud-detection-test"
 # A simulator as an image of which nothing is known: no program is in it by its name, no Python, no shell, and no health check.
 BARE_IMAGE = """
 FROM fraud-detection/{name}:1.0.0 AS known
@@ -45,55 +38,6 @@ ENV PYTHONPATH=/app:/packages PYTHONUNBUFFERED=1 VALIDATOR_HOST=0.0.0.0 VALIDATO
 USER 65534:65534
 ENTRYPOINT ["/usr/local/service", "-m", "{module}"]
 """
-COMMAND_SECONDS = 900  # the first build fetches all packages
-IMAGES = ("apache/kafka:4.3.1", "python:3.13-slim", "maven:3.9-eclipse-temurin-21")
-
-
-def docker(*arguments: str, given: str | None = None) -> str:
-    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True, input=given).stdout
-
-
-def reason_to_skip() -> str | None:
-    if (
-        shutil.which("docker") is None
-        or subprocess.run(["docker", "info"], check=False, capture_output=True).returncode
-    ):
-        return "no Docker engine answers"
-    for image in IMAGES:
-        if subprocess.run(["docker", "image", "inspect", image], check=False, capture_output=True).returncode:
-            pulled = subprocess.run(["docker", "pull", "--quiet", image], check=False, capture_output=True)
-            if pulled.returncode:
-                return f"the image {image} is not available"
-    if {"kafka", "ksqldb-server", "multi-bank-system"} & set(docker("ps", "--all", "--format", "{{.Names}}").split()):
-        return "a stack with this project's container names is there already"
-    return None
-
-
-@dataclass(frozen=True)
-class Running:
-    """The stack in containers."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            check=False,
-            cwd=self.folder,
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-        )
-
-    def health(self, service: str) -> list[str]:
-        """The health of each replica."""
-        names = self.run("docker", "compose", "ps", "--format", "{{.Health}}", service)
-        return names.stdout.split()
-
-    @property
-    def kafka(self) -> str:
-        return f"localhost:{self.environment['KAFKA_PORT']}"
 
 
 def typed(command: str, *lines: str) -> str:
@@ -111,42 +55,10 @@ def typed(command: str, *lines: str) -> str:
     return shown.decode()
 
 
-def bring_jars(folder: Path) -> None:
-    """Put the local servers' jars into the build context, laid out as the user's cache is."""
-    cache = cache_folder()
-    wanted = [jar for name in JAR_LISTS for jar in jars.read_list(name)]
-    jars.fetch(wanted, cache, lambda done, missing: None)
-    for jar in wanted:
-        target = jars.path_of(jar, folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(jars.path_of(jar, cache), target)
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    reason = reason_to_skip()
-    if reason is not None:
-        pytest.skip(reason)
-    environment = {
-        **free_ports(),
-        **SMALL.environment,
-        "COMPOSE_PROJECT_NAME": PROJECT,
-        "COMPOSE_OVERRIDES": ":tests/compose/override.yml",
-    }
-    stack = Running(clone(tmp_path_factory.mktemp("compose") / "clone"), environment)
-    bring_jars(stack.folder / "tests" / "compose" / "images" / "cache")
-    try:
-        started = stack.run("bash", "start.sh", "--build", "--simulators")
-        if started.returncode:
-            logs = stack.run("docker", "compose", "logs", "--no-color", "--tail", "20").stdout
-            pytest.fail(started.stdout[-4_000:] + started.stderr[-4_000:] + logs, pytrace=False)
-        assert "./start.sh --topic" in started.stdout
+    with running_stack(tmp_path_factory.mktemp("compose") / "clone", SMALL.environment) as stack:
         yield stack
-    finally:
-        cleaned = stack.run("bash", "start.sh", "--clean")
-        assert cleaned.returncode == 0, cleaned.stderr
-    for kind in (["ps", "--all"], ["network", "ls"], ["volume", "ls"]):
-        assert docker(*kind, "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}") == ""
 
 
 def told(ended: subprocess.CompletedProcess[str]) -> str:

@@ -9,7 +9,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from statistics import median
 
@@ -179,12 +179,19 @@ def runs_alone(stack: Stack, broker: Broker) -> bool:
     return any(command[0].endswith("java") and command[-1] == file for command in commands)
 
 
+def bound(taken: socket.socket, port: int) -> bool:
+    with suppress(OSError):
+        taken.bind((HOST, port))
+        return True
+    return False
+
+
 @contextmanager
 def keep_down(broker: Broker) -> Iterator[None]:
     """Its controller's port is taken, so that it ends as soon as it is started."""
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind((HOST, broker.controller_port))
+        wait_until(lambda: bound(taken, broker.controller_port), BACK_SECONDS, f"{broker.name} is gone")
         taken.listen()
         yield
 
