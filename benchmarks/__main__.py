@@ -18,13 +18,14 @@ CASES: dict[str, Callable[[Plan], list[Row]]] = {
     "processor": cases.processor,
     "replicas": cases.replicas,
     "ksqldb": cases.ksqldb,
+    "tracing": cases.tracing,
     "trace": trace.trace,
     "stack": whole_stack.end_to_end,
     "capacity": capacity.capacity,
     "console": console_cost.console,
 }
 
-FULL_ONLY = {"capacity", "console"}
+FULL_ONLY = {"tracing", "capacity", "console"}
 
 
 def main() -> int:
@@ -34,7 +35,7 @@ def main() -> int:
     mode.add_argument(
         "--quick",
         action="store_true",
-        help="about two minutes: every case but the console's and the capacity's once, no timing asserted",
+        help=f"about two minutes: all but {', '.join(sorted(FULL_ONLY))} once, no timing asserted",
     )
     mode.add_argument("--soak", action="store_true", help="the whole stack for ten minutes: memory and lag")
     parser.add_argument("--cases", nargs="+", choices=CASES, help="only these")

@@ -1,8 +1,9 @@
-"""The cases that need a broker: the ingestor, the processor, its replicas and the ksqlDB emulator."""
+"""The cases that need a broker: the ingestor, the processor, its replicas, both with tracing, and the ksqlDB emulator."""
 
 import logging
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from local.ksqldb_emulator.settings import load as ksqldb_settings
 from local.settings import HOST
 from processor.settings import SERVICE as PROCESSOR
 from processor.settings import Settings as ProcessorSettings
+from tests.support.otlp import running_collector
 from tests.support.stack import free_ports, wait_until
 from validator.verdict import is_fraudulent
 
@@ -24,6 +26,7 @@ IN_FLIGHT: int = ProcessorSettings.model_fields["fraud_validator_max_in_flight"]
 # With the service's 128 calls one replica takes a core at 50 ms, and two cores could not show how replicas add up.
 REPLICAS_IN_FLIGHT = 24
 REPLICAS_LATENCY_MS = 50
+TRACED_LATENCY_MS = 20
 FRAUDULENT_SHARE = 0.3  # of what the validator is asked about
 QUERIES = 3  # of ksqldb/
 
@@ -82,7 +85,6 @@ QUICK = Plan(
 def ingestor(plan: Plan) -> list[Row]:
     """Routing of 1.2 KB messages."""
     row = Row("ingestor", "messages/s", times_baseline=200, share_of_limit=0.7)
-    outputs = (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS)
     subjects = (
         ("benchmarks.subjects.usual_ingestor", "usual-ingestor", row.baseline),
         ("ingestor", INGESTOR, row.ours),
@@ -92,17 +94,23 @@ def ingestor(plan: Plan) -> list[Row]:
         for _ in range(plan.warm_ups + plan.repetitions):
             lab.seed(topics.BANK_TRANSACTIONS, 0.2, plan.ingestor_messages)
             for module, group, values in subjects:
-                consumed = lab.committed(group, topics.BANK_TRANSACTIONS)
-                produced = [lab.end(topic) for topic in outputs]
-                with lab.module(module, GROUP=group, REPLICA_ID="1"):
-                    values.append(lab.rate([group], topics.BANK_TRANSACTIONS, plan.window, consumed.total))
-                logger.info("%s: %.0f messages/s", module, values[-1])
-                routed = sum(lab.keys(mark, lab.end(mark.topic)).total() for mark in produced)
-                expected = lab.committed(group, topics.BANK_TRANSACTIONS).total - consumed.total
-                assert routed == expected, f"{module} took {expected} messages and wrote {routed}"
+                values.append(_routing_rate(lab, plan, module, group))
     for _, _, values in subjects:
         del values[: plan.warm_ups]
     return [row]
+
+
+def _routing_rate(lab: Lab, plan: Plan, module: str, group: str, environment: Mapping[str, str] | None = None) -> float:
+    outputs = (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS)
+    consumed = lab.committed(group, topics.BANK_TRANSACTIONS)
+    produced = [lab.end(topic) for topic in outputs]
+    with lab.module(module, GROUP=group, REPLICA_ID="1", **(environment or {})):
+        rate = lab.rate([group], topics.BANK_TRANSACTIONS, plan.window, consumed.total)
+    logger.info("%s: %.0f messages/s", module, rate)
+    routed = sum(lab.keys(mark, lab.end(mark.topic)).total() for mark in produced)
+    expected = lab.committed(group, topics.BANK_TRANSACTIONS).total - consumed.total
+    assert routed == expected, f"{module} took {expected} messages and wrote {routed}"
+    return rate
 
 
 def processor(plan: Plan) -> list[Row]:
@@ -190,6 +198,33 @@ def ksqldb(plan: Plan) -> list[Row]:
     return [row]
 
 
+def tracing(plan: Plan) -> list[Row]:
+    """Ingestor and processor that record one trace in a hundred, and as their limit the same without tracing."""
+    ingestor = Row("ingestor, 1 % traced", "messages/s", share_of_limit=0.95)
+    processor = Row(
+        f"processor, validator of {TRACED_LATENCY_MS} ms, 1 % traced", "transactions/s", share_of_limit=0.95
+    )
+    with laboratory() as lab, running_collector() as collector, ExitStack() as stack:
+        url = _validator(lab, stack, TRACED_LATENCY_MS)
+        traced = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": "0.01",
+        }
+        for _ in range(plan.warm_ups + plan.repetitions):
+            lab.seed(topics.BANK_TRANSACTIONS, 0.2, 2 * plan.ingestor_messages)
+            for environment, routed, validated in (
+                ({}, ingestor.limit, processor.limit),
+                (traced, ingestor.ours, processor.ours),
+            ):
+                routed.append(_routing_rate(lab, plan, "ingestor", INGESTOR, environment))
+                validated.append(_processing_rate(lab, plan, url, "processor", PROCESSOR, environment=environment))
+        assert {span.service for span in collector.spans} == {INGESTOR, PROCESSOR}
+    for row in (ingestor, processor):
+        del row.ours[: plan.warm_ups], row.limit[: plan.warm_ups]
+    return [ingestor, processor]
+
+
 def _validator(lab: Lab, stack: ExitStack, latency: int) -> str:
     port = free_ports()["VALIDATOR_PORT"]
     environment = {
@@ -203,15 +238,22 @@ def _validator(lab: Lab, stack: ExitStack, latency: int) -> str:
 
 
 def _processing_rate(
-    lab: Lab, plan: Plan, url: str, module: str, group: str, count: int = 1, in_flight: int = IN_FLIGHT
+    lab: Lab,
+    plan: Plan,
+    url: str,
+    module: str,
+    group: str,
+    count: int = 1,
+    in_flight: int = IN_FLIGHT,
+    environment: Mapping[str, str] | None = None,
 ) -> float:
     source = topics.UNIDENTIFIED_TRANSACTIONS
     consumed = lab.committed(group, source)
     produced = [lab.end(topic) for topic in (topics.FRAUDULENT_TRANSACTIONS_RESULT, topics.USERS)]
     with ExitStack() as stack:
         for number in range(count):
-            environment = {"FRAUD_VALIDATOR_URL": url, "FRAUD_VALIDATOR_MAX_IN_FLIGHT": str(in_flight)}
-            stack.enter_context(lab.module(module, GROUP=group, REPLICA_ID=str(number + 1), **environment))
+            own = {"FRAUD_VALIDATOR_URL": url, "FRAUD_VALIDATOR_MAX_IN_FLIGHT": str(in_flight), **(environment or {})}
+            stack.enter_context(lab.module(module, GROUP=group, REPLICA_ID=str(number + 1), **own))
         lab.wait_for_members(group, count)
         lab.seed(source, 0.0, plan.processor_messages)
         rate = lab.rate([group], source, plan.window, consumed.total)
