@@ -69,7 +69,8 @@ TAKEOVER: dict[str, str | int] = {
     "request.timeout.ms": 2000,
 }
 
-# Nobody keeps it up: the shorter, the sooner it is over.
+# Nobody keeps it up: the shorter, the sooner it is over. The controllers of a cluster keep TAKEOVER: one of them may still run
+# alone when another node's broker is up.
 SESSION_OF_A_KILLED_BROKER: dict[str, str | int] = {
     "broker.session.timeout.ms": 400,
     "broker.heartbeat.interval.ms": 100,
@@ -166,7 +167,7 @@ def controller_properties(settings: Settings, broker: Broker) -> str:
     values = _values(settings, broker)
     _, values["listeners"] = str(values["listeners"]).split(",")
     del values["advertised.listeners"]
-    return to_text({**values, "process.roles": "controller", **SESSION_OF_A_KILLED_BROKER})
+    return to_text({**SESSION_OF_A_KILLED_BROKER, **values, "process.roles": "controller"})
 
 
 def _values(settings: Settings, broker: Broker) -> dict[str, str | int]:

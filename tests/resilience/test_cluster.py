@@ -173,10 +173,16 @@ def test_all_brokers_are_killed_and_come_one_after_another(stack: Stack, watcher
 
 
 def runs_alone(stack: Stack, broker: Broker) -> bool:
-    """Whether kafka/start.sh runs the broker's controller before it."""
+    """Whether kafka/start.sh runs the broker's controller before it, which has its port."""
     file = str(stack.settings.folders.run / f"{broker.name}-controller.properties")
-    commands = [process.info["cmdline"] or [""] for process in psutil.process_iter(["cmdline"])]
-    return any(command[0].endswith("java") and command[-1] == file for command in commands)
+    with suppress(psutil.NoSuchProcess):
+        return any(
+            process.cmdline()[-1:] == [file]
+            and broker.controller_port
+            in {connection.laddr.port for connection in process.net_connections() if connection.laddr}
+            for process in psutil.process_iter()
+        )
+    return False
 
 
 def bound(taken: socket.socket, port: int) -> bool:

@@ -8,7 +8,7 @@ import yaml
 
 from init.init_kafka import MAX_MESSAGE_BYTES
 from local import connect, s3proxy
-from local.broker import BOTH_MODES, SESSION_OF_A_KILLED_BROKER, commands, controller_properties, properties
+from local.broker import BOTH_MODES, SESSION_OF_A_KILLED_BROKER, TAKEOVER, commands, controller_properties, properties
 from local.jvm import java
 from local.mongodb import __main__ as mongodb
 from local.settings import ROOT, Folders, MongoTarget, Ports, S3Target, Settings
@@ -53,7 +53,13 @@ def test_the_controller_alone_differs_from_the_broker_in_what_makes_it_one() -> 
     session = {name: str(value) for name, value in SESSION_OF_A_KILLED_BROKER.items()}
     assert {name: alone[name] for name in alone.keys() - broker.keys()} == session
     docker = (ROOT / "kafka" / "run.sh").read_text()
-    assert all(f"{variable(name)}={value} " in docker for name, value in session.items())
+    assert all(f'"{variable(name)}=${{{variable(name)}:-{value}}}"' in docker for name, value in session.items())
+
+
+def test_a_controller_alone_does_not_end_the_sessions_of_a_cluster_s_live_brokers_sooner() -> None:
+    three = replace(SETTINGS, kafka_brokers=3)
+    alone = controller_properties(three, three.brokers[1]).splitlines()
+    assert {f"{name}={TAKEOVER[name]}" for name in SESSION_OF_A_KILLED_BROKER} <= set(alone)
 
 
 def test_one_of_three_brokers_may_be_down() -> None:

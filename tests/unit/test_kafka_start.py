@@ -14,7 +14,7 @@ from local.settings import HOST, ROOT
 
 ACTIVE = "echo 'Handling controller activation'"
 ENDED = "echo 'Fencing broker 1 at epoch 7 because its session has timed out.'"
-FOR_EVER = "exec sleep 60"
+FOR_EVER = "exec sleep 600"
 BROKER = "echo 'the broker runs'"
 
 
@@ -47,7 +47,7 @@ def start(
     data: Path, controller: str, others: str = "", environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     run = command(data, controller, others)
-    return subprocess.run(run, check=False, capture_output=True, text=True, timeout=60, env=environment)
+    return subprocess.run(run, check=False, capture_output=True, text=True, timeout=600, env=environment)
 
 
 @pytest.fixture
@@ -55,6 +55,7 @@ def killed(tmp_path: Path) -> Path:
     """The data of a broker that was killed."""
     data = tmp_path / "data"
     (data / "__consumer_offsets-0").mkdir(parents=True)
+    (data / "meta.properties").write_text("#\ncluster.id=c\nnode.id=1\nversion=1\n")
     return data
 
 
@@ -72,6 +73,12 @@ def test_the_session_of_a_killed_broker_is_ended_first(killed: Path) -> None:
     started = start(killed, ran(killed) + f"{ACTIVE}; {ENDED}; {FOR_EVER}", closed_port())
     assert (started.returncode, started.stdout, started.stderr) == (0, "the broker runs\n", "")
     assert_gone(killed)
+
+
+def test_another_broker_s_session_is_not_its_own(killed: Path) -> None:
+    both = f"{ACTIVE}; {ENDED.replace('broker 1', 'broker 11')}; sleep 1; echo there > '{killed}/said'; {ENDED}"
+    start(killed, f"{both}; {FOR_EVER}")
+    assert (killed / "said").exists()
 
 
 def test_there_may_be_no_session_to_end(killed: Path, tmp_path: Path) -> None:
@@ -97,10 +104,13 @@ def test_a_controller_that_never_gets_active_is_not_passed_over_in_silence(kille
 
 
 def test_a_controller_that_fails_is_tried_again_by_whoever_restarts_the_broker(killed: Path) -> None:
-    started = start(killed, "echo 'the lock is held'; exit 3")
+    temporary = killed.parent / "temporary"
+    temporary.mkdir()
+    started = start(killed, "echo 'the lock is held'; exit 3", environment={**os.environ, "TMPDIR": str(temporary)})
     assert (started.returncode, started.stdout) == (1, "")
     assert "the lock is held" in started.stderr
     assert "ended by itself" in started.stderr
+    assert not list(temporary.iterdir())
 
 
 def test_a_controller_that_does_not_end_is_killed(killed: Path) -> None:
@@ -120,7 +130,7 @@ def test_no_controller_is_needed_beside_another_broker(killed: Path) -> None:
 def test_a_controller_ends_when_another_broker_comes(killed: Path) -> None:
     """It was not the active one."""
     port = int(closed_port().rpartition(":")[2])
-    code = f"import socket, time; server = socket.create_server(('{HOST}', {port})); time.sleep(60)"
+    code = f"import socket, time; server = socket.create_server(('{HOST}', {port})); time.sleep(600)"
     broker = f"{sys.executable} -c \"{code}\" & echo $! > '{killed}/other'; "
     started = start(killed, ran(killed) + broker + FOR_EVER, f"{HOST}:{port}")
     os.kill(int((killed / "other").read_text()), 9)
