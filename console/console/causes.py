@@ -7,6 +7,7 @@ from typing import NamedTuple
 from runtime import services
 
 SERVICE = "service"
+DEAD_LETTERS = "dead letters"
 
 
 class Problem(NamedTuple):

@@ -7,7 +7,7 @@ from heapq import nlargest
 from operator import attrgetter
 from typing import Any
 
-from console.causes import SERVICE, Problem, root
+from console.causes import DEAD_LETTERS, SERVICE, Problem, root
 from runtime import services
 
 # So many events are kept, the newest.
@@ -20,6 +20,7 @@ START_SECONDS = 120.0
 # again.
 AFTERMATH_SECONDS = 30.0
 RESTART = "restart"
+SWING_SECONDS = 60.0
 # An effect may be seen before its cause.
 SEEN_WITHIN_SECONDS = 5.0
 NEW_REASON = "new reason"
@@ -108,13 +109,15 @@ class Log:
         if not self._is_started(bool(current), now):
             return
         for (kind, name), problem in current.items():
-            event = unfinished.pop((kind, name), None)
+            event = unfinished.pop((kind, name), None) or self._swings(kind, name, now)
             began = now if event is None else event.began
             cause = problem.cause or self._cause(problem.needs, began)
             if event is None:
                 self._put(Event(kind, name, problem.text, began, cause=cause))
             elif cause and not event.cause:  # it was seen before its cause
                 self._put(replace(event, text=problem.text, cause=cause))
+            elif event.ended is not None:
+                self._put(replace(event, ended=None))
         for event in unfinished.values():
             self._put(replace(event, ended=now))
         if len(self._events) > KEPT:
@@ -144,6 +147,14 @@ class Log:
             and (event.ended is None or at - event.ended < AFTERMATH_SECONDS)
         }
         return root(needs, away) if needs else ""
+
+    def _swings(self, kind: str, name: str, now: float) -> Event | None:
+        """The event that goes on: a share of dead letters around its limit is above and below it all the time."""
+        if kind != DEAD_LETTERS:
+            return None
+        events = [event for event in self._events.values() if (event.kind, event.name) == (kind, name)]
+        newest = max(events, key=attrgetter("began"), default=None)
+        return newest if newest and newest.ended is not None and now - newest.ended < SWING_SECONDS else None
 
     def _unfinished(self) -> dict[tuple[str, str], Event]:
         return {(event.kind, event.name): event for event in self._events.values() if event.ended is None}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from console.causes import SERVICE, Problem, explained, root
+from console.causes import DEAD_LETTERS, SERVICE, Problem, explained, root
 from console.cluster import Cluster
 from console.events import Event
 from contracts import topics
@@ -172,7 +172,7 @@ class State:
             *self._missing(),
             *self._stalled(),
             *(
-                Problem("dead letters", name, f"{text}: most of what comes is refused")
+                Problem(DEAD_LETTERS, name, f"{text}: most of what comes is refused")
                 for name, share, text in self._dead_letter_shares()
                 if share > FAULT_SHARE
             ),
@@ -182,7 +182,7 @@ class State:
         """Every warning."""
         return [
             *(
-                Problem("dead letters", name, text)
+                Problem(DEAD_LETTERS, name, text)
                 for name, share, text in self._dead_letter_shares()
                 if WARNING_SHARE < share <= FAULT_SHARE
             ),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from console import header
-from console.causes import Problem, explained
+from console.causes import DEAD_LETTERS, Problem, explained
 from console.cluster import Broker, Cluster
 from console.events import (
     AFTERMATH_SECONDS,
@@ -15,6 +15,7 @@ from console.events import (
     RECENT_SECONDS,
     RESTART,
     START_SECONDS,
+    SWING_SECONDS,
     Event,
     Log,
     of_json,
@@ -183,6 +184,26 @@ def test_the_broker_of_several_that_is_down_is_a_cause() -> None:
     log.look([problem for problem in lacking.warning_list() if problem.kind == "broker"], [], 3.0)
     assert log.newest()[0].text == "broker 2 is down: the other brokers lead its partitions"
     assert log.newest()[0].cause == ""
+
+
+def test_a_share_that_swings_around_its_limit_is_one_event() -> None:
+    swings = Problem(DEAD_LETTERS, topics.BANK_TRANSACTIONS_DLQ, "5% dead letters")
+    log = started()
+    for second in range(0, 100, 10):
+        log.look([swings], [], 100.0 + second)
+        log.look([], [], 105.0 + second)
+    once = Event(DEAD_LETTERS, topics.BANK_TRANSACTIONS_DLQ, "5% dead letters", 100.0, 195.0)
+    assert log.newest() == list(log.unwritten.values()) == [once]
+    log.look([swings], [], 195.0 + SWING_SECONDS)
+    assert [event.ended for event in log.newest()] == [None, 195.0]
+
+
+def test_a_service_that_is_down_two_times_is_two_events() -> None:
+    log = started()
+    for second in (100.0, 110.0):
+        log.look([KAFKA_DOWN], [], second)
+        log.look([], [], second + 5)
+    assert len(log.newest()) == 2
 
 
 def test_a_fault_goes_on_over_a_reload_of_the_console() -> None:
