@@ -52,6 +52,13 @@ def read(metadata: ClusterMetadata) -> Cluster:
     )
 
 
+def unreachable(known: Cluster) -> Cluster:
+    """The same cluster when none of its brokers answers."""
+    led = sum(broker.leads for broker in known.brokers.values())
+    down = {name: Broker("", 0, broker.replicas, 0) for name, broker in known.brokers.items()}
+    return Cluster(down, known.under_replicated, known.offline + led)
+
+
 def _partitions(metadata: ClusterMetadata) -> Iterator[PartitionMetadata]:
     for topic in metadata.topics.values():
         yield from topic.partitions.values()

@@ -67,6 +67,7 @@ class Groups:
                 metadata = admin.list_topics(timeout=ANSWER_SECONDS)
         except KafkaException:
             self.broker, self.members = Health(False, "does not answer"), None
+            self.cluster = cluster.unreachable(self.cluster)
             return
         self.cluster = cluster.read(metadata)
         self.broker = Health(True, self.cluster.summary)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from console.cluster import Broker, Cluster, read
+from console.cluster import Broker, Cluster, read, unreachable
 
 
 def metadata(brokers: list[int], *partitions: tuple[int, list[int], list[int]]) -> Any:
@@ -44,3 +44,12 @@ def test_a_partition_without_a_leader_is_offline(in_sync: list[int]) -> None:
     """As a broker reports it that does not know who of the lost ones was in sync last, and as one that does."""
     found = read(metadata([1], (1, [1], [1]), (-1, [2], in_sync)))
     assert (found.under_replicated, found.offline) == (not in_sync, 1)
+
+
+def test_no_broker_is_up_when_none_answers() -> None:
+    before = read(metadata([1, 3], (1, [1, 2, 3], [3, 1]), (3, [3], [3])))
+    found = unreachable(before)
+    assert found.brokers == {"1": Broker("", 0, 1, 0), "2": Broker("", 0, 1, 0), "3": Broker("", 0, 2, 0)}
+    assert found.offline == 2
+    assert unreachable(found) == found
+    assert found.summary == "0 of 3 brokers"

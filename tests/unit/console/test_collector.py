@@ -9,13 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import ClusterMetadata
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
 from console import api, groups, polls
 from console.causes import Problem
+from console.cluster import Broker, Cluster
 from console.collector import SILENT_SECONDS, Collector
 from console.events import RESTART
 from console.events import Event as StackEvent
@@ -198,6 +199,17 @@ def test_a_client_that_is_only_asked_gathers_nothing(monkeypatch: pytest.MonkeyP
     del expected["one"]
     found._look_at_groups(ClusterMetadata())
     assert (sorted(made), closed, set(found.committed)) == (["one", "two"], ["one"], {"two"})
+
+
+def test_no_broker_is_shown_as_up_when_kafka_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def list_topics(timeout: float) -> ClusterMetadata:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    monkeypatch.setattr("runtime.lost.AdminClient", lambda *_, **__: SimpleNamespace(list_topics=list_topics))
+    found = Groups(dict, Event())
+    found.cluster = Cluster({"1": Broker("h:1", 9, 9, 9)})
+    found._look()
+    assert (found.broker.up, found.cluster.brokers["1"].up, found.cluster.offline) == (False, False, 9)
 
 
 def test_a_look_that_fails_is_a_fault() -> None:
