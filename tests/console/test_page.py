@@ -186,6 +186,7 @@ def test_an_outage_is_as_plain_after_it_as_during_it(stack: Stack, page: Page) -
         expect(icon).to_have_attribute("href", re.compile("b3261e"))
         expect(verdict(page)).to_have_text(re.compile("^▲ kafka is down: does not answer"))
         expect(node(page, services.KAFKA)).to_contain_text("▲ down")
+        expect(page.get_by_role("table", name="Brokers").locator("tbody tr")).to_contain_text("▲ down")
         expect(page.get_by_role("table", name="What happened").locator("tr", has_text="kafka is down")).to_contain_text(
             "not over"
         )
