@@ -227,15 +227,21 @@ class Page:
             self._wanted = ui.input("Transaction, account or user").props("outlined dense clearable")
             _text("button", "Search", "main").props("type=submit")
         self._answer = ui.label().classes("note").props("role=status")
+        with ui.element("p").classes("note") as self._way:
+            self._way_of = ui.link("What became of the transaction with this id")
         with ui.element("div") as self._results:
             _text("h3", "What was found")
             self._found = Rows("What was found", tables.FRAUDS, "", FIRST)
         self._results.set_visibility(False)
+        self._way.set_visibility(False)
 
     async def _search(self) -> None:
         wanted = (self._wanted.value or "").strip()
         if self._searching:
             return
+        # Only frauds are searched; of any other transaction the id has to be known as a whole.
+        self._way.set_visibility(len(wanted.split()) == 1)
+        self._way_of.props(f'href="/transaction/{quote(wanted, safe="")}"')
         if not wanted:
             self._answer.set_text("")
             self._results.set_visibility(False)
@@ -252,7 +258,7 @@ class Page:
         rows = tables.frauds(found.frauds, lambda user: found.names.get(user) or self._collector.name_of(user))
         self._found.show(rows)
         self._results.set_visibility(bool(rows))
-        count = f"The newest {len(rows)} matches" if len(rows) == search.NEWEST else f"{len(rows)} found"
+        count = f"The newest {len(rows)} frauds" if len(rows) == search.NEWEST else f"{len(rows)} frauds found"
         whole = "" if found.complete else ", but there are more"
         self._answer.set_text(f"{count} for “{wanted}”: {found.looked_through:,} records were looked through{whole}.")
 

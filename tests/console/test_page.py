@@ -137,9 +137,18 @@ def test_search(stack: Stack, page: Page) -> None:
             expect(table.locator("tbody tr")).to_have_count(min(len(of_sender), 8))
     page.get_by_role("textbox", name="Transaction, account or user").fill("nobody at all")
     page.get_by_role("button", name="Search").click()
-    expect(page.get_by_text("0 found for “nobody at all”")).to_be_visible()
+    expect(page.get_by_text("0 frauds found for “nobody at all”")).to_be_visible()
     expect(table).to_be_hidden()
     expect(heading).to_be_hidden()
+    way = page.get_by_role("link", name="What became of the transaction with this id")
+    expect(way).to_be_hidden()
+    honest = min(expected.honest)
+    page.get_by_role("textbox", name="Transaction, account or user").fill(honest)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(f"0 frauds found for “{honest}”")).to_be_visible()
+    way.click()
+    expect(page).to_have_url(f"{stack.settings.console_url}/transaction/{honest}")
+    expect(page.locator("header").get_by_role("status")).to_contain_text("Honest")
 
 
 def test_times_have_their_day_and_zone(stack: Stack, page: Page) -> None:
