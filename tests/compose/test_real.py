@@ -122,11 +122,11 @@ def test_a_killed_broker_reads_its_offsets_once(running: Running) -> None:
     """Twice, and it may mistake one reading for the other (kafka/start.sh)."""
     docker("restart", "--time", "0", "kafka")
     wait_until(lambda: running.health("kafka") == ["healthy"], 120, "the broker is healthy again")
+    wait_until(lambda: running.run("bash", "start.sh", "--status").returncode == 0, 120, "everything is healthy again")
     since = docker("inspect", "--format", "{{.State.StartedAt}}", "kafka").strip()
     log = subprocess.run(["docker", "logs", "--since", since, "kafka"], check=True, capture_output=True, text=True)
     read = Counter(re.findall(r"Scheduling loading of metadata from (__consumer_offsets-\d+)", log.stdout + log.stderr))
     assert set(read.values()) == {1}, log.stdout[-4_000:]
-    wait_until(lambda: running.run("bash", "start.sh", "--status").returncode == 0, 120, "everything is healthy again")
 
 
 def test_replicas_scale_out(running: Running) -> None:
