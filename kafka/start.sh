@@ -29,8 +29,7 @@ another_is_there() {
 
 # Runs beside this script, which may be killed itself: the controller must not outlive it, since it has the broker's port.
 end_old_session() {
-    local log pid='' active='' left=600 # tenths of a second: on a busy machine it takes half a minute to start
-    local ended
+    local log ended pid='' active='' left=600 # tenths of a second: on a busy machine it takes half a minute to start
     ended="Fencing broker $(sed -n 's/^node.id=//p' "$data/meta.properties") at .* session has timed out"
     log=$(mktemp)
     trap '[ -z "$pid" ] || stop "$pid"; rm "$log"; exit 143' TERM

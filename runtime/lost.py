@@ -34,7 +34,7 @@ class Offsets:
         self._known_at = time.monotonic()
 
     def look(self, statistics: Mapping[str, Any]) -> None:
-        """End the process when no partition of the member's has been asked for for OFFSETS_SECONDS."""
+        """End the process when the member has asked for the records of no partition for OFFSETS_SECONDS."""
         now, group = time.monotonic(), statistics.get("cgrp", {})
         partitions = (each for topic in statistics["topics"].values() for each in topic["partitions"].values())
         is_member = (group.get("state"), group.get("join_state")) == ("up", "steady") and group["assignment_size"] > 0

@@ -19,8 +19,9 @@ START_SECONDS = 120.0
 # What goes wrong within so long after an outage of something that it needs does so because of that: it reconnects, or is started
 # again.
 AFTERMATH_SECONDS = 30.0
-RESTART = "restart"
+# A share of dead letters that is above its limit again so soon counts as one that stayed above it.
 SWING_SECONDS = 60.0
+RESTART = "restart"
 # An effect may be seen before its cause.
 SEEN_WITHIN_SECONDS = 5.0
 NEW_REASON = "new reason"
@@ -149,7 +150,7 @@ class Log:
         return root(needs, away) if needs else ""
 
     def _swings(self, kind: str, name: str, now: float) -> Event | None:
-        """The event that goes on: a share of dead letters around its limit is above and below it all the time."""
+        """The event of a share of dead letters that is above its limit again; None when it is a new one."""
         if kind != DEAD_LETTERS:
             return None
         events = [event for event in self._events.values() if (event.kind, event.name) == (kind, name)]

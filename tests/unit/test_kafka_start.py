@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.settings import HOST, ROOT
+from tests.support.stack import wait_until
 
 ACTIVE = "echo 'Handling controller activation'"
 ENDED = "echo 'Fencing broker 1 at epoch 7 because its session has timed out.'"
@@ -153,8 +154,7 @@ def test_a_broker_that_was_not_killed_needs_no_controller(tmp_path: Path, name: 
 
 def test_a_stop_ends_the_controller(killed: Path) -> None:
     process = subprocess.Popen(command(killed, ran(killed) + FOR_EVER), stdout=subprocess.PIPE, text=True)
-    while not (killed / "controller").exists():
-        assert process.poll() is None
+    wait_until((killed / "controller").exists, 30, "the controller runs")
     process.terminate()
     assert process.communicate(timeout=30) == ("", None)
     assert process.returncode == 143
