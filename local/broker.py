@@ -76,9 +76,10 @@ SESSION_OF_A_KILLED_BROKER: dict[str, str | int] = {
     "broker.heartbeat.interval.ms": 100,
 }
 
-# For the requests (97 MiB), what a broker with the stack's topics needs (45 MiB), and room for new objects. A thread that has
-# read or written a large request would keep a buffer of its size outside of the heap.
-MEMORY = ("-Xmx192m", f"-Djdk.nio.maxCachedBufferSize={MIB}")
+# For the requests (97 MiB), what a broker with the stack's topics needs (45 MiB), and room for new objects, which is soon used as
+# a whole: by default it is twice that. A thread that has read or written a large request would keep a buffer of its size
+# outside of the heap.
+MEMORY = ("-Xmx192m", "-Xmn32m", f"-Djdk.nio.maxCachedBufferSize={MIB}")
 
 
 def commands(settings: Settings) -> list[list[str]]:

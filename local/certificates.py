@@ -14,16 +14,15 @@ from local.settings import HOST
 
 DAYS = 825  # as long as clients accept at most
 RENEW_DAYS = 30
-AUTHORITY, BROKERS = "authority.pem", "brokers.pem"
 
 
-def make(folder: Path) -> None:
-    """Write authority.pem, for clients, and brokers.pem, with the brokers' key, unless they are there and good for a while."""
-    if not _good(folder / AUTHORITY) or not (folder / BROKERS).exists():
+def make(authority_file: Path, brokers_file: Path) -> None:
+    """Write the authority's certificate, for clients, and the brokers' with its key, unless they are good for a while."""
+    if not _good(authority_file) or not brokers_file.exists():
         key, authority = _authority()
         own_key, own = _brokers(key, authority)
-        files.write(folder / BROKERS, _pem(own_key) + _text(own) + _text(authority), mode=0o600)
-        files.write(folder / AUTHORITY, _text(authority))
+        files.write(brokers_file, _pem(own_key) + _text(own) + _text(authority), mode=0o600)
+        files.write(authority_file, _text(authority))
 
 
 def _good(file: Path) -> bool:

@@ -9,7 +9,7 @@ import re
 import secrets
 from pathlib import Path
 
-from local import certificates, files
+from local import files
 from local.rights import LAUNCHER, RIGHTS
 from local.settings import Addresses, Folders
 from runtime.errors import UserError
@@ -21,6 +21,7 @@ SCRAM = tuple(user for user in RIGHTS if user != LAUNCHER)
 MECHANISM = "SCRAM-SHA-512"
 LOGIN = "org.apache.kafka.common.security"
 PASSWORD = re.compile("[0-9a-f]{32}")
+AUTHORITY, BROKERS_KEY = "authority.pem", "brokers.pem"
 
 
 def prepare(folders: Folders) -> None:
@@ -29,7 +30,9 @@ def prepare(folders: Folders) -> None:
     if not all(PASSWORD.fullmatch(known.get(user, "")) for user in (*PLAIN, *SCRAM)):
         made = {user: secrets.token_hex(16) for user in (*PLAIN, *SCRAM)}
         files.write(_file(folders), json.dumps(made), mode=0o600)
-    certificates.make(_folder(folders))
+    from local import certificates  # its library takes 10 MiB, which a launcher without security saves
+
+    certificates.make(_folder(folders) / AUTHORITY, _folder(folders) / BROKERS_KEY)
 
 
 def environment(folders: Folders, user: str) -> dict[str, str]:
@@ -39,7 +42,7 @@ def environment(folders: Folders, user: str) -> dict[str, str]:
         "KAFKA_SASL_MECHANISM": "PLAIN" if user in PLAIN else MECHANISM,
         "KAFKA_SASL_USERNAME": user,
         "KAFKA_SASL_PASSWORD": password(folders, user),
-        "KAFKA_SSL_CA_LOCATION": str(_folder(folders) / certificates.AUTHORITY),
+        "KAFKA_SSL_CA_LOCATION": str(_folder(folders) / AUTHORITY),
     }
 
 
@@ -77,7 +80,7 @@ def listeners(folders: Folders, clients: str, controllers: str) -> dict[str, str
         "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
         "listener.name.controller.plain.sasl.jaas.config": plain_and_users,
         "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(_folder(folders) / certificates.BROKERS),
+        "ssl.keystore.location": str(_folder(folders) / BROKERS_KEY),
         **truststore(folders),
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": f"User:{BROKERS}",
@@ -93,7 +96,7 @@ def java(stack: Addresses, user: str) -> dict[str, str]:
 
 def truststore(folders: Folders) -> dict[str, str]:
     """How a Java client knows the authority of this clone."""
-    return {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(_folder(folders) / certificates.AUTHORITY)}
+    return {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(_folder(folders) / AUTHORITY)}
 
 
 def _jaas(module: str, folders: Folders, user: str) -> str:

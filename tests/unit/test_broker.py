@@ -117,4 +117,4 @@ def test_a_jvm_in_a_container_ends_when_it_is_out_of_memory(service: str, option
 
 
 def test_the_s3_sink_has_a_larger_worker() -> None:
-    assert (connect.heap(None), connect.heap(Path("plugin"))) == ("-Xmx96m", "-Xmx512m")
+    assert (connect.heap(None), connect.heap(Path("plugin"))) == (["-Xmx96m", "-Xmn12m"], ["-Xmx512m"])

@@ -102,12 +102,12 @@ def test_passwords_and_certificates_stay_what_they_are(settings: Settings) -> No
     before = {file: file.read_bytes() for file in folder.iterdir()}
     secure.prepare(settings.folders)
     assert {file: file.read_bytes() for file in folder.iterdir()} == before
-    secret = [file for file in before if file.name != certificates.AUTHORITY]
+    secret = [file for file in before if file.name != secure.AUTHORITY]
     assert {oct(file.stat().st_mode & 0o777) for file in secret} == {oct(0o600)}
 
 
 def test_certificates_are_made_again_before_they_end(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = settings.folders.run / "secure" / certificates.AUTHORITY
+    file = settings.folders.run / "secure" / secure.AUTHORITY
     ends = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
     monkeypatch.setattr(certificates, "_now", lambda: ends - datetime.timedelta(days=1))
     secure.prepare(settings.folders)
