@@ -26,6 +26,7 @@ _LOGGING = """\
 _JVM_OPTIONS = (
     "-Xmx96m",
     "-Xmn8m",
+    "-XX:TrimNativeHeapInterval=60000",  # ms; gives back what the compiler is done with, 8 MiB
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
