@@ -16,7 +16,7 @@ from console.records import Fraud
 from contracts.connect_schema import connect_schema, is_number
 from contracts.mapping import to_result, to_user_rows
 from contracts.models import FRAUDULENT, ROWS, Id, SourceProcess, Transaction, TransactionResult, User, UserRow
-from ingestor.routing import _strict
+from contracts.wire import strict
 from init.ksqldb_statements import Statement, created
 from queries import athena_join
 from runtime.ksqldb import split
@@ -122,9 +122,9 @@ _Short = Annotated[str, StringConstraints(max_length=3)]
 
 
 @pytest.mark.parametrize("kind", [Annotated[str | None, Field(max_length=3)], _Short | None])
-def test_the_ingestor_s_strict_reader_has_the_model_s_limits(kind: Any) -> None:
+def test_the_strict_reader_has_the_model_s_limits(kind: Any) -> None:
     model = create_model("Model", text=(kind, None), id=(Id, ...))
-    decoder: Any = msgspec.json.Decoder(_strict(model))
+    decoder: Any = msgspec.json.Decoder(strict(model))
     for text in (None, "", "abc"):
         assert decoder.decode(json.dumps({"text": text, "id": "x"}).encode()).text == text
     for refused in ({"text": "abcd", "id": "x"}, {"text": 1, "id": "x"}, {"id": ""}, {"id": "x", "other": "y"}):
@@ -133,9 +133,9 @@ def test_the_ingestor_s_strict_reader_has_the_model_s_limits(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [int, Annotated[str, Field(pattern="a+")], list[str], SourceProcess])
-def test_the_ingestor_s_strict_reader_refuses_what_it_cannot_hold(kind: Any) -> None:
+def test_the_strict_reader_refuses_what_it_cannot_hold(kind: Any) -> None:
     with pytest.raises(TypeError, match=r"Model\.field"):
-        _strict(create_model("Model", field=(kind, ...)))
+        strict(create_model("Model", field=(kind, ...)))
 
 
 @pytest.mark.parametrize("model", ROWS.values())
