@@ -14,9 +14,9 @@ from bank.generator import messages
 from console import tables
 from console.records import Fraud
 from contracts.connect_schema import connect_schema, is_number
-from contracts.mapping import to_result, to_user_rows
+from contracts.mapping import to_result, to_user_rows, to_validation_request
 from contracts.models import FRAUDULENT, ROWS, Id, SourceProcess, Transaction, TransactionResult, User, UserRow
-from contracts.wire import strict
+from contracts.wire import read, strict
 from init.ksqldb_statements import Statement, created
 from queries import athena_join
 from runtime.ksqldb import split
@@ -88,6 +88,11 @@ def test_ksqldb_selects_the_user_rows_columns(side: str) -> None:
 def test_the_processor_s_rows_have_every_field_of_the_transaction() -> None:
     """As ksqlDB's have: a field that is optional and absent is null in both."""
     transaction = Transaction.model_validate(raw())
+    read_strictly = read(json.dumps(raw()).encode())
+    assert not isinstance(read_strictly, Transaction)
+    assert to_result(read_strictly, FRAUDULENT, "ksql") == to_result(transaction, FRAUDULENT, "ksql")
+    assert to_user_rows(read_strictly, "ksql") == to_user_rows(transaction, "ksql")
+    assert to_validation_request(read_strictly) == to_validation_request(transaction)
     row = to_result(transaction, FRAUDULENT, "kafka-streams").model_dump()
     for name, value in transaction:
         if not isinstance(value, User) and name != "evaluation":

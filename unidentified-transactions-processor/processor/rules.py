@@ -9,6 +9,7 @@ from contracts.dead_letters import reason_of
 from contracts.mapping import to_result, to_user_rows
 from contracts.models import FRAUDULENT, Transaction
 from contracts.records import Headers, not_a_transaction
+from contracts.wire import read
 from processor.validator import Verdict
 
 SOURCE_PROCESS = "kafka-streams"
@@ -33,7 +34,7 @@ def parse(value: bytes | None, headers: Headers | None) -> Transaction | Unreada
     if (reason := not_a_transaction(value, headers)) is not None:
         return Unreadable(reason)
     try:
-        return Transaction.from_json(value or b"")
+        return read(value or b"")
     except ValidationError as error:
         return Unreadable(reason_of(error))
 
