@@ -1,4 +1,7 @@
-"""The limit of the ingestor: the same clients and the same transactions, with no look into the messages."""
+"""The limit of the ingestor: the same clients and the same transactions, with no look into the messages.
+
+With READ_AND_WRITE each message is parsed and written again, which the ingestor has to do: its value has one form.
+"""
 
 import os
 from threading import Event
@@ -6,6 +9,7 @@ from threading import Event
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from contracts import topics
+from contracts.wire import read, write
 from ingestor.settings import consumer_config, producer_config
 from runtime.service import run_service
 from runtime.transactions import BATCH_SIZE
@@ -15,7 +19,7 @@ BATCH_SECONDS = 0.05
 
 def main(stopping: Event) -> None:
     """Run until stopped. GROUP is the consumer group and the transactional id."""
-    group = os.environ["GROUP"]
+    group, looks = os.environ["GROUP"], "READ_AND_WRITE" in os.environ
     consumer = Consumer({**consumer_config(group), "group.id": group})
     producer = Producer(producer_config(group))
     producer.init_transactions()
@@ -27,7 +31,8 @@ def main(stopping: Event) -> None:
         producer.begin_transaction()
         next_offsets = {}
         for message in batch:
-            producer.produce(topics.UNIDENTIFIED_TRANSACTIONS, message.value(), message.key())
+            value = write(read(message.value())) if looks else message.value()
+            producer.produce(topics.UNIDENTIFIED_TRANSACTIONS, value, message.key())
             next_offsets[message.partition()] = message.offset() + 1
         positions = [TopicPartition(topics.BANK_TRANSACTIONS, *position) for position in next_offsets.items()]
         producer.send_offsets_to_transaction(positions, consumer.consumer_group_metadata())
