@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 # PERIOD_TIMES the time that the first one took, within the bounds below. So a lone record is handled at once, and the busier the
 # broker, the fewer and fuller the transactions: each costs the broker the same, however full it is.
 PERIOD_TIMES = 4
-SHORTEST_PERIOD, LONGEST_PERIOD = 0.03, 0.1  # seconds
+SHORTEST_PERIOD, LONGEST_PERIOD = 0.03, 0.3  # seconds
 BATCH_SIZE = 5_000
 # The bank's topic accepts records of 8 MiB, and a batch is in memory twice: as read, and as written. What was compressed may be a
 # hundred times as large, so a batch is read in slices.
