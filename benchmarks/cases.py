@@ -26,7 +26,7 @@ IN_FLIGHT: int = ProcessorSettings.model_fields["fraud_validator_max_in_flight"]
 # With the service's 128 calls one replica takes a core at 50 ms, and two cores could not show how replicas add up.
 REPLICAS_IN_FLIGHT = 24
 REPLICAS_LATENCY_MS = 50
-TRACED_LATENCY_MS = 20
+TRACED_LATENCY_MS, TRACED_SHARE = 20, 0.01
 FRAUDULENT_SHARE = 0.3  # of what the validator is asked about
 QUERIES = 3  # of ksqldb/
 
@@ -201,29 +201,36 @@ def ksqldb(plan: Plan) -> list[Row]:
 
 
 def tracing(plan: Plan) -> list[Row]:
-    """Ingestor and processor that record one trace in a hundred, and as their limit the same without tracing."""
+    """Ingestor and processor that record one trace in a hundred, and as their limit the same without tracing.
+
+    The ingestor begins the traces. The processor follows those that are in its input.
+    """
     ingestor = Row("ingestor, 1 % traced", "messages/s", share_of_limit=0.95)
     processor = Row(
         f"processor, validator of {TRACED_LATENCY_MS} ms, 1 % traced", "transactions/s", share_of_limit=0.95
     )
-    with laboratory() as lab, running_collector() as collector, ExitStack() as stack:
-        url = _validator(lab, stack, TRACED_LATENCY_MS)
+    with running_collector() as collector:
         traced = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
             "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
-            "OTEL_TRACES_SAMPLER_ARG": "0.01",
+            "OTEL_TRACES_SAMPLER_ARG": str(TRACED_SHARE),
         }
-        for _ in range(plan.warm_ups + plan.repetitions):
-            lab.seed(topics.BANK_TRANSACTIONS, 0.2, 2 * plan.ingestor_messages)
-            for environment, routed, validated in (
-                ({}, ingestor.limit, processor.limit),
-                (traced, ingestor.ours, processor.ours),
-            ):
-                routed.append(_routing_rate(lab, plan, "ingestor", INGESTOR, environment))
-                validated.append(_processing_rate(lab, plan, url, "processor", PROCESSOR, environment=environment))
-        assert {span.service for span in collector.spans} == {INGESTOR, PROCESSOR}
-    for row in (ingestor, processor):
-        del row.ours[: plan.warm_ups], row.limit[: plan.warm_ups]
+        with laboratory() as lab:
+            for _ in range(plan.warm_ups + plan.repetitions):
+                lab.seed(topics.BANK_TRANSACTIONS, 0.2, 2 * plan.ingestor_messages)
+                for environment, values in (({}, ingestor.limit), (traced, ingestor.ours)):
+                    values.append(_routing_rate(lab, plan, "ingestor", INGESTOR, environment))
+        with laboratory() as lab, ExitStack() as stack:
+            url = _validator(lab, stack, TRACED_LATENCY_MS)
+            for _ in range(plan.repetitions):
+                for environment, values in (({}, processor.limit), (traced, processor.ours)):
+                    values.append(
+                        _processing_rate(
+                            lab, plan, url, "processor", PROCESSOR, environment=environment, traced_share=TRACED_SHARE
+                        )
+                    )
+    assert {span.service for span in collector.spans} == {INGESTOR, PROCESSOR}
+    del ingestor.ours[: plan.warm_ups], ingestor.limit[: plan.warm_ups]
     return [ingestor, processor]
 
 
@@ -248,6 +255,7 @@ def _processing_rate(
     count: int = 1,
     in_flight: int = IN_FLIGHT,
     environment: Mapping[str, str] | None = None,
+    traced_share: float | None = None,
 ) -> float:
     source = topics.UNIDENTIFIED_TRANSACTIONS
     consumed = lab.committed(group, source)
@@ -257,7 +265,7 @@ def _processing_rate(
             own = {"FRAUD_VALIDATOR_URL": url, "FRAUD_VALIDATOR_MAX_IN_FLIGHT": str(in_flight), **(environment or {})}
             stack.enter_context(lab.module(module, GROUP=group, REPLICA_ID=str(number + 1), **own))
         lab.wait_for_members(group, count)
-        lab.seed(source, 0.0, plan.processor_messages)
+        lab.seed(source, 0.0, plan.processor_messages, traced_share)
         rate = lab.rate([group], source, plan.window, consumed.total)
     logger.info("%s of %d: %.0f transactions/s", module, count, rate)
     results, users = (lab.keys(mark, lab.end(mark.topic)) for mark in produced)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ from confluent_kafka.admin import AdminClient
 
 from bank.generator import Message, messages
 from contracts import topics
+from contracts.records import Headers
+from contracts.traceparent import TRACEPARENT, traceparent
 from local.plan import PYTHON_SOURCES
 from local.settings import ROOT
 from local.supervisor import tail
@@ -125,8 +128,8 @@ class Lab:
         finally:
             process.stop()
 
-    def seed(self, topic: str, fraudulent_share: float, count: int) -> None:
-        """Put so many messages of about 1.2 KB on a topic."""
+    def seed(self, topic: str, fraudulent_share: float, count: int, traced_share: float | None = None) -> None:
+        """Put so many messages of about 1.2 KB on a topic; with a share, each has a `traceparent`, and so many are sampled."""
         producer = Producer(
             {
                 "bootstrap.servers": self.bootstrap,
@@ -140,7 +143,7 @@ class Lab:
         for message in itertools.islice(itertools.cycle(pool(fraudulent_share)), count):
             while True:
                 try:
-                    producer.produce(topic, message.value, message.key)
+                    producer.produce(topic, message.value, message.key, headers=_headers(traced_share))
                     break
                 except BufferError:
                     producer.poll(0.1)
@@ -268,3 +271,10 @@ def laboratory(*overrides: str) -> Iterator[Lab]:
 def pool(fraudulent_share: float) -> list[Message]:
     """POOL messages of the bank."""
     return list(itertools.islice(messages(SEED, 500, fraudulent_share, 0.0), POOL))
+
+
+def _headers(traced_share: float | None) -> Headers:
+    if traced_share is None:
+        return []
+    sampled = random.random() < traced_share
+    return [(TRACEPARENT, traceparent(random.getrandbits(128) or 1, random.getrandbits(64) or 1, sampled))]
