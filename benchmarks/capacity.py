@@ -41,10 +41,12 @@ def capacity(plan: Plan) -> list[Row]:
         with silent_stack() as (stack, lab):
             with bank(lab, rate):
                 time.sleep(plan.stack_warm_up)
-            while RESULT in standing and rate <= plan.highest_rate:  # a store gets no more than that topic has
+            while rate <= plan.highest_rate:
                 with bank(lab, rate):
                     step = _step(stack, lab, plan.stack_seconds)
                 logger.info("%.0f/s of %.0f/s sent, behind: %s", step.rate, rate, ", ".join(step.behind) or "nothing")
+                if RESULT in step.behind:  # and no store gets more than that topic has
+                    break
                 standing -= step.behind
                 highest |= dict.fromkeys(standing, step.rate)
                 cost = cost if step.behind else step.cost

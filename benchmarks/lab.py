@@ -26,7 +26,7 @@ from confluent_kafka.admin import AdminClient
 from bank.generator import Message, messages
 from contracts import topics
 from contracts.records import Headers
-from contracts.traceparent import TRACEPARENT, traceparent
+from contracts.traceparent import TRACEPARENT, new_traceparent
 from local.plan import PYTHON_SOURCES
 from local.settings import ROOT
 from local.supervisor import tail
@@ -276,5 +276,4 @@ def pool(fraudulent_share: float) -> list[Message]:
 def _headers(traced_share: float | None) -> Headers:
     if traced_share is None:
         return []
-    sampled = random.random() < traced_share
-    return [(TRACEPARENT, traceparent(random.getrandbits(128) or 1, random.getrandbits(64) or 1, sampled))]
+    return [(TRACEPARENT, new_traceparent(sampled=random.random() < traced_share))]

@@ -4,6 +4,7 @@ Its value is ASCII text: version, trace id, span id and flags in lower-case hexa
 `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`. A malformed one counts as none, as the standard has it.
 """
 
+import random
 import re
 from typing import NamedTuple
 
@@ -34,6 +35,11 @@ class Parent(NamedTuple):
 def traceparent(trace_id: int, span_id: int, sampled: bool) -> bytes:
     """The header's value."""
     return b"00-%032x-%016x-%02x" % (trace_id, span_id, sampled)
+
+
+def new_traceparent(sampled: bool) -> bytes:
+    """The header's value for a trace that begins here."""
+    return traceparent(random.getrandbits(128) or 1, random.getrandbits(64) or 1, sampled)
 
 
 def parent_of(value: bytes | None) -> Parent | None:

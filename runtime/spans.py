@@ -30,7 +30,15 @@ from opentelemetry.trace import (
 )
 
 from contracts.records import Headers, Position, Record
-from contracts.traceparent import TRACEPARENT, not_sampled, parent_of, traceparent, value_of, with_traceparent
+from contracts.traceparent import (
+    TRACEPARENT,
+    new_traceparent,
+    not_sampled,
+    parent_of,
+    traceparent,
+    value_of,
+    with_traceparent,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -88,8 +96,7 @@ class Tracer:
         A record that is not sampled has a header as well: so no trace begins where it is read.
         """
         if random.random() >= self._share:
-            value = traceparent(random.getrandbits(128) or 1, random.getrandbits(64) or 1, sampled=False)
-            return [(TRACEPARENT, value)], report
+            return [(TRACEPARENT, new_traceparent(sampled=False))], report
         span = self._start("send", SpanKind.PRODUCER, topic, key, Context())
 
         def reported(error: Any, message: Any) -> None:
