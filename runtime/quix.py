@@ -133,11 +133,11 @@ def run_sink(
 
 
 def _begin(group: str, replica: str, topic: str, stopping: Event) -> None:
-    """As `Transactions.begin`, by clients that end with it: nobody polls them later, and their statistics would gather."""
+    """As `Transactions.begin`, with clients of its own: kept but never polled, they would pile up statistics."""
     consumer = confluent_kafka.Consumer({**client_config(), "group.id": group})
     try:
-        producer = confluent_kafka.Producer({**client_config(), **transactional(replica)})
-        Transactions(consumer, producer, stopping).begin(topic)
+        settings = {**client_config(), **transactional(replica)}
+        Transactions(consumer, lambda: confluent_kafka.Producer(settings), stopping).begin(topic)
     finally:
         consumer.close()
 
@@ -165,6 +165,7 @@ def connect(
         hold(topic, context.consumer, sink.waits)
     survive_rebalances(context)
     end_hangs(context.producer)
+    end_unacknowledged(context.producer)
     after_commit(context.producer, sink.committed)
     if period is not None:
         commit_when_drained(context, period)
@@ -174,6 +175,23 @@ def end_hangs(producer: Any) -> None:
     """End the process when the end of a transaction hangs. `producer` is the application's own: `processing_context.producer`."""
     producer.commit_transaction = no_hang("a commit")(producer.commit_transaction)
     producer.abort_transaction = no_hang("an abort")(producer.abort_transaction)
+
+
+def end_unacknowledged(producer: Any) -> None:
+    """Fail in place of an abort while records of the transaction are not acknowledged; Transactions.begin says why.
+
+    Quix does that when partitions are taken away while the broker that leads an output partition is down. It would go on with
+    the same producer; the process that is started again has a new one. `producer` is the application's own.
+    """
+    abort = producer.abort_transaction
+
+    @wraps(abort)
+    def abort_acknowledged(*arguments: Any, **options: Any) -> None:
+        if count := producer.flush(0):
+            raise RuntimeError(f"{count} records are not acknowledged: only a new producer may go on")
+        abort(*arguments, **options)
+
+    producer.abort_transaction = abort_acknowledged
 
 
 def after_commit(producer: Any, then: Callable[[], None]) -> None:

@@ -43,24 +43,24 @@ class Stopped(Exception):
 
 
 class Transactions:
-    """The two clients of a service: its consumer commits nothing itself, its producer has a transactional.id."""
+    """The two clients of a service: its consumer commits nothing itself, its producers have one transactional.id."""
 
-    def __init__(self, consumer: Consumer, producer: Producer, stopping: Event) -> None:
+    def __init__(self, consumer: Consumer, new_producer: Callable[[], Producer], stopping: Event) -> None:
         self._consumer = consumer
-        self._producer = producer
+        self._new_producer = new_producer
         self._stopping = stopping
         self._revoked: set[tuple[str, int]] = set()
         self._due = 0.0  # the time.monotonic() from which the next transaction may begin
 
     def run(
-        self, topic: str, write: Callable[[list[Record]], T], after: Callable[[list[Record], T | None], None]
+        self, topic: str, write: Callable[[Producer, list[Record]], T], after: Callable[[list[Record], T | None], None]
     ) -> None:
         """Handle batches of a topic until `stopping` is set.
 
-        `write` produces the output of a batch. `after` gets the batch and what `write` returned, once that is committed, or
-        None if the transaction was aborted; while nothing arrives it gets an empty batch now and then. The current batch is
-        finished first, unless the broker does not answer: then the next process with this transactional.id aborts the open
-        transaction, and the batch is read again.
+        `write` produces the output of a batch with the producer that it is given. `after` gets the batch and what `write`
+        returned, once that is committed, or None if the transaction was aborted; while nothing arrives it gets an empty batch
+        now and then. The current batch is finished first, unless the broker does not answer: then the next process with this
+        transactional.id aborts the open transaction, and the batch is read again.
 
         Raises Stopped in that case, and KafkaException for an error that only a restart can fix (being fenced by another
         process with the same transactional.id, for example).
@@ -79,17 +79,22 @@ class Transactions:
                     if not error.args[0].txn_requires_abort():
                         raise
                     logger.warning("transaction aborted, its batch is read again: %s", error.args[0].str())
-                    self._retried(self._producer.abort_transaction)
+                    self.begin(topic)
                     self._rewind()
             after(batch, result)
 
     def begin(self, topic: str) -> None:
-        """End whatever an earlier producer with this transactional.id has left open. Raises what `run` raises.
+        """Take a new producer, and end what an earlier one with this transactional.id has left open. Raises what `run` raises.
+
+        A producer whose transaction fails is not used again. librdkafka drops the records of that transaction which were sent but
+        not acknowledged, and gives their sequence numbers to the next ones. A broker that had written the former takes the
+        latter for duplicates and acknowledges them, and nobody ever reads them.
 
         A broker that was killed while offsets were sent to it was seen to keep them as pending though its coordinator knew of no
         open transaction: nobody was given the group's offsets any more, and no restart helped. The end of any transaction of
         this id that has offsets of the group is the end of those as well.
         """
+        self._producer = self._new_producer()
         self._retried(self._producer.init_transactions)
         self._producer.begin_transaction()
         offsets, group = [TopicPartition(topic, 0, 0)], self._consumer.consumer_group_metadata()
@@ -124,10 +129,10 @@ class Transactions:
     def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._revoked.update((one.topic, one.partition) for one in partitions)
 
-    def _commit(self, batch: list[Record], write: Callable[[list[Record]], T]) -> T:
+    def _commit(self, batch: list[Record], write: Callable[[Producer, list[Record]], T]) -> T:
         started = time.monotonic()
         self._producer.begin_transaction()
-        result = write(batch)
+        result = write(self._producer, batch)
         positions = {(record.topic, record.partition): record.offset + 1 for record in batch}
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in positions.items()]
         group = self._consumer.consumer_group_metadata()

@@ -71,13 +71,14 @@ class _Query(threading.Thread):
             },
             logger=clients,
         )
-        producer = Producer(
-            {**settings.kafka, **transactional(group), "message.max.bytes": _MAX_ROW_BYTES}, logger=clients
-        )
-        process = processor(settings, query.query_id, query.plan, query.sink.topic, producer.produce)
+        process = processor(settings, query.query_id, query.plan, query.sink.topic)
 
-        def write(batch: list[Record]) -> Counter[str]:
-            counts = Counter(map(process, batch))
+        def new_producer() -> Producer:
+            limits = {"message.max.bytes": _MAX_ROW_BYTES}
+            return Producer({**settings.kafka, **transactional(group), **limits}, logger=clients)
+
+        def write(producer: Producer, batch: list[Record]) -> Counter[str]:
+            counts = Counter(process(record, producer.produce) for record in batch)
             counts["records"] = len(batch)
             return counts
 
@@ -87,15 +88,15 @@ class _Query(threading.Thread):
                 metrics.committed(query.query_id, group, counts)
 
         try:
-            Transactions(consumer, producer, self.stopping).run(query.plan.source.topic, write, after)
+            Transactions(consumer, new_producer, self.stopping).run(query.plan.source.topic, write, after)
         finally:
             consumer.close()
 
 
 def processor(
-    settings: Settings, query_id: str, plan: QueryPlan, sink_topic: str, produce: Callable[..., Any]
-) -> Callable[[Record], str]:
-    """What a query does with a record; it returns `rows`, `skipped`, or `left_out`.
+    settings: Settings, query_id: str, plan: QueryPlan, sink_topic: str
+) -> Callable[[Record, Callable[..., Any]], str]:
+    """What a query does with a record, by a producer's `produce`; it returns `rows`, `skipped`, or `left_out`.
 
     A result keeps the record's timestamp and headers. A record that cannot be read, and a row that is too large, goes to the
     processing log and no further.
@@ -103,7 +104,7 @@ def processor(
     pipeline = compile_pipeline(plan)
     with_record = settings["logging.processing.rows.include"] == "true"
 
-    def process(record: Record) -> str:
+    def process(record: Record, produce: Callable[..., Any]) -> str:
         _, timestamp = record.timestamp
         if timestamp < 0:  # nowhere, as with the real server: Kafka Streams has no time for it
             return "skipped"

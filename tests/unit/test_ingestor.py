@@ -316,7 +316,10 @@ class FakeProducer:
 
     def poll(self, _seconds: float) -> None: ...
     def list_topics(self, timeout: float) -> None: ...
-    def init_transactions(self, _seconds: float) -> None: ...
+    def init_transactions(self, _seconds: float) -> None:
+        """Whatever an earlier producer with this id has left open is aborted."""
+        self.aborted += bool(self._open)
+
     def begin_transaction(self) -> None:
         self._open, self._positions = [], []
 
@@ -334,13 +337,13 @@ class FakeProducer:
         self.offsets += self._positions
 
     def abort_transaction(self, _seconds: float) -> None:
-        self.aborted += bool(self._open)  # one without records is that of the start
+        assert not self._open, "a producer whose records are aborted is not used again"
 
 
 def run(producer: FakeProducer, *batches: list[FakeMessage]) -> FakeConsumer:
     stopping = Event()
     consumer = FakeConsumer(batches, stopping)
-    ingest(consumer, producer, stopping)  # type: ignore[arg-type]
+    ingest(consumer, lambda: producer, stopping)  # type: ignore[arg-type]
     return consumer
 
 
@@ -499,7 +502,7 @@ def test_a_retriable_failure_is_not_tried_again_once_it_is_to_stop(operation: st
 
     setattr(producer, operation, fail)
     with pytest.raises(Stopped):
-        ingest(FakeConsumer([[GOOD], []], stopping), producer, stopping)  # type: ignore[arg-type]
+        ingest(FakeConsumer([[GOOD], []], stopping), lambda: producer, stopping)  # type: ignore[arg-type]
     assert producer.committed == []
 
 

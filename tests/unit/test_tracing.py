@@ -223,7 +223,7 @@ def test_the_ingestor_s_spans_end_with_their_transaction() -> None:
     noting, stopping, producer = Noting(), Event(), test_ingestor.FakeProducer(aborts)
     good, bad = test_ingestor.GOOD, test_ingestor.BAD
     consumer = test_ingestor.FakeConsumer([[good], [good, bad]], stopping)
-    ingest(consumer, producer, stopping, noting)  # type: ignore[arg-type]
+    ingest(consumer, lambda: producer, stopping, noting)  # type: ignore[arg-type]
     reason = noting.calls[-2][1]
     assert noting.calls == [5, "aborted", 5, 6, (6, reason), "committed"]
     assert [dict(headers)["traceparent"] for *_, headers in producer.committed] == [SAMPLED, SAMPLED]

@@ -12,6 +12,7 @@ from confluent_kafka import TopicPartition
 from contracts.records import Record
 from local.settings import ROOT
 from runtime import transactions
+from runtime.quix import end_unacknowledged
 from runtime.transactions import BATCH_SIZE, LONGEST_PERIOD, SHORTEST_PERIOD, Transactions, period
 from tests.unit.test_ingestor import FakeMessage
 
@@ -134,7 +135,7 @@ producer = Producer()
 @pytest.mark.parametrize(
     "call",
     [
-        "Transactions(None, producer, Event()).run('topic', None, None)",
+        "Transactions(None, lambda: producer, Event()).run('topic', None, None)",
         "end_hangs(producer); producer.commit_transaction([], None)",
         "end_hangs(producer); producer.abort_transaction(5)",
     ],
@@ -150,3 +151,28 @@ def test_a_client_that_hangs_ends_its_process(call: str) -> None:
 
 def test_transactions_follow_one_another_more_slowly_when_they_take_longer() -> None:
     assert [period(taken) for taken in (0.001, 0.02, 0.5)] == [SHORTEST_PERIOD, 4 * 0.02, LONGEST_PERIOD]
+
+
+class Unacknowledged:
+    """In place of Quix's producer."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.aborted = count, False
+
+    def flush(self, _: float) -> int:
+        return self.count
+
+    def abort_transaction(self, _: float) -> None:
+        self.aborted = True
+
+
+def test_quix_aborts_no_transaction_with_unacknowledged_records() -> None:
+    producer = Unacknowledged(0)
+    end_unacknowledged(producer)
+    producer.abort_transaction(5)
+    assert producer.aborted
+    producer = Unacknowledged(1)
+    end_unacknowledged(producer)
+    with pytest.raises(RuntimeError, match="1 records are not acknowledged"):
+        producer.abort_transaction(5)
+    assert not producer.aborted

@@ -21,11 +21,10 @@ def main(stopping: Event) -> None:
     clients = logging.getLogger("kafka")
     replica, health = replica_name(SERVICE), ConsumerHealth()
     consumer = Consumer(consumer_config(replica, health.on_statistics), logger=clients)
-    producer = Producer(producer_config(replica), logger=clients)
     serve(health.problem)
     try:
         with tracer(SERVICE) as tracing:
-            ingest(consumer, producer, stopping, tracing)
+            ingest(consumer, lambda: Producer(producer_config(replica), logger=clients), stopping, tracing)
     except Stopped:
         logger.warning("stopped while the broker did not answer: an open batch is read again at the next start")
     finally:

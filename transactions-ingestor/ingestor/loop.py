@@ -3,6 +3,7 @@
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def ingest(consumer: Consumer, producer: Producer, stopping: Event, tracer: "Tracer | None" = None) -> None:
+def ingest(
+    consumer: Consumer, new_producer: Callable[[], Producer], stopping: Event, tracer: "Tracer | None" = None
+) -> None:
     """Route batches, each in one transaction, until `stopping` is set. Raises what Transactions.run raises."""
     totals, last_commit = Totals(logger, metrics.RECORDS), LAST_COMMIT.labels(SERVICE)
-    produce = producer.produce
     started_at = 0.0
 
-    def write(batch: list[Record]) -> Counter[str]:
+    def write(producer: Producer, batch: list[Record]) -> Counter[str]:
         nonlocal started_at
+        produce = producer.produce
         started_at, now = time.monotonic(), time.time()
         counts: Counter[str] = Counter()
         if tracer is not None:
@@ -65,4 +68,4 @@ def ingest(consumer: Consumer, producer: Producer, stopping: Event, tracer: "Tra
             metrics.TRANSACTION_SECONDS.observe(time.monotonic() - started_at)
         totals.add(counts or {})
 
-    Transactions(consumer, producer, stopping).run(topics.BANK_TRANSACTIONS, write, after)
+    Transactions(consumer, new_producer, stopping).run(topics.BANK_TRANSACTIONS, write, after)

@@ -36,8 +36,8 @@ def test_record(record: dict[str, Any], world: Any, queries: dict[str, Any]) -> 
     headers = [(name, value.encode()) for name, value in source["headers"]] or None
     key = None if source["key"] is None else source["key"].encode()
     for query_id, (plan, sink, _) in queries.items():
-        process = processor(world.settings, query_id, plan, sink, produce)
-        process(sample(source["value"].encode(), key, headers, source["timestamp"]))
+        process = processor(world.settings, query_id, plan, sink)
+        process(sample(source["value"].encode(), key, headers, source["timestamp"]), produce)
 
     assert sorted(map(_comparable, map(_as_recorded, produced))) == sorted(map(_comparable, record["output"]))
 
@@ -51,10 +51,10 @@ def test_a_negative_timestamp_is_skipped(world: Any, queries: dict[str, Any]) ->
 
     value = next(record for record in RECORDS if record["output"])["input"]["value"].encode()
     for query_id, (plan, sink, _) in queries.items():
-        process = processor(world.settings, query_id, plan, sink, produce)
-        assert process(sample(value, timestamp=-1)) == "skipped"
+        process = processor(world.settings, query_id, plan, sink)
+        assert process(sample(value, timestamp=-1), produce) == "skipped"
         assert produced == []
-        assert process(sample(value, timestamp=0)) == "rows"
+        assert process(sample(value, timestamp=0), produce) == "rows"
         assert produced
         produced.clear()
 
@@ -91,6 +91,6 @@ def test_the_log_without_records(world: Any, queries: dict[str, Any]) -> None:
     entries: list[bytes] = []
     without = {**world.settings.properties, "ksql.logging.processing.rows.include": "false"}
     settings = replace(world.settings, properties=without)
-    process = processor(settings, "Q", plan, sink, lambda topic, value: entries.append(value))
-    assert process(sample(b"no json")) == "skipped"
+    process = processor(settings, "Q", plan, sink)
+    assert process(sample(b"no json"), lambda topic, value: entries.append(value)) == "skipped"
     assert json.loads(entries[0])["message"]["deserializationError"]["recordB64"] is None

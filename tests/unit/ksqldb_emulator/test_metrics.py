@@ -21,9 +21,9 @@ def test_what_becomes_of_records_is_counted(world: Any, statements: list[dict[st
     for recorded in statements[:4]:
         world.run(recorded["request"]["ksql"])
     plan, sink, _ = world.queries.plans["CSAS_SENDER_USERS_5"]
-    process = processor(world.settings, QUERY, plan, sink, lambda *_, **__: None)
+    process = processor(world.settings, QUERY, plan, sink)
     values = (b'{"sender_details": {"id": "u1"}}', b'{"sender_details": null}', b"no json")
-    outcomes = [process(sample(value)) for value in values]
+    outcomes = [process(sample(value), lambda *_, **__: None) for value in values]
     assert outcomes == ["rows", "left_out", "skipped"]
     increase = Increase()
     counts = Counter(outcomes)
@@ -45,8 +45,8 @@ def test_a_row_that_is_too_large_goes_to_the_log(world: Any, statements: list[di
             raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
         produced.append((topic, json.loads(value)["message"]["productionError"]["errorMessage"]))
 
-    process = processor(world.settings, QUERY, plan, sink, produce)
-    assert process(sample(b'{"sender_details": {"id": "u1"}}')) == "skipped"
+    process = processor(world.settings, QUERY, plan, sink)
+    assert process(sample(b'{"sender_details": {"id": "u1"}}'), produce) == "skipped"
     ((topic, message),) = produced
     assert topic == world.settings.log_topic
     assert message.startswith("A row could not be written to topic: users.")

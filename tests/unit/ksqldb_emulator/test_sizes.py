@@ -76,8 +76,8 @@ def ksqldb_sizes(world: Any, routed: Routed, headers: Headers) -> list[int]:
     for file in FILES:
         world.run(file.read_text("utf-8"))
     for query_id, (plan, sink, _) in world.queries.plans.items():
-        process = processor(world.settings, query_id, plan, sink, produce)
-        process(sample(routed.value, routed.key.encode(), headers))
+        process = processor(world.settings, query_id, plan, sink)
+        process(sample(routed.value, routed.key.encode(), headers), produce)
     return sizes
 
 
@@ -91,9 +91,9 @@ def test_a_broken_record_that_is_too_large_for_the_log_is_skipped_with_a_short_e
         def produce(topic: str, value: bytes, written: list[tuple[str, bytes]] = written, **_: Any) -> None:
             written.append((topic, value))
 
-        process = processor(world.settings, query_id, plan, sink, produce)
+        process = processor(world.settings, query_id, plan, sink)
         for size_of_record in (600_000, 900_000):
-            process(sample(b"{" + b"x" * size_of_record))
+            process(sample(b"{" + b"x" * size_of_record), produce)
         assert [topic for topic, _ in written] == [world.settings.log_topic] * 2
         first, second = (json.loads(entry)["message"]["deserializationError"] for _, entry in written)
         assert len(first["recordB64"]) == 800_004
