@@ -103,9 +103,8 @@ def ingestor(plan: Plan) -> list[Row]:
 
 
 def _routing_rate(lab: Lab, plan: Plan, module: str, group: str, environment: Mapping[str, str] | None = None) -> float:
-    outputs = (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS)
     consumed = lab.committed(group, topics.BANK_TRANSACTIONS)
-    produced = [lab.end(topic) for topic in outputs]
+    produced = [lab.end(topic) for topic in topics.ROUTED]
     with lab.module(module, GROUP=group, REPLICA_ID="1", **(environment or {})):
         rate = lab.rate([group], topics.BANK_TRANSACTIONS, plan.window, consumed.total)
     logger.info("%s: %.0f messages/s", module, rate)
@@ -121,7 +120,7 @@ def processor(plan: Plan) -> list[Row]:
 
 
 def _processor_at(plan: Plan, latency: int) -> list[Row]:
-    """Its row, and one for what the client gets that has nothing to do but to ask."""
+    """The processor's row, and one for the bare HTTP client, which only sends requests."""
     row = Row(f"processor, validator of {latency} ms", "transactions/s", share_of_limit=0.7)
     if latency == 20:
         row.times_baseline = 40

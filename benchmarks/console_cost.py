@@ -69,7 +69,7 @@ def _under_load(plan: Plan) -> list[Row]:
 
         time.sleep(plan.stack_warm_up)
         for number in range(plan.repetitions):
-            # What one phase leaves behind is the next one's load: each is the first as often as the other.
+            # What one phase leaves behind is a load for the next: they take turns at going first.
             if number % 2:
                 held, running = without(), with_console()
             else:

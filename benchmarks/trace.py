@@ -36,7 +36,6 @@ LOOK_UPS = 20
 SECONDS_AT_MOST = 1.0
 MIB_AT_MOST = 256  # what the console may take in Docker: PYTHON_SERVICE_MEMORY
 ANSWER_SECONDS = 60.0
-ROUTED = (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS)
 
 
 class Expected(NamedTuple):
@@ -112,7 +111,7 @@ def _written(lab: Lab, count: int) -> dict[str, Expected]:
             "log_level": 0,
         }
     )
-    reader.assign([TopicPartition(name, one, 0) for name in ROUTED for one in lab.end(name).offsets])
+    reader.assign([TopicPartition(name, one, 0) for name in topics.ROUTED for one in lab.end(name).offsets])
     messages, rows = cycle(pool(KNOWN_SHARE)), Counter[str]()
     try:
         for start in range(0, count, BLOCK):
@@ -123,7 +122,9 @@ def _written(lab: Lab, count: int) -> dict[str, Expected]:
                 _produce(producer, topics.BANK_TRANSACTIONS, value, identity)
                 if number in chosen:
                     known = message.evaluation == "fraudulent"
-                    found[identity] = Expected(ROUTED[not known], known or is_fraudulent(identity, FRAUDULENT_SHARE))
+                    found[identity] = Expected(
+                        topics.ROUTED[not known], known or is_fraudulent(identity, FRAUDULENT_SHARE)
+                    )
             assert producer.flush(60) == 0
             for routed in _routed(reader, len(block)):
                 rows.update(_write_rows(producer, routed))
@@ -176,7 +177,9 @@ def _has_read(url: str, count: int) -> bool:
     except requests.ConnectionError:
         return False
     records: Mapping[str, int] = {name: topic["records"] for name, topic in state["topics"].items()}
-    return not state["counting"] and records[topics.BANK_TRANSACTIONS] == count == sum(records[one] for one in ROUTED)
+    return not state["counting"] and records[topics.BANK_TRANSACTIONS] == count == sum(
+        records[one] for one in topics.ROUTED
+    )
 
 
 def _look_up(url: str, identity: str, expected: Expected | None) -> float:

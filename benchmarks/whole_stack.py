@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 SOAK_RATE = 500
 BANK = "multi-bank-system"
-INTERMEDIATE = {topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS}
 WRITERS = {"ksql": "ksqlDB", "kafka-streams": "the processor"}  # by SOURCE_PROCESS
 # Targets in seconds, p50 and p99, and in cores at the default rate.
 LIMITS = {"the result topic": (0.1, 0.25), "MongoDB": (0.25, 0.6)}
@@ -235,12 +234,12 @@ def _stages(stack: Stack, lab: Lab, rate: int, count: int) -> dict[str, list[flo
     watcher.start()
     try:
         with (
-            closing(Reader(stack, INTERMEDIATE | {topics.FRAUDULENT_TRANSACTIONS_RESULT})) as reader,
+            closing(Reader(stack, {*topics.ROUTED, topics.FRAUDULENT_TRANSACTIONS_RESULT})) as reader,
             bank(lab, rate, count),
         ):
             for record in reader.read(arrived):
                 key = record.key.decode()
-                if record.topic in INTERMEDIATE:
+                if record.topic in topics.ROUTED:
                     taken += 1
                     delays["the ingestor's commit"].append(record.delay)
                     if record.topic == topics.FRAUDULENT_TRANSACTIONS:

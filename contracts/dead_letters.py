@@ -30,7 +30,6 @@ _CONNECT_MESSAGE = f"{CONNECT}exception.message"
 
 _OWN = {REASON, SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, SERVICE}
 _TRACE = {TRACEPARENT, TRACESTATE}
-_SOURCES = set(topics.ALL) - set(topics.DEAD_LETTERS)
 
 # In place of what may be personal data.
 MASK = "•••"
@@ -42,7 +41,6 @@ _NUMBER = re.compile("[0-9]{1,19}")
 
 # The limit of the bank's topic, uncompressed, less room for the headers of a dead letter and of its replay.
 MAX_DEAD_LETTER_BYTES = 8 * 1024 * 1024 - 16 * 1024
-
 
 # Of a reason, no more characters are shown: a page and an event have many.
 MAX_REASON = 1_000
@@ -96,7 +94,7 @@ def forwarded(headers: Headers) -> Headers:
 
 def source_of(headers: Sequence[tuple[str, bytes | None]] | None) -> Position | None:
     """The record's source position, whichever service or sink wrote the dead letter; None when its headers lack it."""
-    read = {name: (value or b"").decode(errors="replace") for name, value in headers or ()}
+    read = _texts(headers)
     for topic, partition, offset in (
         (SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET),
         (_CONNECT_TOPIC, _CONNECT_PARTITION, _CONNECT_OFFSET),
@@ -129,18 +127,18 @@ def identity(
 
 def replay(headers: Sequence[tuple[str, bytes | None]] | None) -> Replay:
     """How to replay a dead letter with these headers: the record keeps its own headers and gets a new count of tries."""
-    read = {name: (value or b"").decode(errors="replace") for name, value in headers or ()}
+    read = _texts(headers)
     topic = read.get(SOURCE_TOPIC) or read.get(_CONNECT_TOPIC)
     tries = int(read[TRIES]) if _NUMBER.fullmatch(read.get(TRIES, "")) else 0
     kept = [(name, value) for name, value in _own(headers) if name != TRIES]
     return Replay(
-        topic if topic in _SOURCES else None, reason_in(headers), tries, [*kept, (TRIES, str(tries + 1).encode())]
+        topic if topic in topics.RECORDS else None, reason_in(headers), tries, [*kept, (TRIES, str(tries + 1).encode())]
     )
 
 
 def reason_in(headers: Sequence[tuple[str, bytes | None]] | None) -> str:
     """Why a record is dead, whichever service or sink wrote it, without personal data."""
-    read = {name: (value or b"").decode(errors="replace") for name, value in headers or ()}
+    read = _texts(headers)
     if read.get(REASON):
         return read[REASON][:MAX_REASON]
     exception = read.get(_CONNECT_EXCEPTION, "").rpartition(".")[2]
@@ -162,6 +160,10 @@ def reason_of(error: ValidationError) -> str:
     """What was wrong, field by field, without the values: they are personal data, and the dead letter has them anyway."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'value'}: {problem['msg']}" for problem in problems)
+
+
+def _texts(headers: Sequence[tuple[str, bytes | None]] | None) -> dict[str, str]:
+    return {name: (value or b"").decode(errors="replace") for name, value in headers or ()}
 
 
 def _own(headers: Sequence[tuple[str, bytes | None]] | None) -> Headers:

@@ -11,16 +11,13 @@ UNIDENTIFIED_TRANSACTIONS_DLQ = "unidentified-transactions-dlq"
 MONGODB_SINK_DLQ = "mongodb-sink-dlq"
 S3_SINK_DLQ = "s3-sink-dlq"
 
+# What the ingestor routes transactions to: what is known to be fraudulent, and what is not.
+ROUTED = (FRAUDULENT_TRANSACTIONS, UNIDENTIFIED_TRANSACTIONS)
+# What records pass through, in order.
+RECORDS = (BANK_TRANSACTIONS, *ROUTED, FRAUDULENT_TRANSACTIONS_RESULT, USERS)
 DEAD_LETTERS = (BANK_TRANSACTIONS_DLQ, UNIDENTIFIED_TRANSACTIONS_DLQ, MONGODB_SINK_DLQ, S3_SINK_DLQ)
 # The topics that carry the stack's records.
-ALL = (
-    BANK_TRANSACTIONS,
-    FRAUDULENT_TRANSACTIONS,
-    UNIDENTIFIED_TRANSACTIONS,
-    FRAUDULENT_TRANSACTIONS_RESULT,
-    USERS,
-    *DEAD_LETTERS,
-)
+ALL = (*RECORDS, *DEAD_LETTERS)
 
 # Which dead letters were replayed, and up to where: compacted, so that it is kept as long as they are.
 DLQ_REPLAYS = "dlq-replays"

@@ -43,7 +43,7 @@ BOTH_MODES: dict[str, str | int] = {
     # Transactions of processes that never come back must not hold readers up for the default 15 minutes at most.
     "transaction.max.timeout.ms": 60000,
     # 30 days: a group that was away must find its position for as long as there are records that it has read. Topics keep
-    # theirs for 7 days, and up to 7 more until a segment is full or old enough; offsets by default for 7 days and no longer.
+    # theirs for 7 days, and up to one more until a segment is closed; offsets are kept for 7 days by default.
     "offsets.retention.minutes": 30 * 24 * 60,
     # A request is held in memory from the moment that its size is announced; by default it may have 100 MiB. Our producers
     # send 16 MiB at most (message.max.bytes) and the rest of a request is small; a topic takes 8 or 9 MiB in one batch.
@@ -69,8 +69,8 @@ TAKEOVER: dict[str, str | int] = {
     "request.timeout.ms": 2000,
 }
 
-# Nobody keeps it up: the shorter, the sooner it is over. The controllers of a cluster keep TAKEOVER: one of them may still run
-# alone when another node's broker is up.
+# A killed broker does not renew its session: with a short timeout it is over soon. The controllers of a cluster keep TAKEOVER:
+# one of them may still run alone when another node's broker is up.
 SESSION_OF_A_KILLED_BROKER: dict[str, str | int] = {
     "broker.session.timeout.ms": 400,
     "broker.heartbeat.interval.ms": 100,

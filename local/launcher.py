@@ -292,13 +292,13 @@ def _clear_leftovers(folders: Folders, say: Callable[[str], object]) -> None:
 
 
 def _forget(folders: Folders) -> None:
-    """Remove what tells the commands and the queries of a running stack."""
+    """Remove the files by which the commands and the queries find a running stack."""
     for file in (folders.state, folders.stores):
         file.unlink(missing_ok=True)
 
 
 def _make_temporary_folder(settings: Settings) -> None:
-    """Of this stack alone, new at each start: what a killed service leaves behind goes, and other users' stacks are not met."""
+    """A folder for this stack alone, made again at each start: what killed services left is removed, and users do not collide."""
     shutil.rmtree(settings.folders.temporary, ignore_errors=True)
     settings.folders.temporary.mkdir(parents=True)
     os.environ["TMPDIR"] = str(settings.folders.temporary)

@@ -60,7 +60,7 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
     services.INGESTOR: _processor(
         services.INGESTOR,
         (topics.BANK_TRANSACTIONS,),
-        (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ),
+        (*topics.ROUTED, topics.BANK_TRANSACTIONS_DLQ),
     ),
     services.PROCESSOR: _processor(
         services.PROCESSOR,

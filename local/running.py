@@ -50,7 +50,7 @@ def find(folders: Folders) -> RunningStack:
 
 
 def stack_of(current: dict[str, Any], folders: Folders) -> RunningStack:
-    """The stack of a state. One line on stderr names those that the environment or .env has otherwise."""
+    """The stack of a state. A note on stderr lists the ports that the environment or .env sets differently now."""
     ports = Ports(**current["ports"])
     read_env_file()
     started, now = [], []

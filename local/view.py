@@ -12,13 +12,6 @@ from console.tables import WHAT
 from contracts import topics
 from local.settings import ROOT, Settings
 
-STAGES = (
-    topics.BANK_TRANSACTIONS,
-    topics.FRAUDULENT_TRANSACTIONS,
-    topics.UNIDENTIFIED_TRANSACTIONS,
-    topics.FRAUDULENT_TRANSACTIONS_RESULT,
-    topics.USERS,
-)
 # A terminal of this size has room for what a topic holds, how to look at each address, and a line for each dead-letter topic.
 WIDE, TALL = 130, 36
 INDENT = "  "
@@ -53,7 +46,9 @@ def addresses(settings: Settings) -> str:
 def summary(state: Mapping[str, Any]) -> str:
     """One line of counts, for logs."""
     records = (state["counts"] or {}).get("records", {})
-    return " ".join(f"{name}={records.get(name, 0)}" for name in topics.ALL if records.get(name) or name in STAGES)
+    return " ".join(
+        f"{name}={records.get(name, 0)}" for name in topics.ALL if records.get(name) or name in topics.RECORDS
+    )
 
 
 def _addresses(settings: Settings) -> list[Address]:
@@ -86,7 +81,7 @@ def _flow(counts: Mapping[str, Any], dead_letters: tuple[str, ...], what: Mappin
     for name in ("records", "per s", "lag"):
         table.add_column(name, justify="right", no_wrap=True)
     records, rates, readers = (counts.get(name, {}) for name in ("records", "rates", "readers"))
-    for topic in (*STAGES, *dead_letters):
+    for topic in (*topics.RECORDS, *dead_letters):
         holds = [what[topic]] if what else []
         rate = f"{rates[topic]:,.1f}" if topic in rates else "-"
         table.add_row(topic, *holds, _count(records.get(topic)), rate, "", style=_style(topic, records))

@@ -1,4 +1,5 @@
-"""The disk of the stack's data, in words. Nothing of the stack ends for good when it is full: it goes on when there is space."""
+"""How much space is left on the disk of the stack's data, and how to say so. No service ends for good on a full disk: it goes on
+when there is space again."""
 
 import errno
 import os

@@ -12,12 +12,12 @@ from runtime import services
 
 # So many events are kept, the newest.
 KEPT = 500
-# For so long it is said what was wrong, once it is over.
+# How long the header still names a problem that is over.
 RECENT_SECONDS = 600.0
 # A stack that starts is not healthy yet: nothing of that is an event until it was healthy once, or has had the time for it.
 START_SECONDS = 120.0
-# What goes wrong within so long after an outage of something that it needs does so because of that: it reconnects, or is started
-# again.
+# A problem that begins so soon after an outage of something it needs was caused by that outage: the service reconnects, or is
+# started again.
 AFTERMATH_SECONDS = 30.0
 # A share of dead letters that is above its limit again so soon counts as one that stayed above it.
 SWING_SECONDS = 60.0

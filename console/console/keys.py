@@ -14,14 +14,7 @@ from contracts import topics
 from contracts.records import Message, Position
 
 # What a transaction's way begins with. Of what comes after it, the time is known by then.
-TOPICS = frozenset(
-    (
-        topics.BANK_TRANSACTIONS,
-        topics.FRAUDULENT_TRANSACTIONS,
-        topics.UNIDENTIFIED_TRANSACTIONS,
-        topics.BANK_TRANSACTIONS_DLQ,
-    )
-)
+TOPICS = frozenset((topics.BANK_TRANSACTIONS, *topics.ROUTED, topics.BANK_TRANSACTIONS_DLQ))
 # The newest records of each topic that are known.
 MOST = 1_000_000
 CHUNK = 4_096

@@ -30,7 +30,6 @@ BEHIND = 1_000
 # The clocks of several brokers differ by less.
 CLOCKS_MS = 1_000
 
-ROUTED = (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS)
 # Times that Kafka's protocol has names for, as milliseconds.
 _EARLIEST, _LATEST = -2, -1
 
@@ -67,12 +66,12 @@ class _Lookup:
     def found(self) -> Found:
         """All that there is of it."""
         newest = self._where_it_went()
-        routed = _newest(newest, *ROUTED)
+        routed = _newest(newest, *topics.ROUTED)
         received = _newest(newest, topics.BANK_TRANSACTIONS)
         refused = _newest(newest, topics.BANK_TRANSACTIONS_DLQ)
         if refused is not None and routed is None:  # it may have been put back since, and have been routed
-            since = self._offsets(self._keyed(self._key, *ROUTED), refused.timestamp[1])
-            routed = _newest(self._newest_of(since), *ROUTED)
+            since = self._offsets(self._keyed(self._key, *topics.ROUTED), refused.timestamp[1])
+            routed = _newest(self._newest_of(since), *topics.ROUTED)
         if received is None:
             received = self._received(routed, refused)
         dead_letters = [refused] if refused else []
@@ -93,7 +92,7 @@ class _Lookup:
         What a bank sends may have any key, and so may its dead letter: those are looked for by key, and then by what they hold.
         """
         sent = self._all(topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
-        keyed = self._keyed(self._key, *ROUTED, topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
+        keyed = self._keyed(self._key, *topics.ROUTED, topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
         done = self._committed.get(services.INGESTOR, {})
         first = {place: max(done.get(place, 0), self._first[place]) for place in {*sent, *keyed}}
         known = {place: self._keys.known(place) for place in keyed}

@@ -17,9 +17,9 @@ from console.events import RESTART, Event
 from console.state import Health
 from runtime import services
 
-# What the launcher has not written for so long it knows no more.
+# A state file that the launcher has not written for so long is stale.
 STALE_SECONDS = 15.0
-# What nobody but who runs it can be asked about: it has no port, or one that asks for credentials, or another answers for it.
+# Only the launcher or Docker knows the health of these: they have no port, need credentials, or another service answers for them.
 UNASKED = (services.BANK, services.WATCHDOG, services.KSQLDB_2, services.MONGODB, services.S3)
 
 

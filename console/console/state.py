@@ -20,8 +20,8 @@ UNKNOWN = "UNKNOWN"
 # A group that has records to read and commits nothing for so long does not come back by itself: a rebalance and a restart
 # of the broker are over before. Who writes to S3 commits only when an object is written: see Group.interval.
 STALLED_SECONDS = 60.0
-# Of what came in the last minutes: more than the first is a warning, more than the second a fault. It is not one of a few
-# records that somebody tries something with.
+# The share of dead letters among the records of the last minutes: more than the first is a warning, more than the second a
+# fault. Fewer dead letters than MIN_DEAD_LETTERS are neither: somebody may be trying something.
 WARNING_SHARE = 0.05
 FAULT_SHARE = 0.5
 MIN_DEAD_LETTERS = 5

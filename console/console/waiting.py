@@ -10,7 +10,7 @@ from contracts.records import Message, headers_of
 from contracts.timestamps import bank_timestamp
 
 # Where transactions wait for the next service. Rows wait for a sink's interval, which is no delay of the stream.
-QUEUES = frozenset((topics.BANK_TRANSACTIONS, topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS))
+QUEUES = frozenset((topics.BANK_TRANSACTIONS, *topics.ROUTED))
 
 RUN_MS = 1_000
 # Of each partition; of more, each two become one, and the time of the later one is no longer known.

@@ -1,1 +1,1 @@
-"""A small emulator for a ksqlDB 8.3.1 server: it runs the statements of `ksqldb/` on Quix Streams."""
+"""A small emulator of a ksqlDB 8.3.1 server: it runs the statements of `ksqldb/`, each query in Kafka transactions."""

@@ -116,7 +116,7 @@ def test_metrics_count_what_is_on_the_topics(settled: Stack) -> None:
 
     ports, expected = settled.settings.ports, expectation()
     ingestor = metrics(ports.ingestor_metrics_port)
-    for topic in (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ):
+    for topic in (*topics.ROUTED, topics.BANK_TRANSACTIONS_DLQ):
         assert ingestor[series("ingestor_records_total", topic=topic)] == count(topic)
     assert ingestor[series("ingestor_batch_records_sum")] == count(topics.BANK_TRANSACTIONS)
 

@@ -20,7 +20,7 @@ from tests.support.stack import Stack
 
 INGESTOR, KSQLDB, PROCESSOR, MONGODB, S3 = "ingestor", "ksql", "kafka-streams", "mongodb", "s3"
 RESULT = "result"  # KSQLDB or PROCESSOR
-TOPICS = (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS, topics.FRAUDULENT_TRANSACTIONS_RESULT)
+TOPICS = (*topics.ROUTED, topics.FRAUDULENT_TRANSACTIONS_RESULT)
 POLL_SECONDS = 0.1
 STORE_POLL_SECONDS = 0.5
 

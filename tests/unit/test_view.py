@@ -14,7 +14,7 @@ from console.tables import WHAT
 from contracts import topics
 from local.counts import _counts
 from local.settings import Folders, MongoTarget, Ports, S3Target, Settings
-from local.view import STAGES, live
+from local.view import live
 from runtime import services
 
 SERVICE_ID = "default_"
@@ -105,7 +105,9 @@ def test_readers_stand_below_the_topic_that_they_read() -> None:
 
 def test_without_the_console_the_counts_are_not_said_to_be_0() -> None:
     lines = shown(None, 80, 24)
-    assert [line.split()[1:] for line in lines if line.split()[0] in STAGES] == [["-", "-"]] * len(STAGES)
+    assert [line.split()[1:] for line in lines if line.split()[0] in topics.RECORDS] == [["-", "-"]] * len(
+        topics.RECORDS
+    )
     assert any("bank-transactions-dlq -" in line for line in lines)
 
 

@@ -5,10 +5,7 @@ from prometheus_client import Counter, Histogram
 from contracts import topics
 
 _RECORDS = Counter("ingestor_records", "Records routed and committed, by target topic", ["topic"])
-RECORDS = {
-    topic: _RECORDS.labels(topic)
-    for topic in (topics.FRAUDULENT_TRANSACTIONS, topics.UNIDENTIFIED_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
-}
+RECORDS = {topic: _RECORDS.labels(topic) for topic in (*topics.ROUTED, topics.BANK_TRANSACTIONS_DLQ)}
 BATCH_RECORDS = Histogram(
     "ingestor_batch_records", "Records in a batch", buckets=(1, 5, 10, 50, 100, 500, 1_000, 2_000, 5_000)
 )
