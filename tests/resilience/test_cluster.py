@@ -1,8 +1,8 @@
 """A cluster of three brokers under load: one is killed, restarted or frozen, two are killed at once, and so is a Connect worker.
 
 The loss of one broker is not noticed for longer than SILENCE_SECONDS by a read_committed reader of the results: in the median of
-the three, since a busy machine may stop everything for a second, and never for longer than LIMIT_SECONDS. At the end nothing is
-lost and nothing is repeated. The drills are in order: the last one looks at what all the others have left.
+the three, since a busy machine may stop everything for a second, and never for longer than LIMIT_SECONDS. Both are seconds of a
+usual machine; a slower one has as many times more. At the end nothing is lost and nothing is repeated. The drills are in order: the last one looks at what all the others have left.
 """
 
 import socket
@@ -38,6 +38,8 @@ CONNECTORS = ("mongodb-transactions", "mongodb-users")
 SILENCE_SECONDS = 3
 # A service whose client hangs, and a client that waits as long as it does by default, are silent for longer.
 LIMIT_SECONDS = 8
+# What a usual machine needs for the sum in `slowness`.
+SUM, USUAL_SECONDS = 1_000_000, 0.012
 FROZEN_SECONDS = 20
 # What was on its way when the brokers were killed has arrived, and the time in which nothing more may.
 LAST_SECONDS, QUIET_SECONDS = 2, 5
@@ -83,10 +85,22 @@ def silence(stack: Stack, watcher: Watcher, moment: float) -> float:
     return watcher.silence(RESULT, moment)
 
 
+def slowness() -> float:
+    """How many times as long as a usual machine this one takes now, at least 1: by the quickest of ten sums."""
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        sum(range(SUM))
+        return time.perf_counter() - started
+
+    return max(1.0, min(seconds() for _ in range(10)) / USUAL_SECONDS)
+
+
 def assert_short(what: str, seconds: list[float]) -> None:
-    report(what, *seconds)
-    assert median(seconds) <= SILENCE_SECONDS
-    assert max(seconds) <= LIMIT_SECONDS
+    times = slowness()
+    report(f"{what}, on a machine {times:.1f} times as slow as usual", *seconds)
+    assert median(seconds) <= SILENCE_SECONDS * times
+    assert max(seconds) <= LIMIT_SECONDS * times
 
 
 @pytest.mark.usefixtures("whole")
@@ -127,7 +141,7 @@ def test_one_broker_is_frozen(stack: Stack, watcher: Watcher) -> None:
         process.resume()
     seconds = silence(stack, watcher, moment)
     report(f"one broker frozen for {FROZEN_SECONDS} s, silence", seconds)
-    assert seconds <= LIMIT_SECONDS
+    assert seconds <= LIMIT_SECONDS * slowness()
 
 
 @pytest.mark.usefixtures("whole")
