@@ -118,8 +118,10 @@ write_env() {
             [ -z "$cluster" ] || [ -n "$(value_of KAFKA_BOOTSTRAP_SERVER <<<"$kept")" ] ||
                 printf 'KAFKA_BOOTSTRAP_SERVER=kafka:29092,kafka-2:29092,kafka-3:29092\n'
             [ -z "$uri" ] || printf "MONGODB_URI='%s'\n" "$uri"
+            # Another service that speaks S3, in the user's own lines, stays what it is.
+            [ -z "$aws" ] || [ -n "$(value_of S3_ENDPOINT <<<"$kept")" ] || printf 'S3_ENDPOINT=\n'
             # Each object costs something in AWS: there are minutes between two of a partition, not seconds.
-            [ -z "$aws" ] || printf 'S3_ENDPOINT=\nARCHIVE_INTERVAL_SECONDS=%s\n' "${interval:-300}"
+            [ -z "$aws" ] || printf 'ARCHIVE_INTERVAL_SECONDS=%s\n' "${interval:-300}"
         } >.env.new
         sync # a power cut must not leave an empty .env: the secrets in it are those that the volumes were made with
         mv .env.new .env
@@ -127,7 +129,7 @@ write_env() {
 }
 
 # No time to start with less space than runtime/disk.py asks for, on the disk of images and volumes. Where that cannot be seen
-# from here (Docker Desktop, an engine elsewhere), the console says it once it runs.
+# from here (Docker Desktop), the console says it once it runs.
 check_disk() {
     local folder free needed
     case ${DOCKER_HOST:-} in '' | unix://*) ;; *) return 0 ;; esac

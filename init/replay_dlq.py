@@ -28,7 +28,7 @@ from contracts import topics
 from contracts.dead_letters import Replay, identity, kind_of, replay
 from contracts.records import headers_of
 from runtime.errors import UserError
-from runtime.kafka import bootstrap_server, client_config, transactional
+from runtime.kafka import SMALL_QUEUE, bootstrap_server, client_config, transactional
 from runtime.reading import end_of, records_between
 from runtime.service import run_command
 
@@ -142,6 +142,7 @@ def replay_topic(topic: str, dry_run: bool, choice: Choice) -> None:
     consumer = Consumer(
         {
             **client_config(),
+            **SMALL_QUEUE,
             "group.id": NAME,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",

@@ -34,6 +34,9 @@ VALIDATOR_POISON_SHARE number 0 1
 FRAUD_VALIDATOR_MAX_IN_FLIGHT integer 1 10000
 FRAUD_VALIDATOR_TIMEOUT number >0 15
 S3_BUCKET bucket
+MONGODB_PASSWORD plain
+S3_PASSWORD plain
+GRAFANA_PASSWORD plain
 ARCHIVE_INTERVAL_SECONDS integer 1 3600
 MY_AWS_ACCESS_KEY_ID word
 MY_AWS_SECRET_ACCESS_KEY word
@@ -123,6 +126,7 @@ must_be() {
         fi
         printf '%s' "a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens, with a letter or digit at each end"
         ;;
+    plain) [[ $value =~ ^[A-Za-z0-9._~-]+$ ]] || printf 'of a-z, A-Z, 0-9 and ._~-' ;;
     word) [[ $value =~ ^[[:graph:]]+$ ]] || printf 'without spaces' ;;
     region) [[ $value =~ ^[a-z]+(-[a-z0-9]+)+$ ]] || printf "a region's name, such as eu-west-1" ;;
     sampler)
@@ -156,7 +160,7 @@ problems_of_settings() {
         must=
         [ -z "$value" ] || must=$(must_be "$value" "$kind" "$low" "$high")
         if [ -n "$must" ]; then
-            case $name in *SECRET*) printf '%s' "$name" ;; *) printf "%s='%s'" "$name" "$value" ;; esac
+            case $name in *SECRET* | *PASSWORD*) printf '%s' "$name" ;; *) printf "%s='%s'" "$name" "$value" ;; esac
             printf ' must be %s\n' "$must"
         elif [ "$kind" = port ] && [[ -z $high || $profiles == *" $high "* ]]; then
             ports+="${value:-$low} $name"$'\n'

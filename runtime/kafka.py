@@ -95,6 +95,17 @@ PARTITIONER = "murmur2_random"
 METADATA_MS = 30_000
 
 
+# A dead letter is the original record plus headers. The limit that counts is the topic's.
+LARGE = {"message.max.bytes": 16 * 1024 * 1024}
+
+# By default a client may prefetch 64 MiB of records, half of all the memory that a service has.
+SMALL_QUEUE = {
+    "queued.max.messages.kbytes": 8 * 1024,
+    "fetch.max.bytes": FETCH_BYTES,
+    "fetch.queue.backoff.ms": 10,  # by default a full queue is not refilled for a second
+}
+
+
 def static_member(replica: str, *also: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
     """A consumer that is a static member of its group: a restarted replica gets its partitions back without a rebalance.
 
@@ -108,10 +119,7 @@ def static_member(replica: str, *also: Callable[[Mapping[str, Any]], None]) -> d
         "session.timeout.ms": 10_000,
         "heartbeat.interval.ms": 1_000,
         "isolation.level": "read_committed",
-        # By default a client may prefetch 64 MiB of records, half of all the memory that a service has.
-        "queued.max.messages.kbytes": 8 * 1024,
-        "fetch.max.bytes": FETCH_BYTES,
-        "fetch.queue.backoff.ms": 10,  # by default a full queue is not refilled for a second
+        **SMALL_QUEUE,
         "topic.metadata.refresh.interval.ms": METADATA_MS,
     }
 
@@ -133,8 +141,7 @@ def transactional(replica: str) -> dict[str, Any]:
         "linger.ms": 5,
         "topic.metadata.refresh.interval.ms": METADATA_MS,
         "partitioner": PARTITIONER,
-        # A dead letter is the original record plus headers. The limit that counts is the topic's.
-        "message.max.bytes": 16 * 1024 * 1024,
+        **LARGE,
     }
 
 

@@ -172,7 +172,10 @@ def connect(
 
 
 def end_hangs(producer: Any) -> None:
-    """End the process when the end of a transaction hangs. `producer` is the application's own: `processing_context.producer`."""
+    """End the process when the begin or the end of a transaction hangs. `producer` is the application's own:
+    `processing_context.producer`; its first begin makes the client, which waits for the transaction coordinator.
+    """
+    producer.begin_transaction = no_hang("a begin")(producer.begin_transaction)
     producer.commit_transaction = no_hang("a commit")(producer.commit_transaction)
     producer.abort_transaction = no_hang("an abort")(producer.abort_transaction)
 

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from contracts import topics
 from runtime.errors import UserError
-from runtime.kafka import IDEMPOTENT, client_config
+from runtime.kafka import IDEMPOTENT, LARGE, client_config
 from runtime.service import run_command
 
 logger = logging.getLogger(__name__)
@@ -31,19 +31,30 @@ def key_of(value: bytes) -> str | None:
 
 
 def send(files: Iterable[str]) -> None:
-    """Send each file's content as one record. Raises UserError for a file that cannot be read and when no broker takes it."""
-    producer = Producer({**client_config(), **IDEMPOTENT, "log_level": 0})
+    """Send each file's content as one record. Raises UserError for a file that cannot be read and a record that is not taken."""
+    producer = Producer({**client_config(), **IDEMPOTENT, **LARGE, "log_level": 0})
+    refused: list[KafkaError] = []
+
+    def on_delivery(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            refused.append(error)
+
     for name in files:
         try:
             value = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         except OSError as error:
             raise UserError(f"{name} cannot be read: {error.strerror}") from None
         key = key_of(value)
-        producer.produce(topics.BANK_TRANSACTIONS, value, key)
+        try:
+            producer.produce(topics.BANK_TRANSACTIONS, value, key, on_delivery=on_delivery)
+        except KafkaException as error:  # too large for any topic
+            raise UserError(f"{name} is not sent: {error.args[0].str()}") from None
         if producer.flush(SECONDS):
             raise UserError(
                 f"the broker at {client_config()['bootstrap.servers']} does not answer: does the stack run?"
             )
+        if refused:
+            raise UserError(f"the broker refuses {name}: {refused[0].str()}")
         logger.info("sent to %s: %s", topics.BANK_TRANSACTIONS, key or "a record without an id")
 
 

@@ -687,7 +687,7 @@ def with_variables(here: Path, *names: str) -> None:
 
 def test_every_wrong_setting_is_said_at_once_and_nothing_is_started(here: Path) -> None:
     (here / "clone" / ".env").write_text(
-        "BANK_RATE=fast # per second\nFRAUD_VALIDATOR_TIMEOUT='0'\nKAFKA_MEMORY=lots\n"
+        "BANK_RATE=fast # per second\nFRAUD_VALIDATOR_TIMEOUT='0'\nKAFKA_MEMORY=lots\nMONGODB_PASSWORD=secret/p@ss\n"
     )
     answer = run(
         here, KAFKA_PORT="high", CONNECT_PORT="8088", TOPIC_REPLICATION_FACTOR="3", S3_BUCKET="My_Bucket",
@@ -705,13 +705,14 @@ def test_every_wrong_setting_is_said_at_once_and_nothing_is_started(here: Path) 
         "KAFKA_MEMORY='lots' must be a size, such as 512m or 1g",
         "CONNECT_PORT and KSQLDB_PORT are both 8088: give each its own port",
         "MY_AWS_SECRET_ACCESS_KEY must be without spaces",
+        "MONGODB_PASSWORD must be of a-z, A-Z, 0-9 and ._~-",
         "MY_AWS_REGION not set, while MY_AWS_ACCESS_KEY_ID, MY_AWS_SECRET_ACCESS_KEY is: "
         "set all of them to use the cloud, or none to use the local store",
     ):
         assert f"  {said}" in lines, (said, lines)
     assert any(line.startswith("  S3_BUCKET='My_Bucket' must be a bucket's name") for line in lines)
     assert any(line.startswith("  MY_MONGODB_CLUSTER='a_b' must be the cluster's name") for line in lines)
-    assert len(lines) == 10
+    assert len(lines) == 11
     assert "secret" not in answer.stderr
     assert "not for logs" not in answer.stderr
     assert {*calls(here).splitlines()} == {"docker compose version", "docker info"}
@@ -797,3 +798,12 @@ def test_objects_are_minutes_apart_in_aws(here: Path, file: str, environment: di
         assert env_file(here).splitlines()[-1] == f"ARCHIVE_INTERVAL_SECONDS={written}"
     assert run(here, **FREE).returncode == 0
     assert "ARCHIVE_INTERVAL_SECONDS" not in env_file(here).split("written by start.sh")[1]
+
+
+@pytest.mark.parametrize(("file", "endpoint"), [("", ""), ("S3_ENDPOINT=https://minio:9000\n", "https://minio:9000")])
+def test_keys_of_another_s3_are_not_sent_to_aws(here: Path, file: str, endpoint: str) -> None:
+    aws = {"MY_AWS_ACCESS_KEY_ID": "k", "MY_AWS_SECRET_ACCESS_KEY": "s", "MY_AWS_REGION": "eu-west-1"}
+    (here / "clone" / ".env").write_text(file)
+    assert run(here, **FREE, **aws).returncode == 0
+    written = [line for line in env_file(here).splitlines() if line.startswith("S3_ENDPOINT=")]
+    assert written == [f"S3_ENDPOINT={endpoint}"]

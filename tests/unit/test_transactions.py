@@ -125,7 +125,7 @@ class Producer:
     def hang(self, *_):
         time.sleep(30)
 
-    init_transactions = commit_transaction = abort_transaction = hang
+    init_transactions = begin_transaction = commit_transaction = abort_transaction = hang
 
 hang.HANG_SECONDS = 0.2
 producer = Producer()
@@ -136,6 +136,7 @@ producer = Producer()
     "call",
     [
         "Transactions(None, lambda: producer, Event()).run('topic', None, None)",
+        "end_hangs(producer); producer.begin_transaction()",
         "end_hangs(producer); producer.commit_transaction([], None)",
         "end_hangs(producer); producer.abort_transaction(5)",
     ],
