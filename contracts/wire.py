@@ -3,16 +3,34 @@
 from collections.abc import Callable
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import msgspec
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from contracts.amounts import Amount
+from contracts.dead_letters import reason_of
 from contracts.models import Transaction
+from contracts.records import Headers, not_a_transaction
 
 # A double holds any decimal number of at most this many characters within this range.
 _SHORT, _SMALLEST, _LARGEST = 15, 1e-300, 1e300
+
+
+class Invalid(NamedTuple):
+    """How a record breaks the contract, without personal data."""
+
+    reason: str
+
+
+def parse(value: bytes | None, headers: Headers | None) -> Any:
+    """The transaction of a record, as `read` gives it, or Invalid; `headers` are None when they cannot be read."""
+    if (reason := not_a_transaction(value, headers)) is not None:
+        return Invalid(reason)
+    try:
+        return read(value or b"")
+    except ValidationError as error:
+        return Invalid(reason_of(error))
 
 
 def read(value: bytes) -> Any:

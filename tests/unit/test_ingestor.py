@@ -21,8 +21,9 @@ from contracts.dead_letters import MAX_DEAD_LETTER_BYTES, REASON, SOURCE_OFFSET,
 from contracts.models import FRAUDULENT, UNIDENTIFIED, Transaction
 from contracts.records import MAX_TRANSACTION_BYTES, Headers
 from contracts.timestamps import BANK_TIMESTAMP
+from contracts.wire import Invalid
 from ingestor.loop import ingest
-from ingestor.routing import Refused, Routed, route
+from ingestor.routing import Routed, route
 from runtime import hang, transactions
 from runtime.transactions import Stopped
 from tests.support.metrics import Increase
@@ -49,7 +50,7 @@ def test_the_value_has_one_form() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_poison_is_refused(kind: str) -> None:
-    assert isinstance(route(KINDS[kind](raw()), []), Refused)
+    assert isinstance(route(KINDS[kind](raw()), []), Invalid)
 
 
 @pytest.mark.parametrize("depth", [300, 1_500, 20_000])
@@ -58,32 +59,32 @@ def test_poison_is_refused(kind: str) -> None:
 def test_deep_nesting_is_refused_wherever_it_is(field: str, opens: str, closes: str, depth: int) -> None:
     deep = opens * depth + "1" + closes * depth
     value = json.dumps(raw(**{field: "here"})).replace('"here"', deep).encode()
-    assert field == "extra" or isinstance(route(value, []), Refused)
+    assert field == "extra" or isinstance(route(value, []), Invalid)
     route(value, [])  # an unknown field is dropped or refused; nothing is raised
 
 
 def test_unknown_evaluation_is_refused_with_the_known_ones() -> None:
     refused = route(json.dumps(raw(evaluation="honest")).encode(), [])
-    assert refused == Refused("evaluation: must be one of fraudulent, unidentified")
+    assert refused == Invalid("evaluation: must be one of fraudulent, unidentified")
 
 
 def test_a_tombstone_is_refused() -> None:
-    assert route(None, []) == Refused("value: is empty")
+    assert route(None, []) == Invalid("value: is empty")
 
 
 def test_value_and_headers_have_one_limit() -> None:
     value = json.dumps(raw()).encode()
     rest = MAX_TRANSACTION_BYTES - len(value) - len("trace") - 2
     assert isinstance(route(value, [("trace", b"x" * rest)]), Routed)
-    assert route(value, [("trace", b"x" * (rest + 1))]) == Refused(
+    assert route(value, [("trace", b"x" * (rest + 1))]) == Invalid(
         f"value and headers: have {len(value)} and {MAX_TRANSACTION_BYTES + 1 - len(value)} bytes, "
         "more than the 131072 that a transaction may have together"
     )
-    assert isinstance(route(b" " * MAX_TRANSACTION_BYTES + value, []), Refused)
+    assert isinstance(route(b" " * MAX_TRANSACTION_BYTES + value, []), Invalid)
 
 
 def test_a_header_s_name_that_is_not_utf_8_is_refused() -> None:
-    assert route(json.dumps(raw()).encode(), None) == Refused("headers: a header's name is not UTF-8")
+    assert route(json.dumps(raw()).encode(), None) == Invalid("headers: a header's name is not UTF-8")
 
 
 @given(st.binary() | st.text().map(str.encode) | st.recursive(
@@ -92,8 +93,8 @@ def test_a_header_s_name_that_is_not_utf_8_is_refused() -> None:
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_bytes_are_routed_or_refused(value: bytes) -> None:
     outcome = route(value, [])
-    assert isinstance(outcome, Refused | Routed)
-    if isinstance(outcome, Refused):
+    assert isinstance(outcome, Invalid | Routed)
+    if isinstance(outcome, Invalid):
         assert outcome.reason
 
 
@@ -121,7 +122,7 @@ def test_the_contract_alone_decides(group: str | None, field: str, content: Any)
     try:
         expected = Transaction.from_json(value)
     except ValidationError as error:
-        assert outcome == Refused(reason_of(error))
+        assert outcome == Invalid(reason_of(error))
     else:
         if isinstance(outcome, Routed):
             assert json.loads(outcome.value) == expected.model_dump()
@@ -180,7 +181,7 @@ def test_an_amount_is_routed_as_it_is_or_refused(text: str) -> None:
 def test_an_amount_that_a_double_cannot_hold_is_refused(wrap: str, text: str, expected: float | None) -> None:
     outcome = route(with_amount(wrap.format(text)), [])
     if expected is None:
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, Invalid)
         assert outcome.reason.startswith("amount: Input should be a ")
         assert text not in outcome.reason
     else:
@@ -194,15 +195,15 @@ def test_an_amount_that_a_double_cannot_hold_is_refused(wrap: str, text: str, ex
 def test_a_number_beyond_all_others_ends_nothing(text: str) -> None:
     """Neither as an amount nor in a field that nobody knows, where it may be left out or refused with the whole."""
     for value in (with_amount(text), with_amount(f'"{text}"')):
-        assert isinstance(route(value, []), Refused)
+        assert isinstance(route(value, []), Invalid)
     unknown = json.dumps(raw(unknown=0.125, amount="1")).replace("0.125", text).encode()
-    assert isinstance(route(unknown, []), Refused | Routed)
+    assert isinstance(route(unknown, []), Invalid | Routed)
 
 
 @pytest.mark.parametrize("text", ["true", "false", '"1_000"', '"Infinity"', '"-inf"', '"NaN"', '"0x10"', "NaN", "[1]"])
 def test_what_is_no_number_is_no_amount(text: str) -> None:
     outcome = route(with_amount(text), [])
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Invalid)
     assert outcome.reason.startswith("amount: ")
 
 
@@ -210,7 +211,7 @@ def test_what_is_no_number_is_no_amount(text: str) -> None:
 @pytest.mark.parametrize("field", ["status", "transaction_id", "unknown"])
 def test_half_a_surrogate_pair_is_refused(field: str, half: str) -> None:
     value = json.dumps(raw(**{field: "HALF"})).replace("HALF", half).encode()
-    assert isinstance(route(value, []), Refused)
+    assert isinstance(route(value, []), Invalid)
     assert isinstance(route(value.replace(half.encode(), b"\\ud83d\\udcb8"), []), Routed)
 
 
@@ -218,8 +219,8 @@ def test_half_a_surrogate_pair_is_refused(field: str, half: str) -> None:
 def test_a_value_is_one_json_text(more: bytes) -> None:
     value = json.dumps(raw()).encode()
     for first in (value, json.dumps(raw(more=1)).encode()):
-        assert isinstance(route(first + more, []), Refused if more.strip() else Routed)
-        assert isinstance(route(first + value, []), Refused)
+        assert isinstance(route(first + more, []), Invalid if more.strip() else Routed)
+        assert isinstance(route(first + value, []), Invalid)
 
 
 class FakeMessage:

@@ -19,7 +19,8 @@ from contracts import topics
 from contracts.dead_letters import MAX_DEAD_LETTER_BYTES, REASON, SOURCE_OFFSET
 from contracts.mapping import to_validation_request
 from contracts.records import MAX_TRANSACTION_BYTES, Headers, Position
-from processor.rules import Unreadable, outputs, parse
+from contracts.wire import Invalid, parse
+from processor.rules import outputs
 from processor.sink import CHECKPOINT_BYTES, RETRY_AFTER_SECONDS, ValidatingSink
 from processor.validator import INSIST_CALLS, Outage, Outcome, Refusal, ValidatorClient, Verdict, judge
 from runtime.quix import commit_when_drained, hold, readable
@@ -45,7 +46,7 @@ def test_fraudulent_transactions_yield_a_row_and_two_users() -> None:
 
 @pytest.mark.parametrize("value", [None, b"", b"[]", b"{", b'{"transaction_id": "t1"}'])
 def test_what_is_no_transaction_is_unreadable(value: bytes | None) -> None:
-    assert isinstance(parse(value, []), Unreadable)
+    assert isinstance(parse(value, []), Invalid)
 
 
 @pytest.mark.parametrize(

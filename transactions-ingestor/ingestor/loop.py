@@ -13,8 +13,9 @@ from contracts import topics
 from contracts.dead_letters import dead_letter, forwarded
 from contracts.records import Record
 from contracts.timestamps import impossible, with_bank_timestamp
+from contracts.wire import Invalid
 from ingestor import metrics
-from ingestor.routing import Refused, route
+from ingestor.routing import route
 from ingestor.settings import SERVICE
 from runtime.metrics import LAST_COMMIT
 from runtime.service import Totals
@@ -43,8 +44,8 @@ def ingest(
         for record in batch:
             headers = with_bank_timestamp(forwarded(record.headers or []), record.timestamp)
             reason = impossible(record.timestamp, now)
-            outcome = Refused(reason) if reason else route(record.value, None if record.headers is None else headers)
-            if isinstance(outcome, Refused):
+            outcome = Invalid(reason) if reason else route(record.value, None if record.headers is None else headers)
+            if isinstance(outcome, Invalid):
                 topic = topics.BANK_TRANSACTIONS_DLQ
                 if tracer is not None:
                     tracer.refused(record.position, outcome.reason)

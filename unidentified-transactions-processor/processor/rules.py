@@ -2,14 +2,9 @@
 
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from contracts import topics
-from contracts.dead_letters import reason_of
 from contracts.mapping import to_result, to_user_rows
 from contracts.models import FRAUDULENT, Transaction
-from contracts.records import Headers, not_a_transaction
-from contracts.wire import read
 from processor.validator import Verdict
 
 SOURCE_PROCESS = "kafka-streams"
@@ -21,22 +16,6 @@ class Output(NamedTuple):
     topic: str
     key: str
     value: bytes
-
-
-class Unreadable(NamedTuple):
-    """Why a record is not a transaction, without personal data."""
-
-    reason: str
-
-
-def parse(value: bytes | None, headers: Headers | None) -> Transaction | Unreadable:
-    """Parse a record of `unidentified-transactions`. The ingestor may not be the only writer, so its limits apply here too."""
-    if (reason := not_a_transaction(value, headers)) is not None:
-        return Unreadable(reason)
-    try:
-        return read(value or b"")
-    except ValidationError as error:
-        return Unreadable(reason_of(error))
 
 
 def outputs(transaction: Transaction, verdict: Verdict) -> list[Output]:

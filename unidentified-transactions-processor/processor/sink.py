@@ -12,8 +12,9 @@ from contracts.dead_letters import dead_letter
 from contracts.mapping import to_validation_request
 from contracts.models import Transaction
 from contracts.records import Position, Record
+from contracts.wire import Invalid, parse
 from processor import metrics
-from processor.rules import Unreadable, outputs, parse
+from processor.rules import outputs
 from processor.settings import SERVICE
 from processor.validator import Outage, Outcome, Refusal, Verdict
 from runtime.metrics import LAST_COMMIT
@@ -45,7 +46,7 @@ class Pending(NamedTuple):
 
     record: Record
     transaction: Transaction | None
-    outcome: "Future[Outcome] | Outage | Unreadable"
+    outcome: "Future[Outcome] | Outage | Invalid"
 
 
 class ValidatingSink(RecordSink):
@@ -69,11 +70,11 @@ class ValidatingSink(RecordSink):
     def take(self, record: Record) -> None:
         """Start the record's call. Blocks while the maximum number of calls is open, which bounds a checkpoint's size."""
         transaction: Transaction | None = None
-        outcome: Future[Outcome] | Outage | Unreadable
+        outcome: Future[Outcome] | Outage | Invalid
         if self._tracer is not None:
             record = self._tracer.follow(record)
-        parsed = parse(record.value, record.headers)
-        if isinstance(parsed, Unreadable):
+        parsed = parse(record.value, record.headers)  # the ingestor may not be the only writer
+        if isinstance(parsed, Invalid):
             outcome = parsed
         elif record.position in self._answers:
             transaction, outcome = parsed, self._answers[record.position]
@@ -148,7 +149,7 @@ class ValidatingSink(RecordSink):
         self._pending.clear()
         self._size = 0
 
-    def _produce(self, item: Pending, outcome: Outcome | Unreadable) -> str:
+    def _produce(self, item: Pending, outcome: Outcome | Invalid) -> str:
         if isinstance(outcome, Verdict):
             assert item.transaction is not None  # only a transaction gets a call
             rows = outputs(item.transaction, outcome)

@@ -10,9 +10,10 @@ import pytest
 
 from contracts.models import FRAUDULENT, UNIDENTIFIED
 from contracts.records import MAX_TRANSACTION_BYTES, Headers, headers_size
-from ingestor.routing import Refused, Routed, route
+from contracts.wire import Invalid, parse
+from ingestor.routing import Routed, route
 from local.ksqldb_emulator.runner import processor
-from processor.rules import Unreadable, outputs, parse
+from processor.rules import outputs
 from processor.validator import Verdict
 from tests.support.samples import raw, user
 from tests.unit.ksqldb_emulator.test_golden_records import sample
@@ -51,7 +52,7 @@ def test_the_largest_transaction_fits_every_stage(world: Any, place: str, charac
     sizes = []
     for evaluation in (FRAUDULENT, UNIDENTIFIED):
         value = largest(evaluation, place, character, headers)
-        assert isinstance(route(value + b" ", headers), Refused)
+        assert isinstance(route(value + b" ", headers), Invalid)
         routed = route(value, headers)
         assert isinstance(routed, Routed)
         sizes.append(size(routed.key, routed.value, headers))
@@ -59,7 +60,7 @@ def test_the_largest_transaction_fits_every_stage(world: Any, place: str, charac
             sizes += ksqldb_sizes(world, routed, headers)
         else:
             read = parse(routed.value, headers)
-            assert not isinstance(read, Unreadable)
+            assert not isinstance(read, Invalid)
             sizes += [size(row.key, row.value, headers) for row in outputs(read, Verdict(True))]
     assert len(sizes) == 2 + 3 + 3
     assert max(sizes) > MAX_TRANSACTION_BYTES / 2
