@@ -30,6 +30,7 @@ from contracts.traceparent import TRACEPARENT, new_traceparent
 from local.plan import PYTHON_SOURCES
 from local.settings import ROOT
 from local.supervisor import tail
+from runtime.kafka import PARTITIONER
 from runtime.reading import end_of, records_between
 from tests.support.stack import running_broker, wait_until
 
@@ -40,6 +41,16 @@ POLL_SECONDS = 0.05
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 DRAIN_SECONDS = 120.0
+
+
+def produce(producer: Producer, topic: str, value: bytes, key: str, headers: Headers) -> None:
+    """Put a record into the producer's queue, once there is room."""
+    while True:
+        try:
+            producer.produce(topic, value, key, headers=headers)
+            return
+        except BufferError:
+            producer.poll(0.1)
 
 
 class Window(NamedTuple):
@@ -130,24 +141,23 @@ class Lab:
 
     def seed(self, topic: str, fraudulent_share: float, count: int, traced_share: float | None = None) -> None:
         """Put so many messages of about 1.2 KB on a topic; with a share, each has a `traceparent`, and so many are sampled."""
-        producer = Producer(
+        producer = self.producer()
+        for message in itertools.islice(itertools.cycle(pool(fraudulent_share)), count):
+            produce(producer, topic, message.value, message.key, _headers(traced_share))
+        assert producer.flush(60) == 0
+
+    def producer(self) -> Producer:
+        """One for many records, each written once."""
+        return Producer(
             {
                 "bootstrap.servers": self.bootstrap,
                 "enable.idempotence": True,
                 "compression.type": "lz4",
                 "linger.ms": 20,
-                "partitioner": "murmur2_random",
+                "partitioner": PARTITIONER,
                 "log_level": 3,  # a fresh broker's "coordinator load in progress" is no news
             }
         )
-        for message in itertools.islice(itertools.cycle(pool(fraudulent_share)), count):
-            while True:
-                try:
-                    producer.produce(topic, message.value, message.key, headers=_headers(traced_share))
-                    break
-                except BufferError:
-                    producer.poll(0.1)
-        assert producer.flush(60) == 0
 
     def wait_for_members(self, group: str, count: int) -> None:
         """Wait until the consumer group has exactly so many members and all of them have their partitions."""

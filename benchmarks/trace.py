@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 import requests
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from benchmarks.cases import FRAUDULENT_SHARE, Plan
-from benchmarks.lab import DRAIN_SECONDS, SEED, START_SECONDS, Lab, Process, laboratory, pool
+from benchmarks.lab import DRAIN_SECONDS, SEED, START_SECONDS, Lab, Process, laboratory, pool, produce
 from benchmarks.report import Row
 from contracts import topics
 from contracts.models import Transaction
@@ -92,15 +92,7 @@ def _written(lab: Lab, count: int) -> dict[str, Expected]:
     """Put so many transactions on all topics, block by block; gives LOOK_UPS of them, at random places among all."""
     rng = random.Random(SEED)
     chosen, found = set(rng.sample(range(count), LOOK_UPS)), dict[str, Expected]()
-    producer = Producer(
-        {
-            "bootstrap.servers": lab.bootstrap,
-            "enable.idempotence": True,
-            "compression.type": "lz4",
-            "partitioner": "murmur2_random",
-            "log_level": 3,
-        }
-    )
+    producer = lab.producer()
     reader = Consumer(
         {
             "bootstrap.servers": lab.bootstrap,
@@ -119,7 +111,7 @@ def _written(lab: Lab, count: int) -> dict[str, Expected]:
             for number in block:
                 message, identity = next(messages), str(uuid.UUID(int=rng.getrandbits(128), version=4))
                 value = message.value.replace(message.key.encode(), identity.encode())
-                _produce(producer, topics.BANK_TRANSACTIONS, value, identity)
+                produce(producer, topics.BANK_TRANSACTIONS, value, identity, [])
                 if number in chosen:
                     known = message.evaluation == "fraudulent"
                     found[identity] = Expected(
@@ -158,17 +150,8 @@ def _write_rows(producer: Producer, routed: Message) -> list[str]:
         return []
     headers, written = headers_of(routed), outputs(Transaction.from_json(routed.value() or b""), Verdict(True))
     for one in written:
-        _produce(producer, one.topic, one.value, one.key, headers)
+        produce(producer, one.topic, one.value, one.key, headers or [])
     return [one.topic for one in written]
-
-
-def _produce(producer: Producer, topic: str, value: bytes, key: str, headers: Any = None) -> None:
-    while True:
-        try:
-            producer.produce(topic, value, key, headers=headers)
-            return
-        except BufferError:
-            producer.poll(0.1)
 
 
 def _has_read(url: str, count: int) -> bool:

@@ -24,6 +24,7 @@ from contracts import topics
 from contracts.records import headers_of
 from contracts.timestamps import bank_timestamp
 from local.plan import DATABASE
+from runtime import services
 from runtime.reading import end_of
 from tests.support.stack import Stack, running_stack, wait_until
 from validator.verdict import is_fraudulent
@@ -31,7 +32,6 @@ from validator.verdict import is_fraudulent
 logger = logging.getLogger(__name__)
 
 SOAK_RATE = 500
-BANK = "multi-bank-system"
 WRITERS = {"ksql": "ksqlDB", "kafka-streams": "the processor"}  # by SOURCE_PROCESS
 # Targets in seconds, p50 and p99, and in cores at the default rate.
 LIMITS = {"the result topic": (0.1, 0.25), "MongoDB": (0.25, 0.6)}
@@ -153,7 +153,7 @@ def cpu_seconds(stack: Stack, seconds: float) -> dict[str, float]:
 def _cpu_times(stack: Stack) -> dict[str, float]:
     state = state_of(stack)
     processes = state["services"] | {"launcher": state["launcher"]}
-    times = {name: psutil.Process(one["pid"]).cpu_times() for name, one in processes.items() if name != BANK}
+    times = {name: psutil.Process(one["pid"]).cpu_times() for name, one in processes.items() if name != services.BANK}
     return {name: one.user + one.system for name, one in times.items()}
 
 

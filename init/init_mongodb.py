@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, PyMongoError
 
-from runtime.errors import UserError
+from runtime.errors import UserError, without_credentials
 from runtime.service import Environment, load_settings, run_command
 from runtime.waiting import until
 
@@ -60,7 +60,7 @@ def main() -> None:
 
 def _reason(error: PyMongoError) -> str:
     """The problem, without the driver's full view of the cluster, the server's full response and the URI's password."""
-    return re.split(", Timeout:|, full error:", re.sub(r"://\S+@", "://***@", str(error)))[0]
+    return re.split(", Timeout:|, full error:", without_credentials(str(error)))[0]
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ def _values(settings: Settings, broker: Broker) -> dict[str, str | int]:
         "log.dirs": list_entry(_data(settings.folders, broker.name)),
         **copies(settings.kafka_brokers),
         # The default, 128 MB, would be the whole heap; only the small internal topics are compacted.
-        "log.cleaner.dedupe.buffer.size": 8 * 1024 * 1024,
+        "log.cleaner.dedupe.buffer.size": 8 * MIB,
         # One machine needs no spread, and few internal partitions make every start faster.
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.num.partitions": 4,

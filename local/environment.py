@@ -5,7 +5,6 @@ other programs.
 """
 
 import os
-from collections.abc import Mapping
 
 # Who and where the user is, the language, the clock. The library paths are for a Python that cannot start without them.
 BASICS = (
@@ -21,6 +20,6 @@ BASICS = (
 GLIBC_TUNABLES = "glibc.malloc.perturb=85:glibc.malloc.tcache_count=0"
 
 
-def basics(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def basics() -> dict[str, str]:
     """The part of the environment that every process gets."""
-    return {name: value for name, value in environ.items() if name in BASICS or name.startswith("LC_")}
+    return {name: value for name, value in os.environ.items() if name in BASICS or name.startswith("LC_")}

@@ -41,6 +41,8 @@ SLOW_START_SECONDS = 60.0
 MAX_TICK_SECONDS = 1.0
 # A service that lived this long starts its back-off again.
 SETTLED_SECONDS = 30.0
+# Of a log, when its program fails.
+TAIL_LINES = 15
 MAX_BACKOFF_SECONDS = 10.0
 # The start is given up when a service dies so many times. On a slow machine one may die of a broker that does not answer yet.
 START_TRIES = 3
@@ -291,12 +293,12 @@ class Supervisor:
         self.say(f"{run.program.name} {what}, restart in {pause:.0f} s (log: {run.log})")
 
 
-def tail(log: Path, start: int = 0, lines: int = 15) -> str:
+def tail(log: Path, start: int = 0) -> str:
     """The last lines of a log from the byte `start` on, indented."""
     if not log.exists():
         return ""
     written = log.read_bytes()[start:].decode(errors="replace").splitlines()
-    return "\n".join("    " + line for line in written[-lines:])
+    return "\n".join("    " + line for line in written[-TAIL_LINES:])
 
 
 def stop_processes(identities: dict[int, float]) -> int:

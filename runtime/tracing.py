@@ -11,9 +11,6 @@ from runtime.service import Environment, load_settings
 if TYPE_CHECKING:
     from runtime.spans import Tracer
 
-# The share of traces that is recorded, by the sampler's name; None: by its argument. All decide by the parent when there is one.
-_SHARES = {"parentbased_always_on": 1.0, "parentbased_always_off": 0.0, "parentbased_traceidratio": None}
-
 
 def _url(value: str) -> str:
     return str(AnyHttpUrl(value))
@@ -38,8 +35,8 @@ class Settings(Environment):
     @property
     def share(self) -> float:
         """Of the traces that begin here, those that are recorded: from 0 to 1."""
-        share = _SHARES[self.otel_traces_sampler]
-        return self.otel_traces_sampler_arg if share is None else share
+        shares = {"parentbased_always_on": 1.0, "parentbased_always_off": 0.0}
+        return shares.get(self.otel_traces_sampler, self.otel_traces_sampler_arg)
 
 
 @contextmanager

@@ -326,9 +326,9 @@ class Collector:
 
     async def _look_at_ksqldb(self) -> None:
         try:
-            found = await asyncio.to_thread(polls.ksqldb, self._ksqldb)
-            self._service_id, self._queries = found.service_id, dict(sorted(found.queries.items()))
-            self._health[services.KSQLDB] = Health(True, f"{len(found.queries)} queries")
+            self._service_id, queries = await asyncio.to_thread(polls.ksqldb, self._ksqldb)
+            self._queries = dict(sorted(queries.items()))
+            self._health[services.KSQLDB] = Health(True, f"{len(queries)} queries")
         except (KsqlError, LookupError) as error:
             self._health[services.KSQLDB] = Health(False, polls.problem_of(error))
             self._queries = {name: replace(query, state=UNKNOWN) for name, query in self._queries.items()}

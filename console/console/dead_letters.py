@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from console.masking import masked
 from contracts import dead_letters
-from contracts.dead_letters import CONNECT, reason_in
+from contracts.dead_letters import CONNECT, reason_in, source_of
 from contracts.records import Headers, Message
 
 # More of a dead letter is not kept: records may be megabytes, and a page shows less.
@@ -55,20 +55,11 @@ class Account:
 
 def account(dead_letter: DeadLetter) -> Account:
     """The dead letter in words."""
-    own = dead_letters.REASON in dead_letter.headers
-    names = (
-        (dead_letters.SOURCE_TOPIC, dead_letters.SOURCE_PARTITION, dead_letters.SOURCE_OFFSET)
-        if own
-        else [CONNECT + name for name in ("topic", "partition", "offset")]
-    )
-    place = [_text(dead_letter.headers, name) for name in names]
+    headers = [*dead_letter.headers.items()]
+    source = source_of(headers)
     size = f" ({dead_letter.size:,} bytes in all)" if dead_letter.size > len(dead_letter.value) else ""
     return Account(
-        reason_in([*dead_letter.headers.items()]),
-        "{} / {} @ {}".format(*place) if place[0] else "not given",
+        reason_in(headers),
+        "{} / {} @ {}".format(*source) if source else "not given",
         masked(dead_letter.value) + size,
     )
-
-
-def _text(headers: Mapping[str, bytes | None], name: str) -> str:
-    return (headers.get(name) or b"").decode("utf-8", "replace")

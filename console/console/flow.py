@@ -181,9 +181,7 @@ def _sink(state: State, connectors: Mapping[str, Connector]) -> dict[str, Any]:
     lines = [_behind(state, map(services.connector_group, connectors))]
     if all(connector.runs for connector in connectors.values()):
         return _said("ok", "up", lines)
-    states = {one for connector in connectors.values() for one in (connector.state, *_task_states(connector))}
+    states = {
+        one for connector in connectors.values() for one in (connector.state, *(task.state for task in connector.tasks))
+    }
     return _said("bad", ", ".join(sorted(states - {RUNNING})).lower() or "no task", lines)
-
-
-def _task_states(connector: Connector) -> list[str]:
-    return [task.state for task in connector.tasks]

@@ -70,21 +70,13 @@ def connectors(connect: Connect) -> dict[str, Connector]:
     return found
 
 
-@dataclass(frozen=True)
-class Ksqldb:
-    """The server's name for itself, which its groups' names begin with, and its queries."""
-
-    service_id: str
-    queries: dict[str, Query]
-
-
-def ksqldb(server: KsqlClient) -> Ksqldb:
-    """The server and its persistent queries."""
+def ksqldb(server: KsqlClient) -> tuple[str, dict[str, Query]]:
+    """The server's name for itself, which its groups' names begin with, and its persistent queries."""
     queries = {
         query["id"]: Query(query["state"], ", ".join(query["sinkKafkaTopics"]), ", ".join(query["sinks"]))
         for query in server.queries()
     }
-    return Ksqldb(server.info()["ksqlServiceId"], queries)
+    return server.info()["ksqlServiceId"], queries
 
 
 async def replicas(http: httpx.AsyncClient, url: str) -> tuple[Health, list[str]]:

@@ -115,7 +115,7 @@ def _stages(found: Found, now: float) -> Iterator[Stage]:
             yield _dead(refused[-1])
         return
     for one in refused:
-        yield _written("dead letter", one, f"{_reason(one)}; put back since")
+        yield _written("dead letter", one, f"{reason_in(one.headers)}; put back since")
     if routed.topic == topics.UNIDENTIFIED_TRANSACTIONS:
         yield _written("routed", routed, _joined("unidentified: the validator decides", _replays(routed)))
         yield _validated(found, routed, now)
@@ -195,16 +195,12 @@ def _written(name: str, record: Record, detail: str = "") -> Stage:
 
 
 def _dead(record: Record, name: str = "dead letter") -> Stage:
-    detail = _joined(_reason(record), _replays(record))
+    detail = _joined(reason_in(record.headers), _replays(record))
     return Stage(name, DEAD, detail, record.position, record.timestamp[1], record=masked(record.value or b""))
 
 
 def _waits(name: str, whose: str, record: Record, now: float) -> Stage:
     return Stage(name, WAITING, f"in the queue of {whose}, {max(now - record.timestamp[1] / 1000, 0.0):.0f} s")
-
-
-def _reason(record: Record) -> str:
-    return reason_in(record.headers)
 
 
 def _is_later(record: Record | None, other: Record) -> bool:

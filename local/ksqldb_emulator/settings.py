@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.kafka import client_config
+from runtime.services import query_group
 
 SERVER_SETTINGS = Path(__file__).resolve().parents[2] / "ksqldb" / "ksqldb-server.env"
 
@@ -41,7 +42,7 @@ class Settings:
 
     def group_of(self, query_id: str) -> str:
         """The consumer group of a persistent query, and its transactional id."""
-        return f"_confluent-ksql-{self['service.id']}query_{query_id}"
+        return query_group(self["service.id"], query_id)
 
 
 def load(environment: Mapping[str, str] = os.environ, file: Path = SERVER_SETTINGS) -> Settings:

@@ -1,4 +1,4 @@
-"""What is sent by hand and is not taken: the command says so."""
+"""What simulators.send cannot deliver: it says so."""
 
 from pathlib import Path
 

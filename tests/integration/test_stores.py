@@ -27,7 +27,7 @@ from pymongo.database import Database
 from contracts import topics
 from contracts.dead_letters import REASON, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC
 from contracts.models import TransactionResult, UserRow
-from local.connect_plugins import MONGODB_SINK
+from local.connect import MONGODB_SINK
 from local.settings import ROOT
 from queries.athena_join import fetch
 from tests.support.stack import Stack, wait_until

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from console.ksql import tables
-from console.ksql.statements import LEAVE, Kind, complete, kind_of, setting
+from console.ksql.statements import LEAVE, complete, setting
 from console.status import PIPE_WIDTH
 from runtime.ksqldb import KsqlClient, KsqlError, split
 
@@ -38,19 +38,19 @@ class Shell:
         return True
 
     def _carry_out(self, statement: str) -> None:
-        match kind_of(statement):
-            case Kind.SETTING:
+        match statement.split(None, 1)[0].upper().rstrip(";"):
+            case "SET" | "UNSET":
                 name, value = setting(statement)
                 self._client.properties.pop(name, None)
                 if value is not None:
                     self._client.properties[name] = value
-            case Kind.QUERY:
+            case "SELECT":
                 for number, values in enumerate(self._client.rows(statement)):
                     self._console.print((tables.row if number else tables.head)(values, self._console.width))
-            case Kind.PRINT:
+            case "PRINT":
                 for line in self._client.records(statement):
                     self._console.print(Text(line), soft_wrap=True)
-            case Kind.STATEMENT:
+            case _:
                 for entity in self._client.run(statement):
                     self._console.print(tables.shown(entity))
 

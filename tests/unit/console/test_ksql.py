@@ -15,7 +15,7 @@ from rich.console import Console
 
 from console.ksql import prompt
 from console.ksql.prompt import Shell
-from console.ksql.statements import Kind, complete, kind_of, setting
+from console.ksql.statements import complete, setting
 from console.ksql.tables import shown
 from runtime.ksqldb import KsqlClient, split
 
@@ -59,22 +59,6 @@ def test_enter_sends_what_is_complete(text: str) -> None:
 )
 def test_enter_goes_on_with_what_is_not(text: str) -> None:
     assert not complete(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("select * from s emit changes;", Kind.QUERY),
-        ("Print\n'users';", Kind.PRINT),
-        ("SET 'a'='b';", Kind.SETTING),
-        ("UNSET 'a';", Kind.SETTING),
-        ("SHOW TOPICS;", Kind.STATEMENT),
-        ("CREATE STREAM selected AS SELECT a FROM s;", Kind.STATEMENT),
-        (";", Kind.STATEMENT),
-    ],
-)
-def test_kinds(text: str, kind: Kind) -> None:
-    assert kind_of(text) == kind
 
 
 def test_settings() -> None:

@@ -155,14 +155,14 @@ def test_ksqldb_and_its_persistent_queries_as_the_real_server_tells_them(serve) 
     golden = json.loads((Path(__file__).parents[1] / "ksqldb_emulator" / "golden" / "statements.json").read_text())
     queries = next(request["response"] for request in golden if request["name"] == "list_queries")
     url = serve({"/info": body({"KsqlServerInfo": {"ksqlServiceId": "fraud_"}}), "/ksql": body(queries)}).url
-    found = polls.ksqldb(KsqlClient(url))
-    assert found.service_id == "fraud_"
-    assert sorted((name[:9], query.state, query.sink) for name, query in found.queries.items()) == [
+    service_id, found = polls.ksqldb(KsqlClient(url))
+    assert service_id == "fraud_"
+    assert sorted((name[:9], query.state, query.sink) for name, query in found.items()) == [
         ("CSAS_FRAU", "RUNNING", topics.FRAUDULENT_TRANSACTIONS_RESULT),
         ("CSAS_RECE", "RUNNING", topics.USERS),
         ("CSAS_SEND", "RUNNING", topics.USERS),
     ]
-    assert {query.stream for query in found.queries.values()} == set(services.STREAMS)
+    assert {query.stream for query in found.values()} == set(services.STREAMS)
 
 
 @pytest.mark.parametrize(

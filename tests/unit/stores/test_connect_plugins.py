@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from local.connect_plugins import MONGODB_SINK, S3_SINK, prepare
+from local.connect import MONGODB_SINK, prepare
+from runtime.services import S3_PLUGIN
 
 MANIFEST = "META-INF/services/org.apache.kafka.connect.sink.SinkConnector"
 
@@ -38,7 +39,7 @@ def test_the_s3_sink_is_added_when_it_is_there_and_goes_when_it_is_not(tmp_path:
     prepare(tmp_path / "plugins", mongo_jar, release.parent)
     folder = tmp_path / "plugins" / "s3-sink"
     assert sorted(path.name for path in folder.iterdir()) == ["manifest.jar", "s3.jar"]
-    assert manifest(folder) == S3_SINK
+    assert manifest(folder) == S3_PLUGIN
     prepare(tmp_path / "plugins", mongo_jar, None)
     assert not folder.exists()
     assert (release / "s3.jar").exists()

@@ -10,8 +10,9 @@ from contracts import topics
 from contracts.connect_schema import is_number
 from contracts.models import ROWS
 from init import init_mongodb, init_s3
-from local.connect_plugins import MONGODB_SINK, S3_SINK
+from local.connect import MONGODB_SINK
 from local.s3_archiver.rules import object_name
+from runtime.services import S3_PLUGIN
 
 ROOT = Path(__file__).parents[3]
 CONNECTORS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "init" / "connectors").glob("*.json")}
@@ -25,8 +26,8 @@ def test_which_connectors_there_are() -> None:
     assert {name: config["connector.class"] for name, config in CONNECTORS.items()} == {
         "mongodb-transactions": MONGODB_SINK,
         "mongodb-users": MONGODB_SINK,
-        "s3-transactions": S3_SINK,
-        "s3-users": S3_SINK,
+        "s3-transactions": S3_PLUGIN,
+        "s3-users": S3_PLUGIN,
     }
 
 
@@ -94,7 +95,9 @@ def test_numbers_are_written_as_doubles(config: dict[str, str]) -> None:
 
 def test_the_s3_sink_names_its_objects_as_the_archiver_does() -> None:
     for topic in ROWS:
-        (config,) = (one for one in CONNECTORS.values() if one["connector.class"] == S3_SINK and one["topics"] == topic)
+        (config,) = (
+            one for one in CONNECTORS.values() if one["connector.class"] == S3_PLUGIN and one["topics"] == topic
+        )
         assert config["file.name.timestamp.source"] == "event"
         assert config["file.name.timestamp.timezone"] == "UTC"
         assert config["file.max.records"] == "0"

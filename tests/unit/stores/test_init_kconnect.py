@@ -15,8 +15,9 @@ import pytest
 from contracts.connect_schema import connect_schema
 from contracts.models import ROWS, TransactionResult
 from init.init_kconnect import CONNECTORS, read
-from local.connect_plugins import MONGODB_SINK, S3_SINK
+from local.connect import MONGODB_SINK
 from local.settings import ROOT
+from runtime.services import S3_PLUGIN
 
 TOP = {"MONGODB_DATABASE": "d", "MONGODB_TRANSACTIONS_COLLECTION": "t", "MONGODB_USERS_COLLECTION": "u"} | {
     "S3_ENDPOINT": "",
@@ -36,7 +37,7 @@ def test_every_name_is_filled_in_but_credentials(path: Path) -> None:
     config = read(path, lambda topic: f"i-{topic}")
     assert json.loads(config["value.converter.schema.content"]) == connect_schema(ROWS[config["topics"]])
     assert "${" not in json.dumps({name: value for name, value in config.items() if not value.startswith("${env:")})
-    if config["connector.class"] == S3_SINK:
+    if config["connector.class"] == S3_PLUGIN:
         assert config["file.name.template"].startswith("p/q/{{topic}}/dt=")
         assert f"-i-{config['topics']}-" in config["file.name.template"]
         assert "aws.s3.endpoint" not in config  # AWS
@@ -133,7 +134,7 @@ def test_the_connector_of_earlier_versions_is_removed(worker: tuple[str, type[Wo
 
 def test_without_a_broker_it_says_what_the_broker_is_needed_for(worker: tuple[str, type[Worker]]) -> None:
     url, handler = worker
-    handler.plugins = (MONGODB_SINK, S3_SINK)
+    handler.plugins = (MONGODB_SINK, S3_PLUGIN)
     unset, away = run(url), run(url, KAFKA_BOOTSTRAP_SERVER="127.0.0.1:9")
     for answer in (unset, away):
         assert answer.returncode == 1
