@@ -99,8 +99,14 @@ class _Lookup:
         newer = {place: max(first[place], until) for place, (_, until) in known.items()}
         older = {place: min(since, self._end[place]) for place, (since, _) in known.items()}
         found = self._of_key(first)
-        if all(one.topic == topics.BANK_TRANSACTIONS for one in found):  # it may have been routed or refused since
+        if _only_received(found):  # it may have been routed or refused since
             found += self._newest_of(newer)
+        if found and _only_received(found):  # or where that is was forgotten, while what came in is still known
+            went = [place for place in keyed if place[0] != topics.BANK_TRANSACTIONS]
+            since = self._offsets(went, found[0].timestamp[1] - CLOCKS_MS)
+            found += self._newest_of(
+                {place: max(first[place], since[place]) for place in went}, {place: older[place] for place in went}
+            )
         return (
             found
             or self._newest_of({place: first[place] for place in keyed}, older)
@@ -228,6 +234,10 @@ class _Lookup:
             and self._key in value
             and text_of(row_of(value), "transaction_id") == self._identity
         )
+
+
+def _only_received(records: Iterable[Record]) -> bool:
+    return all(one.topic == topics.BANK_TRANSACTIONS for one in records)
 
 
 def _newest(records: Iterable[Record], *names: str) -> Record | None:

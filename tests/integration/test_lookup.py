@@ -85,6 +85,21 @@ def read(into: Keys, most: int) -> None:
         consumer.close()
 
 
+def test_what_followed_is_found_though_its_offset_is_forgotten(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each topic's oldest keys are forgotten in chunks: those of what came in may be remembered for longer."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVER", cluster)
+    known = Keys()
+    read(known, 10 * OTHERS)
+    for topic in keys.TOPICS - {topics.BANK_TRANSACTIONS}:
+        while known._chunks[topic]:
+            known._drop_oldest(topic)
+    found = {identity: lookup.find(identity, {}, known) for identity in (ROUTED, REFUSED, WAITS)}
+    assert all(one.received for one in found.values())
+    assert found[ROUTED].routed is not None
+    assert len(found[REFUSED].dead_letters) == 1
+    assert (found[WAITS].routed, found[WAITS].dead_letters, found[WAITS].complete) == (None, [], True)
+
+
 @pytest.mark.parametrize(
     ("kept", "taken"),
     [(keys.MOST, 0), (keys.MOST, OTHERS), (keys.MOST, 10 * OTHERS), (200, 10 * OTHERS)],
