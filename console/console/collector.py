@@ -345,7 +345,7 @@ class Collector:
         if not any(health is NOT_ASKED for health in (self._groups.broker, *self._health.values())):
             new = [] if state.counting else reasons.events(self.reasons())
             happened = [*self._surroundings.restarts, *self._restarted.values(), *new]
-            self._journal.look([*state.fault_list(), *state.warning_list()], happened, time.time())
+            self._journal.look([*state.faults, *state.warnings], happened, time.time())
 
     async def _look_at_services(self) -> None:
         (ingestor, _), (processor, processors) = await asyncio.gather(

@@ -9,7 +9,7 @@ from console.state import State
 def verdict(state: State) -> str:
     """Everything that is wrong, a line each, root causes first; what waits for the same service is one line."""
     counting = "Counting what is already there… " if state.counting else ""
-    faults, warnings = state.fault_list(), state.warning_list()
+    faults, warnings = state.faults, state.warnings
     if not (faults or warnings):
         return f"{counting}● Everything is healthy"
     roots = [problem.text for problem in faults if not problem.cause]
@@ -39,5 +39,4 @@ def was(event: Event, now: float) -> str:
 
 def title(state: State, usual: str) -> str:
     """Of the browser's tab."""
-    faults = state.faults
-    return f"▲ {faults[0]} · {usual}" if faults else usual
+    return f"▲ {state.faults[0].text} · {usual}" if state.faults else usual

@@ -74,8 +74,8 @@ class StateMetrics(Collector):
             up.add_metric([name], service.up)
         yield up
         for family, problems in (
-            (GaugeMetricFamily("stack_fault", "1 for what is wrong now", labels=["kind", "name"]), state.fault_list()),
-            (GaugeMetricFamily("stack_warning", "1 for a warning", labels=["kind", "name"]), state.warning_list()),
+            (GaugeMetricFamily("stack_fault", "1 for what is wrong now", labels=["kind", "name"]), state.faults),
+            (GaugeMetricFamily("stack_warning", "1 for a warning", labels=["kind", "name"]), state.warnings),
         ):
             for kind, name in sorted({(problem.kind, problem.name) for problem in problems}):
                 family.add_metric([kind, name], 1)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from console.causes import DEAD_LETTERS, SERVICE, Problem, explained, root
@@ -149,18 +150,9 @@ class State:
     # What was wrong in the last minutes and is over, the latest first.
     recent: tuple[Event, ...] = ()
 
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """What is wrong, a sentence each. Dead letters are none, unless most of what comes is one: the stack did its duty."""
-        return tuple(problem.text for problem in self.fault_list())
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What should be looked at, while everything works."""
-        return tuple(problem.text for problem in self.warning_list())
-
-    def fault_list(self) -> list[Problem]:
-        """Every fault, root causes first."""
+    @cached_property
+    def faults(self) -> list[Problem]:
+        """What is wrong, root causes first. Dead letters are none, unless most of what comes is one: the stack did its duty."""
         return explained(self._found(), self._down())
 
     def _found(self) -> list[Problem]:
@@ -178,8 +170,9 @@ class State:
             ),
         ]
 
-    def warning_list(self) -> list[Problem]:
-        """Every warning."""
+    @cached_property
+    def warnings(self) -> list[Problem]:
+        """What should be looked at, while everything works."""
         return [
             *(
                 Problem(DEAD_LETTERS, name, text)
@@ -328,7 +321,8 @@ class State:
 
     def to_json(self) -> dict[str, Any]:
         """For `/api/state`, with the verdict. Warnings leave it healthy."""
-        return {"healthy": not self.faults, "faults": self.faults, "warnings": self.warnings, **asdict(self)}
+        faults, warnings = ([problem.text for problem in problems] for problems in (self.faults, self.warnings))
+        return {"healthy": not faults, "faults": faults, "warnings": warnings, **asdict(self)}
 
 
 def _partitions(places: tuple[tuple[str, int], ...]) -> str:

@@ -47,7 +47,7 @@ def settings() -> Settings:
 
 
 def own_faults(collector: Collector) -> list[str]:
-    return [fault for fault in collector.state().faults if fault.startswith("console")]
+    return [fault.text for fault in collector.state().faults if fault.text.startswith("console")]
 
 
 def test_a_thread_that_does_not_work_is_a_fault() -> None:

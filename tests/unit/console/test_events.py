@@ -43,7 +43,7 @@ def faults(*down: str, **changes: Any) -> list[Problem]:
         "queries": {stream: Query("RUNNING", "", stream) for stream in services.STREAMS},
         "partitions": dict.fromkeys(topics.CREATED, 6),
     }
-    return State(**usual | changes).fault_list()
+    return State(**usual | changes).faults
 
 
 @pytest.mark.parametrize("name", services.NEEDS)
@@ -164,7 +164,7 @@ def test_what_the_cluster_lacks_after_an_outage_of_kafka_is_because_of_it() -> N
         leaderless=((topics.USERS, 3),),
         cluster=Cluster({"1": Broker("", 0, 9, 0)}, under_replicated=9, offline=1),
     )
-    problems = [p for p in (*lacking.fault_list(), *lacking.warning_list()) if p.kind in CLUSTER_KINDS]
+    problems = [p for p in (*lacking.faults, *lacking.warnings) if p.kind in CLUSTER_KINDS]
     assert {problem.kind for problem in problems} == CLUSTER_KINDS
     log = started()
     log.look([KAFKA_DOWN], [], 1.0)
@@ -181,7 +181,7 @@ def test_the_broker_of_several_that_is_down_is_a_cause() -> None:
     lacking = State(counting=False, services={KAFKA: Health(True)}, cluster=Cluster(three))
     log = started()
     log.look([KAFKA_DOWN], [], 1.0)
-    log.look([problem for problem in lacking.warning_list() if problem.kind == "broker"], [], 3.0)
+    log.look([problem for problem in lacking.warnings if problem.kind == "broker"], [], 3.0)
     assert log.newest()[0].text == "broker 2 is down: the other brokers lead its partitions"
     assert log.newest()[0].cause == ""
 

@@ -69,7 +69,7 @@ def state(**changes: Any) -> State:
 
 
 def test_a_stack_that_is_well() -> None:
-    assert state().faults == ()
+    assert state().faults == []
     assert state().to_json()["healthy"] is True
     assert verdict(state()) == "● Everything is healthy"
 
@@ -135,11 +135,11 @@ def test_a_stack_that_is_well() -> None:
 )
 def test_a_fault_is_named_everywhere(changes: dict[str, Any], fault: str) -> None:
     sick = state(**changes)
-    assert sick.faults == (fault,)
-    assert sick.to_json()["healthy"] is False
+    assert [problem.text for problem in sick.faults] == [fault]
+    assert (sick.to_json()["healthy"], sick.to_json()["faults"]) == (False, [fault])
     assert verdict(sick) == f"▲ {fault}"
     assert fault in printed(sick)
-    (problem,) = sick.fault_list()
+    (problem,) = sick.faults
     assert f'stack_fault{{kind="{problem.kind}",name="{problem.name}"}} 1.0' in exposed(sick)
 
 
@@ -167,18 +167,18 @@ def test_a_fault_is_named_everywhere(changes: dict[str, Any], fault: str) -> Non
 )
 def test_a_warning_is_shown_everywhere_and_the_stack_is_well(changes: dict[str, Any], warning: str) -> None:
     unusual = state(**changes)
-    assert (unusual.faults, unusual.warnings) == ((), (warning,))
-    assert unusual.to_json()["healthy"] is True
+    assert (unusual.faults, [problem.text for problem in unusual.warnings]) == ([], [warning])
+    assert (unusual.to_json()["healthy"], unusual.to_json()["warnings"]) == (True, [warning])
     assert verdict(unusual) == f"▲ {warning}"
     assert warning in " ".join(printed(unusual).split())
     assert "everything is healthy" not in printed(unusual)
-    (problem,) = unusual.warning_list()
+    (problem,) = unusual.warnings
     assert f'stack_warning{{kind="{problem.kind}",name="{problem.name}"}} 1.0' in exposed(unusual)
 
 
 @pytest.mark.parametrize("changes", [dead_letters(50), {"topics": dict.fromkeys(topics.ALL, Topic(4, 0.0, 4, 4))}])
 def test_a_few_dead_letters_are_no_warning(changes: dict[str, Any]) -> None:
-    assert state(**changes).warnings == state(**changes).faults == ()
+    assert state(**changes).warnings == state(**changes).faults == []
 
 
 def test_of_a_server_that_does_not_answer_nothing_else_is_said() -> None:
@@ -188,8 +188,8 @@ def test_of_a_server_that_does_not_answer_nothing_else_is_said() -> None:
     group = Group({topics.USERS: 0}, 0, services.KAFKA_CONNECT)
     cluster = Cluster({"1": Broker("", 0, 9, 0)}, under_replicated=9, offline=9)
     silent = state(services=down, connectors={}, queries={}, partitions={}, groups={SINK: group}, cluster=cluster)
-    assert [problem.kind for problem in silent.fault_list()] == ["service"] * 3
-    assert silent.warnings == ()
+    assert [problem.kind for problem in silent.faults] == ["service"] * 3
+    assert silent.warnings == []
     assert not re.search("^kafka_(broker|under|offline)", exposed(silent), re.MULTILINE)
 
 
@@ -207,7 +207,7 @@ def test_what_the_stack_should_have_is_what_its_files_create() -> None:
 
 def test_dead_letters_are_shown_and_are_no_fault() -> None:
     with_dead_letters = state(topics=TOPICS | {topics.USERS: Topic(), topics.S3_SINK_DLQ: Topic(3, 0.0, 3, 3)})
-    assert with_dead_letters.faults == ()
+    assert with_dead_letters.faults == []
     assert with_dead_letters.dead_letters == 3
     shown = flow.values(with_dead_letters)[topics.S3_SINK_DLQ]
     assert (shown["tone"], shown["lines"]) == ("bad", ["3 · 0.0/s"])
