@@ -9,14 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import requests
-from rich.console import Console
 
-from console.terminal import table
+from console.terminal import screen, table
 from runtime import direct
 
 ANSWER_SECONDS = 5.0
-# The width of what is no terminal, a log for one.
-PIPE_WIDTH = 130
 
 
 def fetch(url: str) -> dict[str, Any]:
@@ -35,15 +32,20 @@ def show(status: Mapping[str, Any], as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(status, indent=1) + "\n")
     else:
-        Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table(status))
+        screen().print(table(status))
     return 0 if status["healthy"] else 1
+
+
+def own_url() -> str:
+    """Of the console of this machine or container."""
+    return f"http://127.0.0.1:{os.environ.get('CONSOLE_PORT', '8080')}"
 
 
 def main() -> int:
     """Ask the console of this machine or container."""
     parser = argparse.ArgumentParser(prog="console.status")
     parser.add_argument("--json", action="store_true")
-    return show(fetch(f"http://127.0.0.1:{os.environ.get('CONSOLE_PORT', '8080')}"), parser.parse_args().json)
+    return show(fetch(own_url()), parser.parse_args().json)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """The state in a terminal. `status` is what /api/state says; the launcher adds its processes to it."""
 
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +15,13 @@ from contracts import topics
 from runtime.disk import Space
 
 Status = Mapping[str, Any]
+# The width of what is no terminal, a log for one.
+PIPE_WIDTH = 130
+
+
+def screen() -> Console:
+    """Where tables are printed."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def table(status: Status) -> RenderableType:

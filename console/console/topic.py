@@ -14,6 +14,7 @@ from contracts.records import UNREADABLE_HEADERS, Headers, headers_of
 from contracts.timestamps import utc
 from runtime.errors import UserError
 from runtime.kafka import bootstrap_server, client_config
+from runtime.service import run_command
 
 ANSWER_SECONDS = 5.0
 # A topic may be given more partitions while it is read.
@@ -122,17 +123,12 @@ def _metadata(consumer: Consumer) -> ClusterMetadata:
         raise UserError(f"no broker answers at {bootstrap_server()}: ./start.sh --status shows why") from None
 
 
-def main() -> int:
+def main() -> None:
     """On the cluster of the environment."""
     parser = argparse.ArgumentParser(prog="console.topic")
     add_arguments(parser)
-    try:
-        show(client_config(), parser.parse_args(), _metadata)
-    except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    return 0
+    show(client_config(), parser.parse_args(), _metadata)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

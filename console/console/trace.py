@@ -2,20 +2,20 @@
 
 import argparse
 import json
-import os
 import sys
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 import requests
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from console.status import PIPE_WIDTH
+from console.status import own_url
+from console.terminal import screen
 from runtime import direct
 from runtime.errors import UserError
+from runtime.service import run_command
 
 # As long as a look-up may take, and more.
 ANSWER_SECONDS = 20.0
@@ -35,9 +35,9 @@ def show(url: str, identity: str, as_json: bool) -> int:
         return 0 if answer.ok else 1
     if not answer.ok:
         raise UserError(found["summary"])
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    console.print(_stages(found))
-    console.print(Text(found["summary"], TONES[found["status"]]))
+    terminal = screen()
+    terminal.print(_stages(found))
+    terminal.print(Text(found["summary"], TONES[found["status"]]))
     return 0
 
 
@@ -69,12 +69,8 @@ def main() -> int:
     parser.add_argument("id")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    try:
-        return show(f"http://127.0.0.1:{os.environ.get('CONSOLE_PORT', '8080')}", arguments.id, arguments.json)
-    except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
+    return show(own_url(), arguments.id, arguments.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from console.ksql import tables
 from console.ksql.statements import LEAVE, complete, setting
-from console.status import PIPE_WIDTH
+from console.terminal import screen
 from runtime.ksqldb import KsqlClient, KsqlError, split
 
 GREETING = (
@@ -58,7 +58,7 @@ class Shell:
 def main(url: str, history: Path, statement: str | None) -> int:
     """One statement, or what stands on stdin, or a prompt when that is a terminal. Returns the exit code."""
     client = KsqlClient(url)
-    shell = Shell(client, Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH))
+    shell = Shell(client, screen())
     try:
         if statement is None and sys.stdin.isatty():
             return _prompt(shell, client, history)
