@@ -309,7 +309,7 @@ def load() -> Settings:
     ports, stores, cluster = checked.read(Ports), checked.read(Stores), checked.read(Cluster)
     mongodb = checked.attempt(lambda: _mongodb(ports, environ))
     aws = checked.attempt(lambda: cloud_group(AWS_GROUP, environ))
-    from local.services import user_settings  # needs the services' own folders, which not all who use this module have
+    from local.user_settings import user_settings  # needs the services' own folders, which not all who use this module have
 
     of_services = user_settings(checked, cluster.kafka_brokers)
     unused = () if cluster.kafka_brokers > 1 else CLUSTER_PORTS

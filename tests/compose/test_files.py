@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from local.jars import read_list
-from local.services import JAVA_AGENT, SAMPLING
+from local.user_settings import JAVA_AGENT, SAMPLING
 from local.settings import ROOT
 
 FILES = (ROOT / "docker-compose.yml", ROOT / "simulators" / "docker-compose.yml")

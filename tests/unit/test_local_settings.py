@@ -6,7 +6,7 @@ import pytest
 
 from local import plan
 from local.environment import BASICS, basics
-from local.services import JAVA_AGENT
+from local.user_settings import JAVA_AGENT
 from local.settings import HOST, ROOT, load
 from runtime.errors import UserError
 from tests.support.environment import POISON
