@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from dotenv import load_dotenv
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from local import files
 from local.checked import Checked
@@ -20,12 +20,10 @@ from local.s3_archiver.settings import Seconds
 from runtime import services
 from runtime.errors import UserError
 from runtime.kafka import SECURITY
-from runtime.service import Environment
+from runtime.service import Environment, Port
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
-
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Ports(Environment):
@@ -309,7 +307,9 @@ def load() -> Settings:
     ports, stores, cluster = checked.read(Ports), checked.read(Stores), checked.read(Cluster)
     mongodb = checked.attempt(lambda: _mongodb(ports, environ))
     aws = checked.attempt(lambda: cloud_group(AWS_GROUP, environ))
-    from local.user_settings import user_settings  # needs the services' own folders, which not all who use this module have
+    from local.user_settings import (
+        user_settings,  # needs the services' own folders, which not all who use this module have
+    )
 
     of_services = user_settings(checked, cluster.kafka_brokers)
     unused = () if cluster.kafka_brokers > 1 else CLUSTER_PORTS

@@ -24,7 +24,6 @@ def launcher_alone(settings: Settings) -> dict[str, Any]:
         "ready": False,
         "ready_seconds": None,
         "services": {},
-        "steps": {},
         "rss_mib": own["rss_mib"],
         "logs": str(settings.folders.logs),
         "counts": None,
@@ -53,7 +52,6 @@ def snapshot(supervisor: Supervisor, settings: Settings, counts: dict[str, Any] 
         "ready": supervisor.all_ready,
         "ready_seconds": supervisor.ready_seconds,
         "services": services,
-        "steps": {name: str(run.phase) for name, run in supervisor.runs.items() if run.program.ready is None},
         "rss_mib": alone["rss_mib"] + sum(service["rss_mib"] for service in services.values()),
         "counts": counts,
     }

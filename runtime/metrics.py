@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from threading import Thread
-from typing import Annotated
 from urllib.parse import urlsplit
 
 from prometheus_client import Gauge, MetricsHandler, disable_created_metrics
-from pydantic import Field
 
-from runtime.service import Environment, load_settings
+from runtime.service import Environment, Port, load_settings
 
 disable_created_metrics()  # they add a second series per metric, which nothing here reads
 
@@ -25,7 +23,7 @@ class Settings(Environment):
     """Where to listen; nothing is served unless METRICS_PORT is set."""
 
     metrics_host: str = "127.0.0.1"
-    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    metrics_port: Port | None = None
 
 
 def serve(problem: Callable[[], str | None]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Annotated, NoReturn, Protocol, TypeVar
 
-from pydantic import AfterValidator, AnyHttpUrl, ValidationError
+from pydantic import AfterValidator, AnyHttpUrl, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -29,6 +29,9 @@ class Environment(BaseSettings):
     """Settings from environment variables. An empty variable counts as unset, as `NAME=` in an env file means."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, allow_inf_nan=False)
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 def _without_call(url: str) -> str:

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, PositiveFloat
+from pydantic import AfterValidator, AnyHttpUrl, PositiveFloat
 
-from runtime.service import Environment, ValidatorUrl
+from runtime.service import Environment, Port, ValidatorUrl
 
 Url = Annotated[str, AfterValidator(lambda url: str(AnyHttpUrl(url)).rstrip("/"))]
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Settings(Environment):

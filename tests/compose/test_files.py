@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from local.jars import read_list
-from local.user_settings import JAVA_AGENT, SAMPLING
 from local.settings import ROOT
+from local.user_settings import JAVA_AGENT, SAMPLING
 
 FILES = (ROOT / "docker-compose.yml", ROOT / "simulators" / "docker-compose.yml")
 CLUSTER = (FILES[0], ROOT / "docker-compose.cluster.yml", FILES[1])

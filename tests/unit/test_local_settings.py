@@ -6,8 +6,8 @@ import pytest
 
 from local import plan
 from local.environment import BASICS, basics
-from local.user_settings import JAVA_AGENT
 from local.settings import HOST, ROOT, load
+from local.user_settings import JAVA_AGENT
 from runtime.errors import UserError
 from tests.support.environment import POISON
 
