@@ -131,8 +131,13 @@ class Choice:
         """Raises UserError when no dead letter is of the kind, with the kinds that there are."""
         if self._kind is None or self._kind in self.kinds:
             return
-        kinds = "".join(f"\n{count:6} {kind}" for kind, count in self.kinds.most_common())
+        kinds = "".join(f"\n{count:6} {kind}" for kind, count in _by_count(self.kinds))
         raise UserError(f"no dead letter to replay has the reason '{self._kind}'; there are{kinds or ' none at all'}")
+
+
+def _by_count(counts: Counter[str]) -> list[tuple[str, int]]:
+    """The most first; which of equally many were read first does not matter."""
+    return sorted(counts.items(), key=lambda one: (-one[1], one[0]))
 
 
 def replay_topic(topic: str, dry_run: bool, choice: Choice) -> None:
@@ -170,7 +175,7 @@ def replay_topic(topic: str, dry_run: bool, choice: Choice) -> None:
                 read = {message.partition(): message.offset() + 1 for message in batch}
                 _write(producer, notes, chosen, choice.done(read))
         choice.check()
-        for line, count in choice.taken.most_common():
+        for line, count in _by_count(choice.taken):
             logger.info("%6d %s", count, line)
         if copies:
             logger.info("%6d copies skipped, of dead letters that were replayed before or are counted above", copies)
