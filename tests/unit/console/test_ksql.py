@@ -61,6 +61,45 @@ def test_enter_goes_on_with_what_is_not(text: str) -> None:
     assert not complete(text)
 
 
+class Asked:
+    """In place of a client: what it was asked, and how."""
+
+    def __init__(self) -> None:
+        self.properties = {"a": "before"}
+        self.way = "setting"
+
+    def rows(self, _: str) -> list[Any]:
+        self.way = "query"
+        return []
+
+    def records(self, _: str) -> list[str]:
+        self.way = "print"
+        return []
+
+    def run(self, _: str) -> list[Any]:
+        self.way = "statement"
+        return []
+
+
+@pytest.mark.parametrize(
+    ("text", "way"),
+    [
+        ("select * from s emit changes;", "query"),
+        ("Print\n'users';", "print"),
+        ("SET 'a'='b';", "setting"),
+        ("UNSET 'a';", "setting"),
+        ("SHOW TOPICS;", "statement"),
+        ("CREATE STREAM selected AS SELECT a FROM s;", "statement"),
+        (";", "statement"),
+    ],
+)
+def test_kinds(text: str, way: str) -> None:
+    client = Asked()
+    Shell(client, Console())._carry_out(text)  # type: ignore[arg-type]
+    assert client.way == way
+    assert client.properties == {"SET": {"a": "b"}, "UNS": {}}.get(text[:3], {"a": "before"})
+
+
 def test_settings() -> None:
     assert setting("SET 'auto.offset.reset' = 'latest';") == ("auto.offset.reset", "latest")
     assert setting("unset 'auto.offset.reset';") == ("auto.offset.reset", None)
