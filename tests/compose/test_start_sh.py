@@ -71,6 +71,7 @@ def env_file(here: Path) -> str:
     return (here / "clone" / ".env").read_text()
 
 
+AWS = {"MY_AWS_ACCESS_KEY_ID": "k", "MY_AWS_SECRET_ACCESS_KEY": "s", "MY_AWS_REGION": "eu-west-1"}
 FREE = {name: f"{45000 + number}" for number, name in enumerate(
     ("KAFKA_PORT", "CONNECT_PORT", "KSQLDB_PORT", "VALIDATOR_PORT", "MONGODB_PORT", "S3_PORT", "PROMETHEUS_PORT",
      "GRAFANA_PORT", "CONSOLE_PORT")
@@ -302,9 +303,7 @@ def test_cloud_targets(here: Path) -> None:
         "MY_MONGODB_USER": "me@home",
         "MY_MONGODB_PASS": "p/w:ü",
         "MY_MONGODB_CLUSTER": "c0.example.net",
-        "MY_AWS_ACCESS_KEY_ID": "k",
-        "MY_AWS_SECRET_ACCESS_KEY": "s",
-        "MY_AWS_REGION": "eu-west-1",
+        **AWS,
     }
     answer = run(here, **cloud, **FREE)
     assert answer.returncode == 0, answer.stderr
@@ -791,10 +790,9 @@ def test_what_the_local_mode_alone_uses_is_said(here: Path) -> None:
     [("", {}, "300"), ("ARCHIVE_INTERVAL_SECONDS=60\n", {}, "60"), ("", {"ARCHIVE_INTERVAL_SECONDS": "60"}, "60")],
 )
 def test_objects_are_minutes_apart_in_aws(here: Path, file: str, environment: dict[str, str], written: str) -> None:
-    aws = {"MY_AWS_ACCESS_KEY_ID": "k", "MY_AWS_SECRET_ACCESS_KEY": "s", "MY_AWS_REGION": "eu-west-1"}
     (here / "clone" / ".env").write_text(file)
     for _ in range(2):  # what one start writes does not decide the next
-        assert run(here, **FREE, **aws, **environment).returncode == 0
+        assert run(here, **FREE, **AWS, **environment).returncode == 0
         assert env_file(here).splitlines()[-1] == f"ARCHIVE_INTERVAL_SECONDS={written}"
     assert run(here, **FREE).returncode == 0
     assert "ARCHIVE_INTERVAL_SECONDS" not in env_file(here).split("written by start.sh")[1]
@@ -802,8 +800,7 @@ def test_objects_are_minutes_apart_in_aws(here: Path, file: str, environment: di
 
 @pytest.mark.parametrize(("file", "endpoint"), [("", ""), ("S3_ENDPOINT=https://minio:9000\n", "https://minio:9000")])
 def test_keys_of_another_s3_are_not_sent_to_aws(here: Path, file: str, endpoint: str) -> None:
-    aws = {"MY_AWS_ACCESS_KEY_ID": "k", "MY_AWS_SECRET_ACCESS_KEY": "s", "MY_AWS_REGION": "eu-west-1"}
     (here / "clone" / ".env").write_text(file)
-    assert run(here, **FREE, **aws).returncode == 0
+    assert run(here, **FREE, **AWS).returncode == 0
     written = [line for line in env_file(here).splitlines() if line.startswith("S3_ENDPOINT=")]
     assert written == [f"S3_ENDPOINT={endpoint}"]

@@ -12,8 +12,9 @@ from contracts import topics
 from contracts.records import Record
 from runtime.kafka import transactional
 from runtime.transactions import Transactions
-from tests.support.broker_proxy import BrokerProxy, broker_proxy
+from tests.support.broker_proxy import BrokerProxy
 from tests.support.stack import LoneKafka, wait_until
+from tests.support.tcp import serving
 from tests.support.topics import read_all
 
 SOURCE, TARGET = topics.FRAUDULENT_TRANSACTIONS, topics.FRAUDULENT_TRANSACTIONS_RESULT
@@ -23,7 +24,7 @@ LOST_COORDINATOR = KafkaError(KafkaError.NOT_COORDINATOR, "the offsets cannot be
 @pytest.fixture
 def proxy(tmp_path: Path) -> Iterator[BrokerProxy]:
     """The only way to a broker with the two topics, of one partition each."""
-    with broker_proxy() as way:
+    with serving(BrokerProxy()) as way:
         broker = LoneKafka(tmp_path / "broker", f"advertised.listeners=PLAINTEXT://{way.address}")
         host, port = broker.bootstrap.split(":")
         way.target, broker.bootstrap = (host, int(port)), way.address

@@ -1,35 +1,25 @@
 """A way to a broker that loses acknowledgements: records are written, and their producer is not told."""
 
 import socket
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from socketserver import BaseRequestHandler, ThreadingTCPServer
+from contextlib import suppress
+from socketserver import BaseRequestHandler
 from threading import Event, Thread
 
+from tests.support.tcp import HEADER, LENGTH, LocalServer
+
 PRODUCE = 0
-HEADER = struct.Struct(">hhi")  # the request's kind and version, and its number
-LENGTH = struct.Struct(">i")
 
 
-class BrokerProxy(ThreadingTCPServer):
+class BrokerProxy(LocalServer):
     """Passes everything on to the broker at `target` (host, port), to be set; the broker has to advertise `address`.
 
     With `loses` set, the connection ends when the broker has answered a producer, before the answer is passed on; `lost` is
     set then. As long as `loses` is set, no later records reach the broker.
     """
 
-    daemon_threads = True
-    allow_reuse_address = True
-
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self.target, self.loses, self.lost = ("127.0.0.1", 0), Event(), Event()
-
-    @property
-    def address(self) -> str:
-        """For `bootstrap.servers`."""
-        return f"127.0.0.1:{self.server_address[1]}"
 
 
 class _Connection(BaseRequestHandler):
@@ -54,23 +44,10 @@ class _Connection(BaseRequestHandler):
                     self.server.lost.set()
                     break
                 self.request.sendall(LENGTH.pack(len(answer)) + answer)
-        _end(self.request)
+        with suppress(OSError):
+            self.request.shutdown(socket.SHUT_RDWR)
 
 
 def _frame(connection: socket.socket) -> bytes | None:
     length = connection.recv(LENGTH.size, socket.MSG_WAITALL)
     return connection.recv(LENGTH.unpack(length)[0], socket.MSG_WAITALL) if len(length) == LENGTH.size else None
-
-
-def _end(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def broker_proxy() -> Iterator[BrokerProxy]:
-    """One that serves meanwhile."""
-    with BrokerProxy() as proxy:
-        Thread(target=proxy.serve_forever, daemon=True).start()
-        yield proxy
-        proxy.shutdown()

@@ -1,30 +1,20 @@
 """A broker of a cluster of one that speaks as much of Kafka's protocol as a client needs to find it, and can list no broker."""
 
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Thread
+from socketserver import StreamRequestHandler
+
+from tests.support.tcp import HEADER, LENGTH, LocalServer
 
 API_VERSIONS, METADATA = 18, 3
 UNSUPPORTED_VERSION = 35
-HEADER = struct.Struct(">hhi")  # the request's kind and version, and its number
 
 
-class LoneBroker(ThreadingTCPServer):
+class LoneBroker(LocalServer):
     """`registered` is whether metadata lists the broker: for a moment after its start it does not. `asked` counts how often."""
-
-    daemon_threads = True
-    allow_reuse_address = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self.registered, self.asked = True, 0
-
-    @property
-    def address(self) -> str:
-        """For `bootstrap.servers`."""
-        return f"127.0.0.1:{self.server_address[1]}"
 
     def answer(self, kind: int, version: int) -> bytes:
         """ApiVersions 0, and Metadata 4 with one topic: a client takes no brokers and no topics for no answer."""
@@ -43,17 +33,8 @@ class LoneBroker(ThreadingTCPServer):
 class _Connection(StreamRequestHandler):
     def handle(self) -> None:
         assert isinstance(self.server, LoneBroker)
-        while length := self.rfile.read(4):
-            request = self.rfile.read(*struct.unpack(">i", length))
+        while length := self.rfile.read(LENGTH.size):
+            request = self.rfile.read(*LENGTH.unpack(length))
             kind, version, number = HEADER.unpack_from(request)
-            answer = struct.pack(">i", number) + self.server.answer(kind, version)
-            self.wfile.write(struct.pack(">i", len(answer)) + answer)
-
-
-@contextmanager
-def lone_broker() -> Iterator[LoneBroker]:
-    """One that serves meanwhile."""
-    with LoneBroker() as broker:
-        Thread(target=broker.serve_forever, daemon=True).start()
-        yield broker
-        broker.shutdown()
+            answer = LENGTH.pack(number) + self.server.answer(kind, version)
+            self.wfile.write(LENGTH.pack(len(answer)) + answer)

@@ -15,8 +15,9 @@ from local.settings import ROOT
 from runtime import hang, lost
 from runtime.kafka import await_broker
 from runtime.lost import LOST_SECONDS, OFFSETS_SECONDS, Admin, Brokers, Offsets, watched
-from tests.support.lone_broker import LoneBroker, lone_broker
+from tests.support.lone_broker import LoneBroker
 from tests.support.stack import wait_until
+from tests.support.tcp import serving
 
 LOGICAL, BOOTSTRAP, LEARNED = ({"source": source} for source in ("logical", "configured", "learned"))
 # With it librdkafka loses its brokers each time; without, now and then.
@@ -90,7 +91,7 @@ def test_the_process_of_a_consumer_that_has_lost_its_broker_ends_instead_of_wait
     ended: list[str] = []
     monkeypatch.setattr(hang, "end", ended.append)
     heard: list[Mapping[str, Any]] = []
-    with lone_broker() as broker:
+    with serving(LoneBroker()) as broker:
         config = {"bootstrap.servers": broker.address, "group.id": "g", **LOSES}
         consumer = Consumer({**config, **watched(heard.append), "statistics.interval.ms": 100})
         assert consumer.list_topics(timeout=10).brokers.keys() == {1}
@@ -102,7 +103,7 @@ def test_the_process_of_a_consumer_that_has_lost_its_broker_ends_instead_of_wait
 
 
 def test_a_broker_that_has_not_registered_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    with lone_broker() as broker:
+    with serving(LoneBroker()) as broker:
         broker.registered = False
         monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVER", broker.address)
         waiting = Thread(target=await_broker, args=(Event(),))
