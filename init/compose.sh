@@ -33,12 +33,12 @@ check_docker() {
     docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null ||
         fail "Docker has no Compose: install the package docker-compose-plugin, or use ./start.sh --local, which needs neither"
     docker info >/dev/null 2>&1 ||
-        fail "the Docker engine does not answer: start it (or ask to be let in to it), or use ./start.sh --local, which needs none"
+        fail "the Docker engine does not answer: start it, or get permission to use it (group docker), or use ./start.sh --local, which needs none"
 }
 
 # check_compose [--cluster]: an older Compose refuses the files for a key that it does not know.
 check_compose() {
-    local found needed=2.20.2 # for `required` of depends_on
+    local found needed=2.21.0 # for a template in `ps --format`
     [ -z "$1" ] || needed=2.24.4 # for !override and !reset
     found=$(compose version --short 2>/dev/null) || found=
     found=${found#v}
@@ -71,7 +71,14 @@ check_ours() {
     [ -n "$container" ] || return 0
     folder=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.project.working_dir"}}' "${container%%$'\n'*}")
     [ ! -d "$folder" ] || [ "$folder" -ef . ] ||
-        fail "the stack of this project's name belongs to the clone in $folder: call start.sh there, or give this clone a COMPOSE_PROJECT_NAME of its own in .env"
+        fail "the stack of this project's name belongs to the clone in $folder: call start.sh there"
+}
+
+# secret NAME: what the user has in .env, else what an earlier start has made.
+secret() {
+    local own
+    own=$(own_lines | value_of "$1")
+    printf '%s' "${own:-$(in_file "$1")}"
 }
 
 random_secret() { LC_ALL=C tr -dc 'a-f0-9' </dev/urandom | head -c 40; }
@@ -80,9 +87,9 @@ random_secret() { LC_ALL=C tr -dc 'a-f0-9' </dev/urandom | head -c 40; }
 # stores (made once), which profiles and files are used, and where Connect writes to.
 write_env() {
     local simulators=$1 cluster=$2 mongodb_password s3_password grafana_password profiles=() uri='' aws='' interval
-    mongodb_password=$(setting MONGODB_PASSWORD)
-    s3_password=$(setting S3_PASSWORD)
-    grafana_password=$(setting GRAFANA_PASSWORD)
+    mongodb_password=$(secret MONGODB_PASSWORD)
+    s3_password=$(secret S3_PASSWORD)
+    grafana_password=$(secret GRAFANA_PASSWORD)
     if whole_group MY_MONGODB_USER MY_MONGODB_PASS MY_MONGODB_CLUSTER; then
         uri=$(mongodb_uri)
     else
@@ -93,7 +100,9 @@ write_env() {
     else
         profiles+=(s3)
     fi
-    local kept
+    say_what_is_local_now "$uri" "$aws"
+    local kept name files=docker-compose.yml${cluster:+:docker-compose.cluster.yml}${simulators:+:simulators/docker-compose.yml}
+    [ ! -e docker-compose.override.yml ] || files+=:docker-compose.override.yml
     kept=$(if [ -f .env ]; then own_lines; else cat .env.example; fi)
     interval=${ARCHIVE_INTERVAL_SECONDS:-$(value_of ARCHIVE_INTERVAL_SECONDS <<<"$kept")}
     own_profiles=${own_profiles:-$(value_of COMPOSE_PROFILES <<<"$kept")}
@@ -109,7 +118,7 @@ write_env() {
             printf "S3_PASSWORD='%s'\n" "${s3_password:-$(random_secret)}"
             printf "GRAFANA_PASSWORD='%s'\n" "${grafana_password:-$(random_secret)}"
             printf 'COMPOSE_PROJECT_NAME=%s\n' "$COMPOSE_PROJECT_NAME"
-            printf 'COMPOSE_FILE=docker-compose.yml%s\n' "${cluster:+:docker-compose.cluster.yml}${COMPOSE_OVERRIDES:-}${simulators:+:simulators/docker-compose.yml}"
+            printf 'COMPOSE_FILE=%s\n' "$files"
             printf 'COMPOSE_PROFILES=%s\n' "$(IFS=,; printf '%s' "${profiles[*]:-}")"
             case ,$own_profiles, in
             *,tracing,*) [ -n "$(value_of OTEL_EXPORTER_OTLP_ENDPOINT <<<"$kept")" ] || printf 'OTEL_EXPORTER_OTLP_ENDPOINT=http://jaeger:4318\n' ;;
@@ -118,14 +127,26 @@ write_env() {
             [ -z "$cluster" ] || [ -n "$(value_of KAFKA_BOOTSTRAP_SERVER <<<"$kept")" ] ||
                 printf 'KAFKA_BOOTSTRAP_SERVER=kafka:29092,kafka-2:29092,kafka-3:29092\n'
             [ -z "$uri" ] || printf "MONGODB_URI='%s'\n" "$uri"
+            # Those of the environment too: a `docker compose up` in another shell would send them to AWS without.
+            for name in ${aws:+MY_AWS_ACCESS_KEY_ID MY_AWS_SECRET_ACCESS_KEY MY_AWS_REGION}; do
+                [ -z "${!name:-}" ] || printf "%s='%s'\n" "$name" "${!name}"
+            done
             # Another service that speaks S3, in the user's own lines, stays what it is.
             [ -z "$aws" ] || [ -n "$(value_of S3_ENDPOINT <<<"$kept")" ] || printf 'S3_ENDPOINT=\n'
-            # Each object costs something in AWS: there are minutes between two of a partition, not seconds.
-            [ -z "$aws" ] || printf 'ARCHIVE_INTERVAL_SECONDS=%s\n' "${interval:-300}"
+            # Each object costs something in AWS. Until it is written its rows are in the worker's heap: docs/operations.md.
+            [ -z "$aws" ] || printf 'ARCHIVE_INTERVAL_SECONDS=%s\n' "${interval:-30}"
         } >.env.new
         sync # a power cut must not leave an empty .env: the secrets in it are those that the volumes were made with
         mv .env.new .env
     )
+}
+
+# say_what_is_local_now URI AWS: what the last start had in the cloud, and this one has not.
+say_what_is_local_now() {
+    [ -n "$1" ] || [ -z "$(in_file MONGODB_URI)" ] || [ -n "$(own_lines | value_of MONGODB_URI)" ] ||
+        printf 'note: the last start wrote to MongoDB Atlas, this one writes to a local MongoDB: MY_MONGODB_* are neither in .env nor in the environment\n' >&2
+    [ -n "$2" ] || [ -z "$(in_file MY_AWS_REGION)" ] ||
+        printf 'note: the last start wrote to S3 in AWS, this one writes to a local server: MY_AWS_* are neither in .env nor in the environment\n' >&2
 }
 
 # No time to start with less space than runtime/disk.py asks for, on the disk of images and volumes. Where that cannot be seen
@@ -143,12 +164,27 @@ check_disk() {
 
 # MongoDB takes its password when its data is made, and keeps that one.
 check_password() {
-    [ -z "$(setting MONGODB_PASSWORD)" ] || return 0
+    local made
+    made=$(in_file MONGODB_PASSWORD)
+    if whole_group MY_MONGODB_USER MY_MONGODB_PASS MY_MONGODB_CLUSTER >/dev/null; then return; fi
+    [ -z "$made" ] || [ "$made" != "$(secret MONGODB_PASSWORD)" ] || return 0
     ! docker volume ls --quiet | grep -qx "${COMPOSE_PROJECT_NAME}_mongodb-data" ||
         fail "the data of MongoDB was made with a password that .env no longer has: put its MONGODB_PASSWORD back, or remove the data with ./start.sh --clean"
 }
 
-# The data of one broker has no copies on two others, and that of three needs them. The project's volumes tell which it is.
+# The names of containers are the engine's, whatever the project: another stack may have one of them.
+check_names() {
+    local name project remove
+    while read -r name; do
+        project=$(docker inspect --type container --format '{{index .Config.Labels "com.docker.compose.project"}}' "$name" 2>/dev/null) || continue
+        [ "$project" != "$COMPOSE_PROJECT_NAME" ] || continue
+        remove="rm --force $name"
+        [ -z "$project" ] || remove="compose --project-name $project down"
+        fail "the container $name is there already, made by ${project:+the project }${project:-hand}: remove it first (docker $remove)"
+    done < <(compose config --no-interpolate | sed -n 's/^ *container_name: *//p')
+}
+
+# The data of one broker has no copies on two others, and that of three needs them. The project's volumes show which it is.
 check_data() {
     local wanted=$1 made volumes
     volumes=$(docker volume ls --quiet)
@@ -160,11 +196,12 @@ check_data() {
 
 # Every port that a container will publish must be free, unless the stack itself has it.
 check_ports() {
-    [ -z "$(compose ps --quiet 2>/dev/null)" ] || return 0
-    local variable default port taken=()
+    local variable default port taken=() own
+    own=$(docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Ports}}')
     while read -r variable default; do
         port=$(setting "$variable")
         port=${port:-$default}
+        case $own in *":$port->"*) continue ;; esac
         if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then taken+=("$port ($variable)"); fi
     done < <(compose config --no-interpolate | sed -nE 's/.*127\.0\.0\.1:\$\{([A-Z0-9_]+):-([0-9]+)\}.*/\1 \2/p' | sort -u)
     [ ${#taken[@]} -eq 0 ] ||
@@ -241,6 +278,7 @@ up() {
     check_data "$cluster"
     check_password
     write_env "$simulators" "$cluster"
+    check_names
     check_ports
     check_mounts
     check_images
@@ -266,11 +304,11 @@ status() {
     return "$code"
 }
 
-need_stack() { [ -n "$(compose ps --quiet)" ] || fail "the stack does not run: source start.sh --build starts it"; }
+need_stack() { [ -n "$(compose ps --quiet)" ] || fail "the stack is not running: source start.sh --build starts it"; }
 
 need_kafka() {
     [ -n "$(compose ps --quiet --status running kafka 2>/dev/null)" ] ||
-        fail "no stack runs: source start.sh --build starts it in Docker, ./start.sh --local without"
+        fail "the stack is not running: source start.sh --build starts it in Docker, ./start.sh --local without"
 }
 
 # in_service SERVICE COMMAND ...: runs it in the service's container, on the terminal if there is one, so that Ctrl-C ends it too.

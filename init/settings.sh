@@ -59,7 +59,7 @@ GRAFANA_PASSWORD OTEL_EXPORTER_OTLP_ENDPOINT COMPOSE_FILE COMPOSE_ENV_FILES COMP
 # The values of .env alone, for everything that is listed above; `notes` then says what was set aside.
 notes=()
 for name in $FROM_FILE_ONLY; do
-    [ -z "${!name:-}" ] || notes+=("$name of the environment is not used: for this stack it is set in .env")
+    [ -z "${!name:-}" ] || notes+=("$name in the environment is ignored: set it in .env")
     unset "$name"
 done
 
@@ -87,13 +87,16 @@ setting() { if [ -n "${!1+set}" ]; then printf '%s' "${!1}"; else in_file "$1"; 
 whole_group() {
     local name missing=() there=()
     for name in "$@"; do
-        if [ -n "$(setting "$name")" ]; then there+=("$name"); else missing+=("$name"); fi
+        if [ -n "$(given "$name")" ]; then there+=("$name"); else missing+=("$name"); fi
     done
     [ ${#there[@]} -gt 0 ] || return 1
     [ ${#missing[@]} -eq 0 ] ||
         printf '%s not set, while %s is: set all of them to use the cloud, or none to use the local store' \
             "$(listed "${missing[@]}")" "$(listed "${there[@]}")"
 }
+
+# given NAME: as the user set it, not as a start has left it in .env.
+given() { if [ -n "${!1+set}" ]; then printf '%s' "${!1}"; else own_lines | value_of "$1"; fi; }
 
 listed() { local IFS=,; printf '%s' "$*" | sed 's/,/, /g'; }
 
@@ -167,7 +170,7 @@ problems_of_settings() {
         elif [ "$name" = TOPIC_REPLICATION_FACTOR ] && [ "${value:-1}" -gt $brokers ] && [ -z "$(own_lines | value_of KAFKA_BOOTSTRAP_SERVER)" ]; then
             case $brokers in
             1) must='1: the stack has one broker' ;;
-            *) must="at most $brokers: the stack has so many brokers" ;;
+            *) must="at most $brokers: the stack has $brokers brokers" ;;
             esac
             printf '%s\n' "$name='$value' must be $must (unless KAFKA_BOOTSTRAP_SERVER names another cluster)"
         fi

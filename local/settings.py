@@ -85,7 +85,7 @@ class Broker(NamedTuple):
 
 # Seconds between the objects of a partition, unless the user says otherwise: to see rows at once on this machine, and not
 # to pay for many small objects in AWS.
-LOCAL_ARCHIVE_SECONDS, AWS_ARCHIVE_SECONDS = 5, 300
+LOCAL_ARCHIVE_SECONDS, AWS_ARCHIVE_SECONDS = 5, 30
 
 
 def _matching(pattern: str, what: str) -> AfterValidator:

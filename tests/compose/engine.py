@@ -6,12 +6,13 @@ ksqlDB, MongoDB and S3 are the local mode's parts (override.yml), so that no ima
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from local import jars
 from local.settings import cache_folder
@@ -21,7 +22,7 @@ from tests.support.stack import free_ports
 
 PROJECT = "fraud-detection-test"
 IMAGES = ("apache/kafka:4.3.1", "python:3.13-slim", "maven:3.9-eclipse-temurin-21")
-OVERRIDE = ":tests/compose/override.yml"
+OVERRIDE = "override.yml"
 
 
 def docker(*arguments: str, given: str | None = None) -> str:
@@ -58,7 +59,7 @@ class Running:
 
 @contextmanager
 def running_stack(
-    folder: Path, environment: Mapping[str, str], *options: str, overrides: str = OVERRIDE
+    folder: Path, environment: Mapping[str, str], *options: str, overrides: Iterable[str] = (OVERRIDE,)
 ) -> Iterator[Running]:
     """The stack of a copy in the folder, started with these options; nothing of it is left at the end.
 
@@ -67,8 +68,11 @@ def running_stack(
     reason = _reason_to_skip()
     if reason is not None:
         pytest.skip(reason)
-    own = {"COMPOSE_PROJECT_NAME": PROJECT, "COMPOSE_OVERRIDES": overrides}
-    stack = Running(clone(folder), {**free_ports(), **environment, **own})
+    stack = Running(clone(folder), {**free_ports(), **environment, "COMPOSE_PROJECT_NAME": PROJECT})
+    services: dict[str, object] = {}
+    for name in overrides:
+        services |= yaml.safe_load((stack.folder / "tests" / "compose" / name).read_text())["services"]
+    (stack.folder / "docker-compose.override.yml").write_text(yaml.safe_dump({"services": services}))
     _bring_jars(stack.folder / "tests" / "compose" / "images" / "cache")
     try:
         started = stack.run("bash", "start.sh", "--build", "--simulators", *options)

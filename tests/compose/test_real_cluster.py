@@ -23,7 +23,7 @@ SECONDS = 180
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("cluster") / "clone"
-    overrides = f"{OVERRIDE}:tests/compose/override.cluster.yml"
+    overrides = (OVERRIDE, "override.cluster.yml")
     with running_stack(folder, LOAD.environment, "--cluster", overrides=overrides) as stack:
         yield stack
 

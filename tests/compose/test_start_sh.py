@@ -26,6 +26,8 @@ info) exit "${FAKE_INFO:-0}" ;;
 "compose config --no-interpolate") cat docker-compose.yml ;;
 "image inspect sgg10/"*) exit "${FAKE_INSPECT:-0}" ;;
 "pull "*) echo "latest: Pulling from ${2%:*}"; exit "${FAKE_PULL:-0}" ;;
+"inspect --type container"*) [ -n "${FAKE_OTHER+set}" ] || exit 1; printf '%s' "$FAKE_OTHER" ;;
+"ps --filter"*) printf '%s' "${FAKE_PORTS:-}" ;;
 "inspect --format {{index"*) printf '%s' "${FAKE_FOLDER:-$PWD}" ;;
 "compose ps --quiet --status running kafka") printf '%s' "${FAKE_KAFKA:-}" ;;
 "compose ps --all --quiet") printf '%s' "${FAKE_RUNNING:-}" ;;
@@ -71,6 +73,7 @@ def env_file(here: Path) -> str:
     return (here / "clone" / ".env").read_text()
 
 
+ATLAS = {"MY_MONGODB_USER": "me@home", "MY_MONGODB_PASS": "p/w:ü", "MY_MONGODB_CLUSTER": "c0.example.net"}
 AWS = {"MY_AWS_ACCESS_KEY_ID": "k", "MY_AWS_SECRET_ACCESS_KEY": "s", "MY_AWS_REGION": "eu-west-1"}
 FREE = {name: f"{45000 + number}" for number, name in enumerate(
     ("KAFKA_PORT", "CONNECT_PORT", "KSQLDB_PORT", "VALIDATOR_PORT", "MONGODB_PORT", "S3_PORT", "PROMETHEUS_PORT",
@@ -134,7 +137,7 @@ def test_three_brokers_elsewhere_stay_what_they_are(here: Path) -> None:
 def test_the_settings_of_three_brokers(here: Path) -> None:
     answer = run(here, "--cluster", TOPIC_REPLICATION_FACTOR="4", KAFKA_2_PORT="45000", **FREE)
     assert answer.returncode == 1
-    assert "TOPIC_REPLICATION_FACTOR='4' must be at most 3: the stack has so many brokers" in answer.stderr
+    assert "TOPIC_REPLICATION_FACTOR='4' must be at most 3: the stack has 3 brokers" in answer.stderr
     assert "KAFKA_PORT and KAFKA_2_PORT are both 45000" in answer.stderr
     assert run(here, KAFKA_2_PORT="45000", **FREE).returncode == 0
 
@@ -192,17 +195,28 @@ def test_a_lost_password_is_said(here: Path) -> None:
     assert "compose up" not in calls(here)
     (here / "clone" / ".env").write_text("MONGODB_PASSWORD=kept\n")
     assert run(here, **volumes).returncode == 0
+    (here / "clone" / ".env").write_text(env_file(here).replace("=kept", "=changed"))
+    assert "made with a password that .env no longer has" in run(here, **volumes).stderr
+    # With Atlas the local data is not used.
+    assert run(here, **volumes, **ATLAS).returncode == 0
+
+
+def test_passwords_of_one_s_own_count_at_every_start(here: Path) -> None:
+    assert run(here, **FREE).returncode == 0
+    (here / "clone" / ".env").write_text(f"S3_PASSWORD=mine\n{env_file(here)}")
+    assert run(here, **FREE).returncode == 0
+    assert [line for line in env_file(here).splitlines() if "S3_PASSWORD=" in line][-1] == "S3_PASSWORD='mine'"
 
 
 @pytest.mark.parametrize(
     ("version", "needed"),
-    [("2.20.1", "2.20.2"), ("1.29.2", "2.20.2"), ("v2.20.2", None), ("2.100.0-desktop.1", None), ("", None)],
+    [("2.20.3", "2.21.0"), ("1.29.2", "2.21.0"), ("v2.21.0", None), ("2.100.0-desktop.1", None), ("", None)],
 )
 def test_an_old_compose_is_said(here: Path, version: str, needed: str | None) -> None:
     answer = run(here, FAKE_VERSION=version, **FREE)
     assert (answer.returncode == 0) == (needed is None)
     assert needed is None or f"Docker Compose is {version}, and {needed} or later is needed" in answer.stderr
-    if version == "v2.20.2":
+    if version == "v2.21.0":
         assert "2.24.4 or later is needed" in run(here, "--cluster", FAKE_VERSION=version, **FREE).stderr
 
 
@@ -280,8 +294,27 @@ def test_taken_port(here: Path) -> None:
         answer = run(here, **{**FREE, "KSQLDB_PORT": port})
         assert answer.returncode == 1
         assert f"port {port} (KSQLDB_PORT) is taken" in answer.stderr
-        # A stack that runs has its ports itself.
-        assert run(here, FAKE_RUNNING="abc", **{**FREE, "KSQLDB_PORT": port}).returncode == 0
+        # A stack that runs has its ports itself, and only those.
+        ours = f"127.0.0.1:{port}->8088/tcp, 8083/tcp"
+        assert run(here, FAKE_RUNNING="abc", FAKE_PORTS=ours, **{**FREE, "KSQLDB_PORT": port}).returncode == 0
+        other = run(here, FAKE_RUNNING="abc", FAKE_PORTS="127.0.0.1:1->8088/tcp", **{**FREE, "KSQLDB_PORT": port})
+        assert f"port {port} (KSQLDB_PORT) is taken" in other.stderr
+
+
+@pytest.mark.parametrize(("project", "made"), [("older", "the project older"), ("", "hand")])
+def test_a_container_of_another_project_that_has_the_name(here: Path, project: str, made: str) -> None:
+    answer = run(here, FAKE_OTHER=project, **FREE)
+    assert answer.returncode == 1
+    assert f"the container kafka is there already, made by {made}: remove it first" in answer.stderr
+    assert "compose up" not in calls(here)
+    assert run(here, FAKE_OTHER="mine", COMPOSE_PROJECT_NAME="mine", **FREE).returncode == 0
+
+
+def test_an_override_file_is_read_at_each_start(here: Path) -> None:
+    (here / "clone" / "docker-compose.override.yml").write_text("services: {}\n")
+    assert run(here, "--simulators", **FREE).returncode == 0
+    files = "docker-compose.yml:simulators/docker-compose.yml:docker-compose.override.yml"
+    assert f"COMPOSE_FILE={files}\n" in env_file(here)
 
 
 @pytest.mark.parametrize(
@@ -299,12 +332,7 @@ def test_half_set_cloud_group(here: Path, given: dict[str, str], missing: str) -
 
 
 def test_cloud_targets(here: Path) -> None:
-    cloud = {
-        "MY_MONGODB_USER": "me@home",
-        "MY_MONGODB_PASS": "p/w:ü",
-        "MY_MONGODB_CLUSTER": "c0.example.net",
-        **AWS,
-    }
+    cloud = {**ATLAS, **AWS}
     answer = run(here, **cloud, **FREE)
     assert answer.returncode == 0, answer.stderr
     assert "MONGODB_URI='mongodb+srv://me%40home:p%2Fw%3A%C3%BC@c0.example.net/?" in env_file(here)
@@ -312,6 +340,15 @@ def test_cloud_targets(here: Path) -> None:
     assert "S3_ENDPOINT=\n" in env_file(here)
     assert "%2F" not in answer.stdout
     assert "MongoDB Atlas" in answer.stdout
+    # `docker compose up` in another shell goes on with them, a start without them says what changes.
+    assert all(f"{name}='{value}'\n" in env_file(here) for name, value in AWS.items())
+    local = run(here, **FREE)
+    assert local.returncode == 0
+    assert "note: the last start wrote to MongoDB Atlas, this one writes to a local MongoDB" in local.stderr
+    assert "note: the last start wrote to S3 in AWS, this one writes to a local server" in local.stderr
+    assert "MY_AWS_ACCESS_KEY_ID=" not in env_file(here).split("written by start.sh")[1]
+    assert "COMPOSE_PROFILES=mongodb,s3\n" in env_file(here)
+    assert "note:" not in run(here, **FREE).stderr
 
 
 @pytest.mark.parametrize("place", ["environment", ".env"])
@@ -351,7 +388,7 @@ def test_the_profile_tracing_sends_spans_to_jaeger_unless_told_otherwise(here: P
     assert answer.returncode == 0, answer.stderr
     assert own in env_file(here)
     assert jaeger not in env_file(here)
-    assert "OTEL_EXPORTER_OTLP_ENDPOINT of the environment is not used" in answer.stderr
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT in the environment is ignored" in answer.stderr
 
 
 def test_the_environment_hides_no_profile_from_compose(here: Path) -> None:
@@ -408,7 +445,7 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
     assert "compose --profile * down --remove-orphans --volumes\n" in calls(here)
     no_stack = run(here, "--topic", "users")
     assert no_stack.returncode == 1
-    assert "no stack runs" in no_stack.stderr
+    assert "the stack is not running" in no_stack.stderr
     assert run(here, "--from-beginning", "--topic", "users", FAKE_KAFKA="abc").returncode == 0
     assert "compose exec -T console python -m console.topic users --from-beginning\n" in calls(here)
     shown = ["--timestamps", "--key", "--headers", "--unmasked"]
@@ -426,7 +463,7 @@ def test_clean_takes_docker_also_beside_a_local_stack(here: Path) -> None:
 def test_replay(here: Path) -> None:
     no_stack = run(here, "--replay-dlq", "bank-transactions-dlq")
     assert no_stack.returncode == 1
-    assert "no stack runs" in no_stack.stderr
+    assert "the stack is not running" in no_stack.stderr
     assert run(here, "--replay-dlq", "bank-transactions-dlq", "--dry-run", FAKE_KAFKA="abc").returncode == 0
     assert "init-kafka python -m init.replay_dlq bank-transactions-dlq --dry-run\n" in calls(here)
     chosen = ["--reason", "amount: no number", "--limit", "5"]
@@ -449,7 +486,7 @@ def test_mounted_files_must_be_readable_for_the_containers(here: Path, name: str
 def test_ksql(here: Path) -> None:
     no_stack = run(here, "--ksql")
     assert no_stack.returncode == 1
-    assert "the stack does not run" in no_stack.stderr
+    assert "the stack is not running" in no_stack.stderr
     assert run(here, "--ksql", FAKE_RUNNING="abc").returncode == 0
     assert calls(here).endswith("docker compose exec -T console python -m console.ksql\n")
     assert run(here, "--ksql", "SHOW TOPICS;", FAKE_RUNNING="abc").returncode == 0
@@ -761,7 +798,7 @@ def test_the_shell_sends_the_stack_nowhere_else(here: Path) -> None:
         assert "secret" not in call
     assert "secret" not in env_file(here) + answer.stderr
     for name in ELSEWHERE:
-        assert f"note: {name} of the environment is not used: for this stack it is set in .env\n" in answer.stderr
+        assert f"note: {name} in the environment is ignored: set it in .env\n" in answer.stderr
     # In the file it counts.
     (here / "clone" / ".env").write_text("KAFKA_BOOTSTRAP_SERVER=three:9092\nTOPIC_REPLICATION_FACTOR=3\n")
     assert run(here, **FREE).returncode == 0
@@ -787,9 +824,9 @@ def test_what_the_local_mode_alone_uses_is_said(here: Path) -> None:
 
 @pytest.mark.parametrize(
     ("file", "environment", "written"),
-    [("", {}, "300"), ("ARCHIVE_INTERVAL_SECONDS=60\n", {}, "60"), ("", {"ARCHIVE_INTERVAL_SECONDS": "60"}, "60")],
+    [("", {}, "30"), ("ARCHIVE_INTERVAL_SECONDS=60\n", {}, "60"), ("", {"ARCHIVE_INTERVAL_SECONDS": "60"}, "60")],
 )
-def test_objects_are_minutes_apart_in_aws(here: Path, file: str, environment: dict[str, str], written: str) -> None:
+def test_objects_are_seldom_in_aws(here: Path, file: str, environment: dict[str, str], written: str) -> None:
     (here / "clone" / ".env").write_text(file)
     for _ in range(2):  # what one start writes does not decide the next
         assert run(here, **FREE, **AWS, **environment).returncode == 0

@@ -54,7 +54,7 @@ AWS = dict(zip(AWS_GROUP, ("key", "secret", "eu-west-1"), strict=True))
     ("variables", "seconds"),
     [
         ({}, 5),
-        (AWS, 300),
+        (AWS, 30),
         ({"ARCHIVE_INTERVAL_SECONDS": "60"}, 60),
         ({**AWS, "ARCHIVE_INTERVAL_SECONDS": "60"}, 60),
     ],
