@@ -43,10 +43,6 @@ FAILOVER = {
 }
 
 
-# Not a limit on a record: the broker sends a larger one in a response of its own.
-FETCH_BYTES = 4 * 1024 * 1024
-
-
 def bootstrap_server(environ: Mapping[str, str] = os.environ) -> str:
     """The broker's address. Raises UserError when KAFKA_BOOTSTRAP_SERVER is not set."""
     server = environ.get("KAFKA_BOOTSTRAP_SERVER", "").strip()
@@ -98,10 +94,13 @@ METADATA_MS = 30_000
 # A dead letter is the original record plus headers. The limit that counts is the topic's.
 LARGE = {"message.max.bytes": 16 * 1024 * 1024}
 
-# By default a client may prefetch 64 MiB of records, half of all the memory that a service has.
+# By default a client may prefetch 64 MiB of records, half of all the memory that a service has, and takes responses of 50 MiB. A
+# response is unpacked as a whole, to a hundred times as much if its records are alike. One that needs longer than
+# `socket.timeout.ms` to arrive is asked for again, for ever. It is no limit on a record: a larger one has a response of its own.
 SMALL_QUEUE = {
     "queued.max.messages.kbytes": 8 * 1024,
-    "fetch.max.bytes": FETCH_BYTES,
+    "fetch.max.bytes": 1024 * 1024,
+    "fetch.message.max.bytes": 256 * 1024,
     "fetch.queue.backoff.ms": 10,  # by default a full queue is not refilled for a second
 }
 

@@ -25,6 +25,8 @@ from runtime.metrics import serve
 from runtime.transactions import Stopped, Transactions
 
 STOP_SECONDS = 0.1
+# Bounds the memory of a checkpoint: what was compressed may be a hundred times as large.
+CHECKPOINT_BYTES = 8 * 1024 * 1024
 
 
 class Producer(Protocol):
@@ -36,11 +38,22 @@ class Producer(Protocol):
 class RecordSink(BaseSink):
     """A sink that takes records, and whose write() is part of the checkpoint's transaction."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._size = 0
+
     def add(
         self, value: bytes | None, key: Any, timestamp: int, headers: Any, topic: str, partition: int, offset: int
     ) -> None:
         """Called by Quix for each record."""
-        self.take(Record(value, key, headers, (TIMESTAMP_LOG_APPEND_TIME, timestamp), topic, partition, offset))
+        record = Record(value, key, headers, (TIMESTAMP_LOG_APPEND_TIME, timestamp), topic, partition, offset)
+        self._size += record.size or len(value or b"")
+        self.take(record)
+
+    @property
+    def full(self) -> bool:
+        """Whether the open checkpoint has to end."""
+        return self._size >= CHECKPOINT_BYTES
 
     def flush(self) -> None:
         """Called by Quix at the end of a checkpoint. A failed one is read again as a whole: nothing of it is kept."""
@@ -63,7 +76,10 @@ class RecordSink(BaseSink):
 
     def forget(self) -> None:
         """Drop what was kept for the open checkpoint: it has been written, or its records will be read again."""
-        raise NotImplementedError
+        self._size = 0
+
+    def revoked(self, partitions: list[TopicPartition]) -> None:
+        """Called when partitions were taken away: another replica reads their records."""
 
     def waits(self, position: Position) -> bool:
         """Whether the record at this position has to wait: its partition is then paused there until this is false."""
@@ -169,6 +185,7 @@ def connect(
     after_commit(context.producer, sink.committed)
     if period is not None:
         commit_when_drained(context, period)
+    commit_when_full(context, sink)
 
 
 def end_hangs(producer: Any) -> None:
@@ -242,6 +259,17 @@ def commit_when_drained(context: Any, period: float) -> None:
     context.consumer.poll_row, context.commit_checkpoint = poll, commit_drained
 
 
+def commit_when_full(context: Any, sink: RecordSink) -> None:
+    """Commit a checkpoint once the sink has no room for more. `context` is the application's own: `processing_context`."""
+    commit = context.commit_checkpoint
+
+    @wraps(commit)
+    def commit_full(force: bool = False, **options: Any) -> None:
+        commit(force=force or sink.full, **options)
+
+    context.commit_checkpoint = commit_full
+
+
 def survive_rebalances(context: Any) -> None:
     """Do what Quix leaves undone when partitions go; `context` is the application's own: `processing_context`.
 
@@ -259,6 +287,7 @@ def survive_rebalances(context: Any) -> None:
                 on_revoke(kafka_consumer, partitions)
             finally:
                 consumer.resume(partitions)
+                forget(partitions)
 
         def lost(kafka_consumer: Any, partitions: list[TopicPartition]) -> None:
             on_lost(kafka_consumer, partitions)
@@ -266,7 +295,12 @@ def survive_rebalances(context: Any) -> None:
             context.checkpoint.close()
             for sink in context.sink_manager.sinks:
                 sink.on_paused()
+            forget(partitions)
             context.init_checkpoint()
+
+        def forget(partitions: list[TopicPartition]) -> None:
+            for sink in context.sink_manager.sinks:
+                sink.revoked(partitions)
 
         subscribe(*arguments, on_revoke=revoked, on_lost=lost, **options)
 

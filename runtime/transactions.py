@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from threading import Event
 from typing import TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from contracts.records import Record
 from runtime import hang
@@ -29,6 +29,9 @@ TRY_SECONDS = 2.0
 COMMITTED_SECONDS = 10.0
 # Longer than a broker that answers needs to find a coordinator, also while it is busy starting.
 STUCK_SECONDS = 60.0
+# How long a service waits for a broker in the middle of its work. Nobody takes the statistics of its consumer meanwhile, 7 KB a
+# second and more; a new process waits before it makes clients.
+AWAY_SECONDS = 600.0
 
 T = TypeVar("T")
 
@@ -80,7 +83,7 @@ class Transactions:
                         raise
                     logger.warning("transaction aborted, its batch is read again: %s", error.args[0].str())
                     self.begin(topic)
-                    self._rewind()
+                    self._rewind(batch)
             after(batch, result)
 
     def begin(self, topic: str) -> None:
@@ -145,10 +148,10 @@ class Transactions:
         """Call a transaction's operation until it succeeds or fails for good: its contract is to be retried on retriable errors.
 
         Raises Stopped instead of calling it again once `stopping` is set. Ends the process when the operation has failed for
-        STUCK_SECONDS while a broker answered: the producer of an idle service was seen to stay without its coordinator after
-        the broker had been away.
+        AWAY_SECONDS, or for STUCK_SECONDS while a broker answered: the producer of an idle service was seen to stay without its
+        coordinator after the broker had been away.
         """
-        answering: float | None = None
+        started, answering = time.monotonic(), None
         while True:
             try:
                 with hang.no_hang("a transaction's operation"):
@@ -164,6 +167,8 @@ class Transactions:
                 answering = (answering or time.monotonic()) if self._answered() else None
                 if answering is not None and time.monotonic() - answering > STUCK_SECONDS:
                     hang.end(f"a transaction's operation fails while the broker answers: {reason}")
+                if time.monotonic() - started > AWAY_SECONDS:
+                    hang.end(f"no broker has answered for {AWAY_SECONDS:.0f} s")
 
     def _answered(self) -> bool:
         """Whether a broker answers the producer. A connection that opens for it makes the producer look for its coordinator."""
@@ -174,12 +179,14 @@ class Transactions:
             return False
         return True
 
-    def _rewind(self) -> None:
-        """Seek every assigned partition back to its committed offset."""
+    def _rewind(self, batch: list[Record]) -> None:
+        """Seek every assigned partition back to its committed offset; one without, to where the batch begins in it."""
+        first = {(record.topic, record.partition): record.offset for record in reversed(batch)}
         for position in self._consumer.committed(self._consumer.assignment(), timeout=COMMITTED_SECONDS):
-            if position.offset < 0:
-                position.offset = OFFSET_BEGINNING
-            self._consumer.seek(position)
+            if position.offset == OFFSET_INVALID:
+                position.offset = first.get((position.topic, position.partition), OFFSET_INVALID)
+            if position.offset != OFFSET_INVALID:
+                self._consumer.seek(position)
 
 
 def _without_errors(messages: Iterable[Message]) -> list[Message]:

@@ -21,9 +21,9 @@ from runtime.transactions import Stopped, Transactions
 
 log = logging.getLogger(__name__)
 
-# librdkafka's defaults may hold 64 MiB per consumer; a small process with several queries cannot. A row has to fit into the
-# topics' limit: one that does not is refused by the client, where the query can go on.
-_SMALL = {"queued.max.messages.kbytes": 2048, "fetch.message.max.bytes": 262144, "fetch.max.bytes": 1048576}
+# Less than other services prefetch: it has several queries. A row has to fit into the topics' limit: one that does not is refused
+# by the client, where the query can go on.
+_SMALL = {"queued.max.messages.kbytes": 2048}
 _MAX_ROW_BYTES = 1_000_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 _STOP_SECONDS = 30.0

@@ -15,7 +15,7 @@ from runtime.service import load_settings, run_service
 
 logger = logging.getLogger(__name__)
 
-# Bounds the memory that a backlog takes: a checkpoint ends at this many records even before its interval is over.
+# Bounds the memory that small records of a backlog take, as CHECKPOINT_BYTES bounds that of large ones.
 MAX_CHECKPOINT_RECORDS = 10_000
 # Nothing is written before the checkpoint: a fetch for every few records would only keep the broker busy.
 FETCH = {"fetch.min.bytes": 256 * 1024, "fetch.wait.max.ms": 1_000}

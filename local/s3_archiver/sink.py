@@ -93,6 +93,7 @@ class ArchiveSink(RecordSink):
         self._totals.add(self._counts)
 
     def forget(self) -> None:
+        super().forget()
         self._rows.clear()
         self._dead_letters.clear()
 

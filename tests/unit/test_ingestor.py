@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -224,7 +224,7 @@ def test_a_value_is_one_json_text(more: bytes) -> None:
 
 
 class FakeMessage:
-    """A record of partition 0, or an error in its place; with None as headers they cannot be read."""
+    """A record, or an error in its place; with None as headers they cannot be read."""
 
     def __init__(
         self,
@@ -233,9 +233,10 @@ class FakeMessage:
         error: KafkaError | None = None,
         headers: Headers | None = [("trace", b"1")],  # noqa: B006 - nothing changes it
         timestamp: tuple[int, int] = (1, 1700000000000),
+        partition: int = 0,
     ) -> None:
         self._offset, self._value, self._error, self._headers = offset, value, error, headers
-        self._timestamp = timestamp
+        self._timestamp, self._partition = timestamp, partition
 
     def error(self) -> KafkaError | None:
         return self._error
@@ -261,7 +262,7 @@ class FakeMessage:
         return topics.BANK_TRANSACTIONS
 
     def partition(self) -> int:
-        return 0
+        return self._partition
 
     def offset(self) -> int:
         return self._offset
@@ -487,10 +488,17 @@ def test_a_producer_that_gets_nowhere_while_the_broker_answers_ends_the_service(
 
 
 @pytest.mark.usefixtures("_seconds_pass")
-def test_a_broker_that_is_away_is_waited_for_however_long() -> None:
-    producer = Stuck(*[False] * 50, True, False, True)
+def test_a_broker_that_is_away_is_waited_for() -> None:
+    producer = Stuck(*[False] * 5, True, False, True)
     run(producer, [GOOD], [])
     assert len(producer.committed) == 1
+
+
+@pytest.mark.usefixtures("_seconds_pass")
+def test_one_that_is_away_for_long_is_waited_for_by_a_new_process() -> None:
+    """Nobody takes what its consumer says of itself meanwhile, and its memory grows by that."""
+    with pytest.raises(Ended, match="no broker has answered for 600 s"):
+        run(Stuck(*[False] * 50), [GOOD], [])
 
 
 @pytest.mark.parametrize("operation", ["init_transactions", "commit_transaction"])
@@ -511,7 +519,14 @@ def test_an_abortable_failure_aborts_and_reads_again() -> None:
     producer = FakeProducer(KafkaError(KafkaError.ILLEGAL_GENERATION, "moved", txn_requires_abort=True))
     consumer = run(producer, [GOOD], [])
     assert (producer.committed, producer.offsets, producer.aborted) == ([], [], 1)
-    assert consumer.sought == [(0, 5), (1, OFFSET_BEGINNING)]
+    assert consumer.sought == [(0, 5)]
+
+
+def test_a_first_batch_that_is_aborted_is_read_again_and_not_the_topic() -> None:
+    """A query that begins with the latest records has no committed offset, and no older record is its."""
+    producer = FakeProducer(KafkaError(KafkaError.ILLEGAL_GENERATION, "moved", txn_requires_abort=True))
+    consumer = run(producer, [FakeMessage(7, GOOD.value(), partition=1), FakeMessage(8, GOOD.value(), partition=1)], [])
+    assert consumer.sought == [(0, 5), (1, 7)]
 
 
 def test_a_fatal_failure_ends_the_service() -> None:

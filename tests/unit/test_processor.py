@@ -21,9 +21,9 @@ from contracts.mapping import to_validation_request
 from contracts.records import MAX_TRANSACTION_BYTES, Headers, Position
 from contracts.wire import Invalid, parse
 from processor.rules import outputs
-from processor.sink import CHECKPOINT_BYTES, RETRY_AFTER_SECONDS, ValidatingSink
+from processor.sink import RETRY_AFTER_SECONDS, ValidatingSink
 from processor.validator import INSIST_CALLS, Outage, Outcome, Refusal, ValidatorClient, Verdict, judge
-from runtime.quix import commit_when_drained, hold, readable
+from runtime.quix import CHECKPOINT_BYTES, commit_when_drained, commit_when_full, hold, readable
 from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
 from tests.support.stack import wait_until
@@ -91,6 +91,9 @@ class FakeValidator:
         transaction_id = json.loads(body)["transaction_id"]
         calls.append(transaction_id)
         return self._open.setdefault(transaction_id, Future())
+
+    def cancelled(self, transaction_id: str) -> bool:
+        return self._open[transaction_id].cancelled()
 
     def answer(self, transaction_id: str, outcome: Outcome) -> None:
         self._open.pop(transaction_id).set_result(outcome)
@@ -260,14 +263,37 @@ def test_one_that_gets_no_answer_waits_alone(parts: Parts) -> None:
     assert validator.asked == ["t1", "t2", "t3", "t1"]
 
 
-def test_a_full_checkpoint_takes_no_more(parts: Parts) -> None:
+def test_a_partition_that_is_taken_away_takes_its_answers_along(parts: Parts) -> None:
+    """Its next record at that offset may be another one: topics are deleted and created again."""
+    sink, validator, _ = parts
+    for offset in (1, 2, 3):
+        add(sink, offset)
+    for offset, outcome in ((1, Verdict(True)), (2, Outage("HTTP 500")), (3, Verdict(True))):
+        validator.answer(f"t{offset}", outcome)
+    with pytest.raises(SinkBackpressureError):
+        sink.flush()
+    sink.revoked([TopicPartition(topics.UNIDENTIFIED_TRANSACTIONS, 1)])
+    assert sink.waits(place(2))
+    sink.revoked([TopicPartition(topics.UNIDENTIFIED_TRANSACTIONS, 0)])
+    assert not sink.waits(place(2))
+    assert validator.cancelled("t2")
+    add(sink, 1)
+    assert validator.asked == ["t1", "t2", "t3", "t1"]
+
+
+def test_a_checkpoint_ends_when_it_is_full(parts: Parts) -> None:
     sink, _, producer = parts
+    context = FakeContext([])
+    commit_when_full(context, sink)
     large = b"x" * (CHECKPOINT_BYTES // 2)
     add(sink, 1, large)
-    assert not sink.waits(place(2))
+    context.commit_checkpoint()
+    assert context.committed == []
     sink.add(b"", b"key", 1700000000000, [("large", large)], topics.UNIDENTIFIED_TRANSACTIONS, 0, 2)
-    assert sink.waits(place(3))
+    context.commit_checkpoint()
+    assert context.committed == [0]
     sink.flush()
+    assert not sink.full
     assert not sink.waits(place(3))
     assert len(producer.produced) == 2
 
@@ -562,6 +588,15 @@ def test_insisting_outlasts_an_outage(server: Server, impatient: None, before: b
     assert not future.done()
     server.answers = [YES]
     assert future.result(5) == Verdict(True)
+
+
+def test_a_cancelled_question_is_asked_no_more(server: Server, impatient: None) -> None:
+    server.answers = [(500, b"")]
+    validator = client(server)
+    future = validator.insist(BODY)
+    wait_until(lambda: server.calls > 0, 5, "it is asked")
+    assert future.cancel()
+    wait_until(lambda: not validator._insisting, 5, "it ended")
 
 
 def test_a_client_closes_while_it_insists(server: Server) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from confluent_kafka import TopicPartition
 from quixstreams.sinks import SinkBackpressureError
 
 from contracts import topics
@@ -26,12 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Bounds the memory of a checkpoint, whatever clients other than the ingestor write to the topic.
-CHECKPOINT_BYTES = 8 * 1024 * 1024
 # Seconds to leave the validator alone after a checkpoint that got no answer from it.
 RETRY_AFTER_SECONDS = 1.0
-# The name of the span of a call.
-CALL = "POST /validate"
+SPAN = "POST /validate"
 
 
 class Validator(Protocol):
@@ -58,7 +56,6 @@ class ValidatingSink(RecordSink):
         self._validator = validator
         self._producer = producer
         self._pending: list[Pending] = []
-        self._size = 0
         self._outage: Outage | None = None
         # For records that will be read again: the validator's answer, or the call that will get one.
         self._answers: dict[Position, Future[Outcome]] = {}
@@ -86,16 +83,13 @@ class ValidatingSink(RecordSink):
             outcome = self._validator.submit(_question(parsed))
             outcome.add_done_callback(self._note_outage)
             if self._tracer is not None:
-                self._tracer.call(record.position, CALL, outcome, _problem)
+                self._tracer.call(record.position, SPAN, outcome, _problem)
         self._pending.append(Pending(record, transaction, outcome))
-        self._size += record.size or len(record.value or b"")
 
     def waits(self, position: Position) -> bool:
-        """Whether a record has to wait: for the next checkpoint, since this one is full, or for its answer, which is still
-        being fetched in the background; a checkpoint that waited for it would hold up all other records.
+        """Whether a record has to wait for its answer, which is still being fetched in the background: a checkpoint that waited
+        for it would hold up all other records.
         """
-        if self._size >= CHECKPOINT_BYTES:
-            return True
         answer = self._answers.get(position)
         return answer is not None and not answer.done()
 
@@ -146,8 +140,13 @@ class ValidatingSink(RecordSink):
         super().on_paused()
 
     def forget(self) -> None:
+        super().forget()
         self._pending.clear()
-        self._size = 0
+
+    def revoked(self, partitions: list[TopicPartition]) -> None:
+        taken = {(one.topic, one.partition) for one in partitions}
+        for position in [one for one in self._answers if one[:2] in taken]:
+            self._answers.pop(position).cancel()
 
     def _produce(self, item: Pending, outcome: Outcome | Invalid) -> str:
         if isinstance(outcome, Verdict):

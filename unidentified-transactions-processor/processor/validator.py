@@ -113,6 +113,7 @@ class ValidatorClient:
         """Ask in the background about a transaction whose call has failed, until there is an outcome other than an Outage.
 
         An outage is waited out, however long it takes. If the validator answers others all the while, the outcome is a Refusal.
+        Cancel the future to ask no more.
         """
         future: Future[Outcome] = Future()
 
@@ -154,7 +155,7 @@ class ValidatorClient:
     async def _insist(self, body: bytes, future: "Future[Outcome]") -> None:
         started, calls = monotonic(), 1
         while True:
-            if self._closing:
+            if self._closing or future.cancelled():
                 return
             await asyncio.sleep(INSIST_PAUSE_SECONDS)
             async with self._insisting_now:
@@ -167,7 +168,8 @@ class ValidatorClient:
                 outcome = Refusal(f"{outcome.reason}, {calls} calls in {seconds:.0f} s, while it answered others")
                 break
             self._log(f"{outcome.reason}; {len(self._insisting)} transactions wait for an answer")
-        future.set_result(outcome)
+        if future.set_running_or_notify_cancel():
+            future.set_result(outcome)
 
     async def _answers_another(self) -> bool:
         return self._control is not None and not isinstance(await self._ask(self._control), Outage)
