@@ -96,6 +96,18 @@ def test_services_run_without_root(running: Running) -> None:
         assert docker("exec", name, "id", "-u").strip() != "0", name
 
 
+def test_containers_fill_no_disk(running: Running) -> None:
+    """Volumes without a name stay after each stop, and nobody rotates a log inside a container."""
+    for name in docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}").split():
+        (container,) = json.loads(docker("inspect", name))
+        volumes = [mount["Name"] for mount in container["Mounts"] if mount["Type"] == "volume"]
+        assert all(volume.startswith(PROJECT) for volume in volumes), (container["Name"], volumes)
+    for name in ("kafka", f"{PROJECT}-kafka-connect-1"):
+        logs = docker("exec", name, "bash", "-c", "find /opt/kafka/logs -type f 2>/dev/null || true")
+        assert logs == "", name
+    assert "Kafka Server started" in running.run("docker", "compose", "logs", "kafka").stdout
+
+
 def test_no_image_and_no_log_holds_a_secret(running: Running) -> None:
     secrets = [
         line.split("=", 1)[1].strip("'")
