@@ -35,8 +35,8 @@ usage: source start.sh [--build] [--simulators] [--cluster]
 
   --build        rebuild the images of this repository
   --simulators   use this repository's bank and validator instead of the third-party images
-  --cluster      three brokers, and two of each service that can share its work; commands follow the stack that was started,
-                 --status, --stop and --clean take it for one whose .env is lost
+  --cluster      three brokers, and two of each service that can share its work; --status, --stop and --clean need it only
+                 where .env is lost
   --json         print JSON
   --local        use the local stack; without it --status, --stop, --topic, --trace, --ksql and --replay-dlq use the local
                  stack if it is running, else Docker, and --clean always uses Docker

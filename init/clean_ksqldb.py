@@ -13,8 +13,8 @@ logger = logging.getLogger("clean_ksqldb")
 
 CONSEQUENCES = """\
 The topics and all of their records stay. The queries that init_ksqldb creates next read fraudulent-transactions from the earliest
-record and write every row again. MongoDB: no change, each row replaces the document with the same id. S3: every row is
-written again, in addition to the existing ones."""
+record and write every row again. MongoDB: still one document per id, each replaced by its new row. S3: every row is
+written again beside the existing ones."""
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def main() -> int:
         server.run(f"TERMINATE {quoted(query)};")
     for name in names:
         server.run(f"DROP STREAM IF EXISTS {quoted(name)};")
-    logger.info("done: start again, or run init/init_ksqldb.sh")
+    logger.info("done: start the stack again, or run init/init_ksqldb.sh")
     return 0
 
 

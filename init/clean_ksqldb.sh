@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Removes the queries and streams of ksqldb/*.sql from ksqlDB, so that changed files can take their place; topics stay. It says
-# what that means before it does it. Takes the local stack (also one that is stopped), else the one in Docker; with KSQLDB_URL
-# that server. Safe to run again.
+# what that means before it does it. Takes the local stack if it runs, else Docker's if that runs, else the stopped local one; with
+# KSQLDB_URL that server. Safe to run again.
 set -euo pipefail
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case ${LOCAL_DIR:=$root/.local} in /*) ;; *) LOCAL_DIR=$PWD/$LOCAL_DIR ;; esac
@@ -15,5 +15,5 @@ elif [[ ! -e "$LOCAL_DIR/run/state.json" ]] && bash "$root/init/compose.sh" runn
 elif [[ -d "$LOCAL_DIR/data" ]]; then
     exec bash "$root/local/bootstrap.sh" clean-ksqldb
 fi
-echo "error: no stack of this clone is there: ./start.sh --local starts one, source start.sh --build one in Docker" >&2
+echo "error: this clone has no stack: ./start.sh --local starts one, source start.sh --build one in Docker" >&2
 exit 1

@@ -96,7 +96,7 @@ def partition_warnings(settings: Settings, partitions: Mapping[str, int]) -> lis
     fewer = [name for name, count in partitions.items() if count < most and name in topics.ALL]
     if more and fewer:
         found.append(
-            f"ksqlDB creates its streams only if all partition counts agree: give {', '.join(fewer)} {most} too "
+            f"ksqlDB needs the same number of partitions on all topics: give {', '.join(fewer)} {most} too "
             f"(kafka-topics --alter --topic NAME --partitions {most})"
         )
     return found

@@ -52,7 +52,7 @@ def main() -> None:
         raise UserError(
             f"{', '.join(others)} writes to a topic of ksqldb/*.sql, but no file there creates it: {REMEDY}"
         )
-    logger.info("all %d statements are in place", len(files))
+    logger.info("the statements of all %d files are in place", len(files))
 
 
 def connect() -> tuple[KsqlClient, list[Path]]:

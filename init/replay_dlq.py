@@ -91,9 +91,10 @@ class DeadLetter(NamedTuple):
     @property
     def line(self) -> str:
         """The line that stands for it and for all like it."""
-        target = self.replay.topic or "nowhere, since no header names a known source topic"
+        if self.replay.topic is None:
+            return f"not replayed, its headers name no known source topic: {self.kind}"
         tried = f", replayed {self.replay.tries} times before" if self.replay.tries else ""
-        return f"to {target}: {self.kind}{tried}"
+        return f"to {self.replay.topic}: {self.kind}{tried}"
 
 
 class Choice:
@@ -102,7 +103,7 @@ class Choice:
     def __init__(self, kind: str | None = None, limit: int | None = None) -> None:
         self.kinds: Counter[str] = Counter()
         self.taken: Counter[str] = Counter()
-        self.left = 0
+        self.replayed = self.left = 0
         self._kind, self._limit = kind, limit
         # The partitions in which a dead letter stays, and the offset of the first one.
         self._stays: dict[int, int] = {}
@@ -118,6 +119,7 @@ class Choice:
         )
         if taken:
             self.taken[dead_letter.line] += 1
+            self.replayed += dead_letter.replay.topic is not None
         else:
             self._stays.setdefault(partition, offset)
             self.left += 1
@@ -179,9 +181,10 @@ def replay_topic(topic: str, dry_run: bool, choice: Choice) -> None:
             logger.info("%6d %s", count, line)
         if copies:
             logger.info("%6d copies skipped, of dead letters that were replayed before or are counted above", copies)
+        noun = "dead letter" if choice.replayed == 1 else "dead letters"
         what = "would be replayed" if dry_run else "replayed"
         others = f", {choice.left} others stay" if choice.left else ""
-        logger.info("%s: %d dead letters %s%s", topic, choice.taken.total(), what, others)
+        logger.info("%s: %d %s %s%s", topic, choice.replayed, noun, what, others)
     except KafkaException as error:
         raise UserError(
             f"stopped by a Kafka error ({error.args[0].str()}): run this again, nothing is replayed twice"
@@ -206,9 +209,7 @@ def _read_notes(consumer: Consumer, topic: str) -> Notes:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
-            raise UserError(
-                f"there is no topic {name}: init/init_kafka.py creates it at each start of the stack"
-            ) from None
+            raise UserError(f"there is no topic {name}: start the stack again to create it") from None
     notes = Notes(topic, ids[topic])
     for batch in records_between(consumer, topics.DLQ_REPLAYS, {}, end_of(consumer, topics.DLQ_REPLAYS)):
         for message in batch:
@@ -282,7 +283,9 @@ def main() -> None:
     parser.add_argument("topic", help=f"one of {', '.join(topics.DEAD_LETTERS)}")
     parser.add_argument("--dry-run", action="store_true", help="only print what would be replayed")
     parser.add_argument("--reason", metavar="KIND", help="only those with this reason, as --dry-run prints it")
-    parser.add_argument("--limit", metavar="N", type=_limit, help="at most so many, the oldest of each partition first")
+    parser.add_argument(
+        "--limit", metavar="N", type=_limit, help="replay at most N, the oldest of each partition first"
+    )
     arguments = parser.parse_args()
     replay_topic(arguments.topic, arguments.dry_run, Choice(arguments.reason, arguments.limit))
 

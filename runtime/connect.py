@@ -75,7 +75,7 @@ class Connect:
         try:
             content = answer.json() if answer.content else None
         except ValueError:
-            raise Unavailable(f"malformed answer (HTTP {answer.status_code})") from None
+            raise Unavailable(f"malformed response (HTTP {answer.status_code})") from None
         if answer.ok:
             return content
         message = content.get("message") if isinstance(content, dict) else answer.reason

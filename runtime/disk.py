@@ -23,14 +23,14 @@ class Space:
 
     @property
     def full(self) -> str | None:
-        """What is to be said when the disk is full, or None."""
+        """The message when the disk is full, or None."""
         if self.free < FULL_BYTES:
             return f"the disk of {self.folder} is full: {self.free // MIB} MiB left, make space"
         return None if self.files else f"the disk of {self.folder} is full: it can take no more files, remove some"
 
     @property
     def problem(self) -> str | None:
-        """What is to be said when the disk is full or almost, or None."""
+        """The message when the disk is full or almost full, or None."""
         if self.full or self.free >= LOW_BYTES:
             return self.full
         needed = f"at least {LOW_BYTES // MIB} MiB are needed"
@@ -55,7 +55,7 @@ def space(folder: Path) -> Space:
 
 
 def refused(error: OSError, folder: Path) -> str:
-    """What is to be said when something in the folder could not be written for want of space. Raises any other error."""
+    """The message when something in the folder could not be written for want of space. Raises any other error."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
     return space(folder).full or f"the disk of {folder} is full ({error.strerror}): make space"

@@ -1,10 +1,10 @@
-"""Finds a Kafka client that waits for ever, by its statistics: only a new process helps it.
+"""Finds a Kafka client that would wait for ever, by its statistics: only a new process helps it.
 
 It may have lost every broker, and does not connect to one again. librdkafka 2.10 and later forgets the brokers that metadata does
 not list, and a broker that has just started lists none until it has registered with its controller. Now and then the client then
 forgets its bootstrap addresses as well (librdkafka issue 5301), and no setting prevents that.
 
-Or it is a member of a group whose offsets the broker keeps from it, as `Transactions.begin` tells.
+Or it is a member of a group whose offsets the broker keeps from it, see `Transactions.begin`.
 """
 
 import json

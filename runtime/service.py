@@ -85,7 +85,7 @@ def run_service(main: Callable[[Event], None]) -> None:
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    # What is imported stays. To look for garbage in it again and again took a seventh of the processor's time.
+    # Imported modules live as long as the process: the garbage collector's scans of them took a seventh of the processor's time.
     gc.freeze()
     try:
         main(stopping)

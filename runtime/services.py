@@ -109,7 +109,7 @@ SERVICES = (
     Service("jaeger", "traces", port=("JAEGER_PORT", 16686), mode="docker"),
 )
 
-# What the local mode has besides with three brokers; Docker has these too with --cluster, and more of what has no port.
+# More services, with three brokers. In Docker --cluster has these, and replicas of those without a port.
 CLUSTER = (
     Service(KAFKA_2, "the second broker", port=("KAFKA_2_PORT", 9094)),
     Service(KAFKA_3, "the third broker", port=("KAFKA_3_PORT", 9096)),

@@ -9,7 +9,7 @@ from console.api import application
 from console.settings import Settings
 from runtime.service import load_settings, run_service
 
-# What a browser that keeps its connection open may hold the end up.
+# How long an open connection of a browser may delay the end.
 GOODBYE_SECONDS = 1
 
 

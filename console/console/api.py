@@ -14,8 +14,8 @@ from console.collector import Collector
 from console.metrics import StateMetrics
 from console.settings import Settings
 
-# The names that the console is called by: from this machine, and from the containers beside it. Any other name is that of
-# a page elsewhere that had its own name point here, to read what it must not.
+# The names that the console is called by: from this machine, and from the containers beside it. Any other name is
+# refused: a page elsewhere could have its own name point here (DNS rebinding), and read the console.
 HOSTS = ["localhost", "127.0.0.1", "console"]
 
 

@@ -50,7 +50,7 @@ from runtime.ksqldb import KsqlClient, KsqlError
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
-# What has not worked for so long does not come back by itself: a busy machine or a broker that starts is back before.
+# What has not worked for this long does not come back by itself: a busy machine or a broker that starts is back before.
 SILENT_SECONDS = 30.0
 RESTART_SECONDS, RESTART_LOOK_SECONDS = 30.0, 0.5
 # Without a leader of theirs nobody can commit what its group or transaction keeps there.
@@ -84,14 +84,14 @@ class Collector:
         self._connect = self._workers[services.KAFKA_CONNECT]
         self._ksqldb = KsqlClient(settings.ksqldb_url, seconds=polls.ANSWER_SECONDS)
         self._looks = {
-            "look at Kafka Connect": self._look_at_connect,
-            "look at ksqlDB": self._look_at_ksqldb,
-            "look at the validator": self._look_at_validator,
-            "look at the services": self._look_at_services,
-            "look around": self._look_around,
+            "Kafka Connect check": self._look_at_connect,
+            "ksqlDB check": self._look_at_ksqldb,
+            "validator check": self._look_at_validator,
+            "service check": self._look_at_services,
+            "disk and process check": self._look_around,
         }
         # When each last came to its end, a time.monotonic().
-        self._worked_at = dict.fromkeys((*self._looks, "clock"), time.monotonic())
+        self._worked_at = dict.fromkeys((*self._looks, "sampling"), time.monotonic())
         self._tasks: list[asyncio.Task[None]] = []
         self._health = dict.fromkeys(
             (*self._workers, services.KSQLDB, services.VALIDATOR, services.INGESTOR, services.PROCESSOR),
@@ -117,7 +117,7 @@ class Collector:
             thread.start()
         for name, look in self._looks.items():
             self._tasks.append(asyncio.create_task(self._forever(name, look, POLL_SECONDS)))
-        self._tasks.append(asyncio.create_task(self._forever("clock", self._tick, TICK_SECONDS)))
+        self._tasks.append(asyncio.create_task(self._forever("sampling", self._tick, TICK_SECONDS)))
 
     async def stop(self) -> None:
         """End what `start` began."""
@@ -134,7 +134,7 @@ class Collector:
         with self._reader.lock:
             records = self._reader.records
             totals, rates, recent = dict(records.totals), records.rates(), records.came()
-            following, last_dead_letter = dict(records.next), dict(records.last_dead_letter)
+            last_dead_letter = dict(records.last_dead_letter)
         members = self._groups.members
         committed = self._groups.committed
         # As of the last look: what has come since may be processed by now.
@@ -152,9 +152,6 @@ class Collector:
             for name, places in self._behind(committed).items()
             if name != services.ARCHIVER or self._has_archiver(committed[name])
         }
-        offsets = Counter[str]()
-        for (topic, _), offset in following.items():
-            offsets[topic] += offset
         looked_at = {
             services.KAFKA: self._groups.broker,
             **self._health,
@@ -171,9 +168,7 @@ class Collector:
             counting=self._reader.counting,
             services=looked_at,
             topics={
-                name: Topic(
-                    totals[name], rates.get(name, 0.0), offsets[name], recent.get(name, 0), last_dead_letter.get(name)
-                )
+                name: Topic(totals[name], rates.get(name, 0.0), recent.get(name, 0), last_dead_letter.get(name))
                 for name in totals
             },
             groups=groups,
@@ -200,12 +195,12 @@ class Collector:
     def health(self) -> Health:
         """The console's own: what it shows would stand still and look healthy if one of these did not work."""
         worked_at = {
-            "reader": self._reader.worked_at,
-            "look at the groups": self._groups.worked_at,
+            "topic reader": self._reader.worked_at,
+            "consumer group check": self._groups.worked_at,
             **self._worked_at,
         }
         silent = [name for name, at in worked_at.items() if time.monotonic() - at > SILENT_SECONDS]
-        return Health(not silent, ", ".join(f"its {name} has not worked for {SILENT_SECONDS:.0f} s" for name in silent))
+        return Health(not silent, ", ".join(f"its {name} has failed for {SILENT_SECONDS:.0f} s" for name in silent))
 
     def frauds(self) -> list[Fraud]:
         """The newest, newest first."""
@@ -372,8 +367,8 @@ class Collector:
             try:
                 await look()
                 self._worked_at[name] = time.monotonic()
-            except Exception:  # one malformed answer must not end the looking
-                logger.exception("the %s failed", name)
+            except Exception:  # one malformed response must not end the looking
+                logger.exception("%s failed", name)
             await asyncio.sleep(seconds)
 
     async def _tick(self) -> None:

@@ -16,17 +16,17 @@ KEPT = 500
 RECENT_SECONDS = 600.0
 # A stack that starts is not healthy yet: nothing of that is an event until it was healthy once, or has had the time for it.
 START_SECONDS = 120.0
-# A problem that begins so soon after an outage of something it needs was caused by that outage: the service reconnects, or is
+# A problem that begins this soon after an outage of something it needs was caused by that outage: the service reconnects, or is
 # started again.
 AFTERMATH_SECONDS = 30.0
-# A share of dead letters that is above its limit again so soon counts as one that stayed above it.
+# A share of dead letters that is above its limit again this soon counts as one that stayed above it.
 SWING_SECONDS = 60.0
 RESTART = "restart"
 # An effect may be seen before its cause.
 SEEN_WITHIN_SECONDS = 5.0
 NEW_REASON = "new reason"
 
-# New reasons on a topic that come so soon after one another are shown as one event: they have one origin, such as a new bank.
+# New reasons on a topic that come this soon after one another are shown as one event: they have one origin, such as a new bank.
 TOGETHER_SECONDS = 60.0
 NAMED = 3
 
@@ -35,7 +35,7 @@ _PAST = {"is": "was", "are": "were", "has": "had", "waits": "waited", "wait": "w
 
 @dataclass(frozen=True)
 class Event:
-    """Something that was not as it should be, from `began` until `ended` in seconds since the epoch; None is not over.
+    """Something that was not as it should be, from `began` until `ended` in seconds since the epoch; None while it lasts.
 
     `cause` is the service without which it could not be otherwise. What has no duration ends when it begins.
     """

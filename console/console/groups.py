@@ -55,7 +55,7 @@ class Groups:
                 self.worked_at = time.monotonic()
             except KafkaException as error:  # a coordinator that is just starting, say
                 logger.info("groups are not known for now: %s", error.args[0].str())
-            except Exception:  # one malformed answer must not end the looking
+            except Exception:  # one malformed response must not end the looking
                 logger.exception("groups are not known for now")
             self._stopping.wait(LOOK_SECONDS)
         for consumer in self._consumers.values():

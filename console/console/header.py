@@ -34,7 +34,7 @@ def before(state: State, now: float) -> str:
 def was(event: Event, now: float) -> str:
     """One sentence about an event that is over."""
     ago = now - (event.ended or now)
-    return f"{past(event.text)} · took {span(event.seconds(now))} · ended {span(ago)} ago"
+    return f"{past(event.text)} · lasted {span(event.seconds(now))} · ended {span(ago)} ago"
 
 
 def title(state: State, usual: str) -> str:

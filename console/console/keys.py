@@ -13,7 +13,7 @@ from console.records import Place
 from contracts import topics
 from contracts.records import Message, Position
 
-# What a transaction's way begins with. Of what comes after it, the time is known by then.
+# Where a transaction begins. What follows is found by the time of these.
 TOPICS = frozenset((topics.BANK_TRANSACTIONS, *topics.ROUTED, topics.BANK_TRANSACTIONS_DLQ))
 # The newest records of each topic that are known.
 MOST = 1_000_000

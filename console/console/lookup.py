@@ -69,7 +69,7 @@ class _Lookup:
         routed = _newest(newest, *topics.ROUTED)
         received = _newest(newest, topics.BANK_TRANSACTIONS)
         refused = _newest(newest, topics.BANK_TRANSACTIONS_DLQ)
-        if refused is not None and routed is None:  # it may have been put back since, and have been routed
+        if refused is not None and routed is None:  # it may have been replayed since, and have been routed
             since = self._offsets(self._keyed(self._key, *topics.ROUTED), refused.timestamp[1])
             routed = _newest(self._newest_of(since), *topics.ROUTED)
         if received is None:
@@ -101,7 +101,7 @@ class _Lookup:
         found = self._of_key(first)
         if _only_received(found):  # it may have been routed or refused since
             found += self._newest_of(newer)
-        if found and _only_received(found):  # or where that is was forgotten, while what came in is still known
+        if found and _only_received(found):  # or its offset is forgotten, while that of what came in is known
             went = [place for place in keyed if place[0] != topics.BANK_TRANSACTIONS]
             since = self._offsets(went, found[0].timestamp[1] - CLOCKS_MS)
             found += self._newest_of(

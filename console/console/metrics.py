@@ -27,15 +27,10 @@ class StateMetrics(Collector):
         """Every sample of this moment."""
         state = self._state()
         records = CounterMetricFamily("kafka_topic_records", "Committed records of a topic", labels=["topic"])
-        offsets = CounterMetricFamily(
-            "kafka_topic_offsets", "Offsets that records and transactions of a topic have taken", labels=["topic"]
-        )
         # A counter that climbs from nothing after a restart of the console would look like a flood.
         for name, topic in () if state.counting else state.topics.items():
             records.add_metric([name], topic.records)
-            offsets.add_metric([name], topic.offsets)
         yield records
-        yield offsets
         last_dead_letter = GaugeMetricFamily(
             "kafka_dead_letters_last_timestamp_seconds",
             "When the newest dead letter of a topic was written, copies of the same record aside, in Unix time",

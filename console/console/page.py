@@ -145,9 +145,7 @@ class Page:
                     "Records that could not be processed. Names, addresses and other personal data are masked.",
                     "note",
                 )
-                reasons = Rows(
-                    "Dead letters by reason", tables.REASONS, "None. Every record kept to its contract.", FIRST
-                )
+                reasons = Rows("Dead letters by reason", tables.REASONS, "None. Every record was valid.", FIRST)
                 self._updates.append(lambda _: reasons.show(tables.reasons(collector.reasons())))
                 _text("h3", "One by one")
                 dead_letters = Rows("The latest dead letters", tables.DEAD_LETTERS, "None.", first=0)
@@ -258,18 +256,19 @@ class Page:
         rows = tables.frauds(found.frauds, lambda user: found.names.get(user) or self._collector.name_of(user))
         self._found.show(rows)
         self._results.set_visibility(bool(rows))
-        count = f"The newest {len(rows)} frauds" if len(rows) == search.NEWEST else f"{len(rows)} frauds found"
-        whole = "" if found.complete else ", but there are more"
-        self._answer.set_text(f"{count} for “{wanted}”: {found.looked_through:,} records were looked through{whole}.")
+        kind = "fraud" if len(rows) == 1 else "frauds"
+        count = f"The newest {len(rows)} {kind}" if len(rows) == search.NEWEST else f"{len(rows)} {kind} found"
+        older = "" if found.complete else "; older ones were not searched"
+        self._answer.set_text(f"{count} for “{wanted}” in {found.looked_through:,} records{older}.")
 
     def _build_parts(self) -> None:
         for title, columns, rows, empty in (
-            ("Health", tables.SERVICES, tables.services, "None was asked yet."),
-            ("Brokers", tables.BROKERS, tables.brokers, "None is known."),
+            ("Health", tables.SERVICES, tables.services, "Not checked yet."),
+            ("Brokers", tables.BROKERS, tables.brokers, "None known yet."),
             ("Topics", tables.TOPICS, tables.topic_totals, ""),
-            ("Connectors", tables.CONNECTORS, tables.connectors, "None is known."),
-            ("Queries", tables.QUERIES, tables.queries, "None is known."),
-            ("Consumer groups", tables.GROUPS, tables.groups, "None is known."),
+            ("Connectors", tables.CONNECTORS, tables.connectors, "None known yet."),
+            ("Queries", tables.QUERIES, tables.queries, "None known yet."),
+            ("Consumer groups", tables.GROUPS, tables.groups, "None known yet."),
         ):
             with ui.element("div"):
                 _text("h3", title)
@@ -287,7 +286,7 @@ class Page:
             else:
                 ui.notify(f"{connector} does not run yet", type="negative")
         except (Unavailable, Refused) as error:
-            ui.notify(f"{connector} was not restarted: Kafka Connect {error}", type="negative")
+            ui.notify(f"{connector} was not restarted: Kafka Connect: {error}", type="negative")
 
 
 END_TO_END = "End to end, p50 / p99"
@@ -307,7 +306,7 @@ TILES: tuple[tuple[str, Callable[[State], str]], ...] = (
 def oldest_waiting(state: State) -> tuple[str, str]:
     """What is said below the delays of what has arrived, and its tone: of what has not, the oldest."""
     if state.oldest_waiting is None:
-        return "none waits", ""
+        return "nothing is waiting", ""
     return f"oldest waiting: {state.oldest_waiting:,.1f} s", "bad" if state.oldest_waiting > LATE_SECONDS else ""
 
 

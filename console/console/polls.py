@@ -30,7 +30,7 @@ def problem_of(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return f"no answer within {ANSWER_SECONDS:.0f} s"
     return (
-        "does not answer" if isinstance(error, httpx.TransportError) else f"malformed answer ({type(error).__name__})"
+        "does not answer" if isinstance(error, httpx.TransportError) else f"malformed response ({type(error).__name__})"
     )
 
 

@@ -17,7 +17,7 @@ from console.events import RESTART, Event
 from console.state import Health
 from runtime import services
 
-# A state file that the launcher has not written for so long is stale.
+# A state file that the launcher has not written for this long is stale.
 STALE_SECONDS = 15.0
 # Only the launcher or Docker knows the health of these: they have no port, need credentials, or another service answers for them.
 UNASKED = (services.BANK, services.WATCHDOG, services.KSQLDB_2, services.MONGODB, services.S3)

@@ -6,7 +6,7 @@ from console.dead_letters import DeadLetter
 from console.events import NEW_REASON, Event
 from contracts.dead_letters import kind_of, reason_in
 
-# A topic has so many reasons at most; what comes beyond is one.
+# Reasons kept for a topic; what comes beyond is one.
 MOST = 50
 OTHERS = "other reasons"
 

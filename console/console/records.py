@@ -20,10 +20,10 @@ NEWEST = 50
 RATE_SECONDS = 5.0
 # The last minutes, in which a share of dead letters is one of what came.
 RECENT_SECONDS = 120.0
-# So many users are known by name; a row of `users` makes one the newest again.
+# Users that are known by name; a row of `users` makes one the newest again.
 KNOWN_USERS = 20_000
 KNOWN_CHARACTERS = 500  # of an id and a name; longer ones would take all of the memory
-# So many dead letters, and as many again, are known by their record: a copy that comes later than that counts.
+# Dead letters, and as many again, that are known by their record: a copy that comes later than that counts.
 KNOWN_DEAD_LETTERS = 50_000
 
 Place = tuple[str, int]
@@ -57,7 +57,7 @@ class Known:
 class Records:
     """Offsets would not do for the totals, since transactions take offsets of their own: every record is seen once.
 
-    But only offsets tell of a topic from which retention has removed records whether there are new ones. A dead letter is
+    But only offsets show whether a topic has new records once retention has removed old ones. A dead letter is
     counted and shown once: Kafka Connect writes some again each time that its store has refused a batch.
     """
 

@@ -15,7 +15,7 @@ from console.records import NEWEST, Fraud, row_of, text_of
 from contracts import topics
 from runtime.reading import end_of, records_between
 
-# The newest records of each partition are looked through, for so long at most. A search ends when what is older cannot
+# The newest records of each partition are looked through, for this long at most. A search ends when what is older cannot
 # matter any more: it begins with a few records of each partition, and goes back in steps of growing size.
 PARTITION_RECORDS = 500_000
 FIRST_STEP, GROWTH = 1_000, 4

@@ -9,9 +9,9 @@ from statistics import fmean, median
 from console.state import Quantiles
 
 TICK_SECONDS = 2.0
-# A line of a chart has so many points, whatever its range: more would cost memory and show nothing.
+# A line of a chart has this many points, whatever its range: more would cost memory and show nothing.
 POINTS = 300
-# So many ticks are `recent`: figures of now are taken over these, since one tick may have nothing.
+# Ticks that count as `recent`: figures of now are taken over these, since one tick may have nothing.
 RECENT_TICKS = 15
 
 
@@ -28,7 +28,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Range:
-    """How far back a chart looks; a point of it is made of so many ticks."""
+    """How far back a chart looks; a point of it is made of `ticks` ticks."""
 
     name: str
     ticks: int

@@ -115,7 +115,7 @@ def _stages(found: Found, now: float) -> Iterator[Stage]:
             yield _dead(refused[-1])
         return
     for one in refused:
-        yield _written("dead letter", one, f"{reason_in(one.headers)}; put back since")
+        yield _written("dead letter", one, f"{reason_in(one.headers)}; replayed since")
     if routed.topic == topics.UNIDENTIFIED_TRANSACTIONS:
         yield _written("routed", routed, _joined("unidentified: the validator decides", _replays(routed)))
         yield _validated(found, routed, now)
@@ -150,7 +150,7 @@ def _missing(name: str, found: Found, routed: Record, now: float) -> Stage:
 def _rows(found: Found, routed: Record, row: Record, now: float) -> Iterator[Stage]:
     yield _written("result row", row)
     for whose, user in zip(("sender", "receiver"), found.users, strict=True):
-        name = f"user row, {whose}"
+        name = f"{whose} row"
         yield _missing(name, found, routed, now) if user is None else _written(name, user)
     for store in STORES:
         yield _stored(found, store, [one for one in (row, *found.users) if one is not None], now)
@@ -209,7 +209,7 @@ def _is_later(record: Record | None, other: Record) -> bool:
 
 def _replays(record: Record) -> str:
     tries = dead_letters.replay(record.headers).tries
-    return f"put back from the dead letters {tries} time{'s' if tries > 1 else ''}" if tries else ""
+    return f"replayed {tries} time{'s' if tries > 1 else ''}" if tries else ""
 
 
 def _joined(*details: str) -> str:
@@ -220,7 +220,7 @@ def _summary(found: Found, stages: Sequence[Stage], last: Stage, by: str) -> str
     if last.status == DEAD:
         return f"Dead letter on {last.position.topic if last.position else ''}: {last.detail}"
     if last.status == WAITING:
-        return f"Not {last.name} yet: {last.detail}"
+        return f"{'No' if last.name.endswith('row') else 'Not'} {last.name} yet: {last.detail}"
     if last.status == UNKNOWN:
         return f"{last.name[:1].upper()}{last.name[1:]}: {last.detail}"
     if found.row is None:

@@ -18,7 +18,7 @@ RUNNING = "RUNNING"
 # What is said of a connector, a task or a query whose server does not answer.
 UNKNOWN = "UNKNOWN"
 
-# A group that has records to read and commits nothing for so long does not come back by itself: a rebalance and a restart
+# A group that has records to read and commits nothing for this long does not come back by itself: a rebalance and a restart
 # of the broker are over before. Who writes to S3 commits only when an object is written: see Group.interval.
 STALLED_SECONDS = 60.0
 # The share of dead letters among the records of the last minutes: more than the first is a warning, more than the second a
@@ -47,14 +47,12 @@ NOT_ASKED = Health(False, "not asked yet")
 class Topic:
     """Committed records since the topic began, or that it still held when the console started, and records/s now.
 
-    `offsets` are those that records and transactions have taken, in all partitions: they outlive the records. `recent` are the
-    records of the last minutes. A dead letter counts once, whatever copies there are; `last` is when the newest was written,
-    in seconds since the epoch.
+    `recent` are the records of the last minutes. A dead letter counts once, whatever copies there are; `last` is when the newest
+    was written, in seconds since the epoch.
     """
 
     records: int = 0
     rate: float = 0.0
-    offsets: int = 0
     recent: int = 0
     last: float | None = None
 
@@ -224,18 +222,18 @@ class State:
         if any(map(self._up, services.WORKERS)):
             for name in self.expected_connectors:
                 if name not in self.connectors:
-                    yield Problem("missing", name, f"connector {name} is missing: init/init_kconnect.sh creates it")
+                    yield Problem("missing", name, f"connector {name} is missing: start the stack again to create it")
         if self._up(services.KSQLDB):
             for name in sorted(set(services.STREAMS).difference(query.stream for query in self.queries.values())):
                 yield Problem(
                     "missing",
                     name,
-                    f"the query of stream {name} is missing: init/clean_ksqldb.sh and then init/init_ksqldb.sh create it",
+                    f"the query of stream {name} is missing: run init/clean_ksqldb.sh, then start the stack again",
                 )
         if self._up(services.KAFKA):
             for name in topics.CREATED:
                 if not self.partitions.get(name):
-                    yield Problem("missing", name, f"topic {name} is missing: init/init_kafka.py creates it")
+                    yield Problem("missing", name, f"topic {name} is missing: start the stack again to create it")
             if self.leaderless:
                 yield Problem(
                     "offline",
@@ -259,8 +257,8 @@ class State:
                     yield Problem(
                         "stalled",
                         name,
-                        f"group {name} has {group.lag.get(topic, 0):,} records of {topic} to read, and in a partition has "
-                        f"committed nothing for {seconds:.0f} s",
+                        f"group {name} has {group.lag.get(topic, 0):,} records of {topic} to read and has "
+                        f"committed nothing in one partition for {seconds:.0f} s",
                         self._needs_of_group(name, group),
                     )
 
@@ -292,8 +290,8 @@ class State:
                 yield Problem(
                     "partitions",
                     name,
-                    f"topic {name} has {count} partitions and others {usual[0][0]}: ksqlDB creates its streams only where "
-                    "all topics have as many",
+                    f"topic {name} has {count} partitions, the others {usual[0][0]}: ksqlDB needs the same number on all "
+                    "topics to create its streams",
                 )
 
     def _replicas_missing(self) -> Iterator[Problem]:

@@ -97,7 +97,7 @@ STAGES = [
 EVENTS = [
     column("at", "When", "time"),
     column("what", "What"),
-    column("took", "Took"),
+    column("took", "Lasted"),
     column("cause", "Because of"),
 ]
 REASONS = [
@@ -107,7 +107,7 @@ REASONS = [
     column("count", "Count", "number"),
     column("record", "The first record", "code"),
 ]
-# So many events are shown, and so many more that follow from something else; /api/events has all.
+# Events that are shown, and as many more that follow from something else; /api/events has all.
 SHOWN_EVENTS = 100
 
 
@@ -281,7 +281,7 @@ def reasons(found: Iterable[Reason]) -> list[Row]:
 
 def _took(event: Event) -> str | dict[str, str]:
     if event.ended is None:
-        return {"text": "▲\u00a0not over", "tone": "bad"}
+        return {"text": "▲\u00a0ongoing", "tone": "bad"}
     return span(event.ended - event.began) if event.ended > event.began else NOTHING
 
 

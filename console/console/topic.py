@@ -28,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What there is to choose."""
     parser.add_argument("name")
     for option, text in (
-        ("--from-beginning", "those that are there too"),
-        ("--timestamps", "first the record's timestamp, with date and time zone"),
-        ("--key", "then its key"),
-        ("--headers", "then its headers"),
-        ("--unmasked", "personal data as it is"),
+        ("--from-beginning", "start with the oldest record"),
+        ("--timestamps", "print the record's timestamp, with date and time zone"),
+        ("--key", "print its key"),
+        ("--headers", "print its headers"),
+        ("--unmasked", "do not mask personal data"),
     ):
         parser.add_argument(option, action="store_true", help=text)
 

@@ -502,7 +502,7 @@ def test_trace(here: Path) -> None:
 def test_clean_ksqldb(here: Path) -> None:
     no_stack = run(here, shell="bash init/clean_ksqldb.sh")
     assert no_stack.returncode == 1
-    assert "no stack of this clone" in no_stack.stderr
+    assert "this clone has no stack" in no_stack.stderr
     assert run(here, shell="bash init/clean_ksqldb.sh", FAKE_RUNNING="abc").returncode == 0
     assert calls(here).endswith("docker compose run --rm --no-deps init-ksqldb bash init/clean_ksqldb.sh\n")
 

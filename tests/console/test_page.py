@@ -88,7 +88,6 @@ def test_metrics_of_the_console(stack: Stack) -> None:
     text = requests.get(f"{stack.settings.console_url}/metrics", timeout=10).text
     for line in (
         f'kafka_topic_records_total{{topic="{topics.BANK_TRANSACTIONS}"}} {SENT.count}.0',
-        f'kafka_topic_offsets_total{{topic="{topics.BANK_TRANSACTIONS}"}} {SENT.count}.0',
         'kafka_consumergroup_members{group="transactions-ingestor"} 1.0',
         'kafka_connect_task_state{connector="mongodb-users",state="running",task="0"} 1.0',
         "validator_up 1.0",
@@ -130,7 +129,7 @@ def test_search(stack: Stack, page: Page) -> None:
     for text in (wanted.TRANSACTION_ID, wanted.SENDER_BANK_ACCOUNT, sender.ID, sender.NAME.upper()):
         page.get_by_role("textbox", name="Transaction, account or user").fill(text)
         page.keyboard.press("Enter")
-        expect(page.get_by_text(f"for “{text}”: {looked:,} records were looked through.")).to_be_visible()
+        expect(page.get_by_text(f"for “{text}” in {looked:,} records.")).to_be_visible()
         expect(table.locator(f'tr[data-key="{wanted.TRANSACTION_ID}"]')).to_contain_text(sender.NAME)
         expect(heading).to_be_visible()
         if text == sender.ID:
@@ -197,7 +196,7 @@ def test_an_outage_is_as_plain_after_it_as_during_it(stack: Stack, page: Page) -
         expect(node(page, services.KAFKA)).to_contain_text("▲ down")
         expect(page.get_by_role("table", name="Brokers").locator("tbody tr")).to_contain_text("▲ down")
         expect(page.get_by_role("table", name="What happened").locator("tr", has_text="kafka is down")).to_contain_text(
-            "not over"
+            "ongoing"
         )
         page.screenshot(path=SCREENSHOTS / "console-outage.png", full_page=True)
     finally:
@@ -205,7 +204,7 @@ def test_an_outage_is_as_plain_after_it_as_during_it(stack: Stack, page: Page) -
     expect(verdict(page)).to_have_text("● Everything is healthy")
     expect(page).to_have_title("Real-time fraud detection")
     expect(icon).to_have_attribute("href", re.compile("2456c9"))
-    expect(page.locator("header")).to_contain_text(re.compile("kafka was down: does not answer · took .* · ended"))
+    expect(page.locator("header")).to_contain_text(re.compile("kafka was down: does not answer · lasted .* · ended"))
     happened = page.get_by_role("table", name="What happened")
     because_of_kafka = happened.locator("td[data-label='Because of']", has_text=services.KAFKA)
     expect(happened.locator("tr", has_text="kafka was down").first).to_be_visible()

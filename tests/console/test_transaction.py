@@ -89,5 +89,5 @@ def test_an_id_that_no_record_has(stack: Stack, page: Page) -> None:
 
 def test_the_tile_says_what_waits(stack: Stack, page: Page) -> None:
     await_rows(stack)
-    expect(page.locator(".tiles .waiting")).to_have_text("none waits")
+    expect(page.locator(".tiles .waiting")).to_have_text("nothing is waiting")
     expect(page.locator(".tiles .waiting")).not_to_have_class(re.compile("bad"))

@@ -108,8 +108,8 @@ def test_what_went_back_does_not_go_twice_when_the_consumer_offsets_have_expired
     assert "0 dead letters replayed" in replay(kafka)
     assert went_back(kafka) == once(1, 2, 3)
     write(kafka, [ours(4)])
-    assert f"{DLQ}: 1 dead letters would be replayed" in replay(kafka, "--dry-run")
-    assert "1 dead letters replayed" in replay(kafka)
+    assert f"{DLQ}: 1 dead letter would be replayed" in replay(kafka, "--dry-run")
+    assert "1 dead letter replayed" in replay(kafka)
     assert went_back(kafka) == once(1, 2, 3, 4)
 
 
@@ -150,7 +150,7 @@ def test_copies_of_a_dead_letter_go_back_once(kafka: str) -> None:
     assert "15 copies" in answer
     # What was refused again is another record: it has an offset of its own.
     write(kafka, [(b"poison 0", [(TRIES, b"1"), *connects(5)[1]])] * 2)
-    assert f"{DLQ}: 1 dead letters replayed" in replay(kafka)
+    assert f"{DLQ}: 1 dead letter replayed" in replay(kafka)
     assert went_back(kafka) == once(0, 1, 2, 3, 4) + once(0)
 
 
@@ -203,6 +203,6 @@ def test_a_cluster_without_the_topic_of_positions_is_told_what_to_do(kafka: str)
     try:
         answer = run(kafka, "replay_dlq", DLQ)
         assert answer.returncode == 1
-        assert f"error: there is no topic {topics.DLQ_REPLAYS}: init/init_kafka.py creates it" in answer.stderr
+        assert f"error: there is no topic {topics.DLQ_REPLAYS}: start the stack again to create it" in answer.stderr
     finally:
         run(kafka, "init_kafka")

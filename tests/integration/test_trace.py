@@ -77,7 +77,7 @@ def test_a_fraudulent_transaction(stack: Stack, process: str) -> None:
         for record in read_all(stack.kafka, topics.USERS)
         if record.headers.get("bank.timestamp") == str(bank).encode()
     }
-    for name, user in (("user row, sender", row.SENDER_ID), ("user row, receiver", row.RECEIVER_ID)):
+    for name, user in (("sender row", row.SENDER_ID), ("receiver row", row.RECEIVER_ID)):
         position = passed[name]["position"]
         assert of_user[position["partition"], position["offset"]] == user.encode()
     assert [passed[f"stored in {store}"]["status"] for store in ("MongoDB", "S3")] == ["done", "done"]
@@ -108,7 +108,7 @@ def test_a_dead_letter_whatever_key_the_bank_gave_it(stack: Stack) -> None:
 
     assert stack.start_sh("--replay-dlq", topics.BANK_TRANSACTIONS_DLQ).returncode == 0
     wait_until(
-        lambda: "put back from the dead letters 1 time" in stages(api(stack, identity))["dead letter"]["detail"],
+        lambda: "replayed 1 time" in stages(api(stack, identity))["dead letter"]["detail"],
         PATIENCE,
         "it is refused again",
     )

@@ -11,9 +11,9 @@ from runtime.quix import run_sink
 from runtime.service import load_settings, replica_name, run_service
 from runtime.tracing import tracer
 
-# A checkpoint ends when its input is drained, but no sooner than PERIOD after the previous one, since each costs the broker a
-# transaction. Under constant input it ends after COMMIT: for the last answers and the commit, 0.05 s, no call can start. That is
-# the delay that a read_committed reader sees.
+# A checkpoint is committed when its input is drained, at most once per PERIOD_SECONDS: each costs the broker a transaction. Under
+# constant input it is committed every COMMIT_SECONDS, since no call can start for the 0.05 s that the last answers and the commit
+# take. A read_committed reader waits that long for a row.
 PERIOD_SECONDS = 0.1
 COMMIT_SECONDS = 1.0
 POLL_SECONDS = 0.05

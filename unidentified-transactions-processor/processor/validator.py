@@ -165,7 +165,9 @@ class ValidatorClient:
                 calls += await self._answers_another()
             seconds = monotonic() - started
             if calls >= INSIST_CALLS and seconds >= INSIST_SECONDS:
-                outcome = Refusal(f"{outcome.reason}, {calls} calls in {seconds:.0f} s, while it answered others")
+                outcome = Refusal(
+                    f"{outcome.reason}; no answer in {calls} calls over {seconds:.0f} s, while it answered others"
+                )
                 break
             self._log(f"{outcome.reason}; {len(self._insisting)} transactions wait for an answer")
         if future.set_running_or_notify_cancel():
@@ -216,7 +218,7 @@ def judge(status: int, body: bytes) -> Outcome:
         try:
             return Verdict(ValidationAnswer.model_validate_json(body).is_fraudulent_transaction)
         except ValidationError as error:
-            return Outage(f"the validator's answer is not the contract's: {reason_of(error)}")
+            return Outage(f"the validator's response is malformed: {reason_of(error)}")
     if status in _REFUSALS:
         return Refusal(f"the validator refused the transaction with HTTP {status}")
     return Outage(f"the validator answered HTTP {status}")

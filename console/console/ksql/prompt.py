@@ -15,7 +15,7 @@ from console.terminal import screen
 from runtime.ksqldb import KsqlClient, KsqlError, split
 
 GREETING = (
-    "ksqlDB {version} at {url}. A statement ends with ;, Ctrl-C ends what streams, exit or Ctrl-D leaves.\n"
+    "ksqlDB {version} at {url}. End each statement with ; . Ctrl-C stops a query, exit or Ctrl-D quits.\n"
     "SHOW TOPICS;  SHOW STREAMS;  PRINT 'users' FROM BEGINNING LIMIT 3;  SELECT * FROM sender_users EMIT CHANGES;"
 )
 

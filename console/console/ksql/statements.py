@@ -22,5 +22,5 @@ def setting(statement: str) -> tuple[str, str | None]:
     """The name and the value of SET 'name'='value'; None as the value: UNSET 'name'. Raises ValueError."""
     match = _SETTING.fullmatch(statement.strip())
     if match is None:
-        raise ValueError("it is SET 'name'='value'; or UNSET 'name';")
+        raise ValueError("write SET 'name'='value'; or UNSET 'name';")
     return (match[3], None) if match[3] else (match[1], match[2])

@@ -26,7 +26,7 @@ export default {
       </tbody>
     </table>
     <button v-if="rows.length > brief.length" type="button" class="plain" :aria-expanded="all" @click="all = !all">
-      {{ !all ? "Show all " + rows.length + (rows.some((row) => row.follows) ? ", also what followed" : "") : brief.length ? "Show fewer" : "Show none" }}
+      {{ !all ? "Show all " + rows.length + (rows.some((row) => row.follows) ? ", including consequences" : "") : brief.length ? "Show fewer" : "Show none" }}
     </button>
     </div>`,
   data() {

@@ -54,10 +54,10 @@ def test_a_thread_that_does_not_work_is_a_fault() -> None:
     collector = Collector(settings())
     assert own_faults(collector) == []
     collector._reader.worked_at -= SILENT_SECONDS
-    assert own_faults(collector) == ["console is down: its reader has not worked for 30 s"]
+    assert own_faults(collector) == ["console is down: its topic reader has failed for 30 s"]
     collector._groups.worked_at -= SILENT_SECONDS
     assert own_faults(collector) == [
-        "console is down: its reader has not worked for 30 s, its look at the groups has not worked for 30 s"
+        "console is down: its topic reader has failed for 30 s, its consumer group check has failed for 30 s"
     ]
 
 
@@ -138,7 +138,7 @@ def test_health_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert health() == (200, "ok")
     made._reader.worked_at -= SILENT_SECONDS
-    assert health() == (503, "its reader has not worked for 30 s")
+    assert health() == (503, "its topic reader has failed for 30 s")
 
 
 class Admin:
@@ -214,8 +214,8 @@ def test_no_broker_is_shown_as_up_when_kafka_does_not_answer(monkeypatch: pytest
 
 def test_a_look_that_fails_is_a_fault() -> None:
     collector = Collector(settings())
-    collector._worked_at["look at Kafka Connect"] -= SILENT_SECONDS
-    assert own_faults(collector) == ["console is down: its look at Kafka Connect has not worked for 30 s"]
+    collector._worked_at["Kafka Connect check"] -= SILENT_SECONDS
+    assert own_faults(collector) == ["console is down: its Kafka Connect check has failed for 30 s"]
 
 
 def test_a_restart_ends_whenever_the_connector_runs_again() -> None:

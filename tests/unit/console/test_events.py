@@ -304,7 +304,7 @@ def test_what_was_wrong_is_said_for_ten_minutes_without_what_only_waited() -> No
     log.look([WAITS], [], 122.0)
     log.look([], [Event(RESTART, KAFKA, "kafka was restarted: it was ended by SIGKILL", 99.0, 121.0)], 124.0)
     (event,) = log.recent(150.0)
-    assert header.was(event, 151.0) == "kafka was restarted: it was ended by SIGKILL · took 22 s · ended 30 s ago"
+    assert header.was(event, 151.0) == "kafka was restarted: it was ended by SIGKILL · lasted 22 s · ended 30 s ago"
     assert log.recent(122.0 + RECENT_SECONDS) == ()
 
 

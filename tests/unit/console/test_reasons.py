@@ -76,7 +76,7 @@ def test_an_event_that_goes_on_and_one_that_is_over() -> None:
             Event("service", "s3", "s3 waits for kafka", 1.0, 23.0, "kafka"),
         ]
     )
-    assert (on["what"], on["took"], on["cause"]) == ("kafka is down", {"text": "▲\u00a0not over", "tone": "bad"}, "-")
+    assert (on["what"], on["took"], on["cause"]) == ("kafka is down", {"text": "▲\u00a0ongoing", "tone": "bad"}, "-")
     assert (over["what"], over["took"], over["cause"]) == ("s3 waited for kafka", "22 s", "kafka")
     assert (on["follows"], over["follows"]) == (False, True)
 

@@ -58,8 +58,8 @@ def names(made: Trace) -> list[tuple[str, str]]:
 
 ROWS_STORED = [
     ("result row", "done"),
-    ("user row, sender", "done"),
-    ("user row, receiver", "done"),
+    ("sender row", "done"),
+    ("receiver row", "done"),
     ("stored in MongoDB", "done"),
     ("stored in S3", "done"),
 ]
@@ -155,9 +155,7 @@ def test_a_dead_letter_of_the_ingestor() -> None:
     refused = dead(topics.BANK_TRANSACTIONS_DLQ, 300, RECEIVED, tries=2)
     made = traced(Found("t1", RECEIVED, dead_letters=[refused], committed=EVERYONE))
     assert names(made) == [("received", "done"), ("dead letter", "dead letter")]
-    assert made.summary == (
-        "Dead letter on bank-transactions-dlq: amount: is no number; put back from the dead letters 2 times"
-    )
+    assert made.summary == ("Dead letter on bank-transactions-dlq: amount: is no number; replayed 2 times")
 
 
 def test_a_dead_letter_of_the_processor() -> None:
@@ -178,7 +176,7 @@ def test_one_that_was_put_back_and_went_its_way() -> None:
     again = record(topics.FRAUDULENT_TRANSACTIONS, 200, headers=[(dead_letters.TRIES, b"1")])
     made = traced(Found("t1", RECEIVED, again, ROW, USERS, [refused], EVERYONE))
     assert names(made)[:3] == [("received", "done"), ("dead letter", "done"), ("routed", "done")]
-    assert "put back from the dead letters 1 time" in made.stages[2].detail
+    assert "replayed 1 time" in made.stages[2].detail
     assert made.status == "done"
 
 
@@ -192,7 +190,7 @@ def test_one_that_was_put_back_and_waits_for_the_ingestor() -> None:
 def test_a_user_row_that_is_not_there_yet(offset: int, status: str) -> None:
     queue = committed("query", topic=topics.FRAUDULENT_TRANSACTIONS, offset=offset)
     made = traced(Found("t1", RECEIVED, TO_KSQLDB, ROW, (None, USERS[1]), committed=queue))
-    assert dict(names(made))["user row, sender"] == status
+    assert dict(names(made))["sender row"] == status
 
 
 def test_one_whose_first_record_retention_has_removed() -> None:

@@ -75,7 +75,7 @@ def test_of_a_long_backlog_the_oldest_stays_known() -> None:
 @pytest.mark.parametrize(
     ("age", "said"),
     [
-        (None, ("none waits", "")),
+        (None, ("nothing is waiting", "")),
         (LATE_SECONDS, ("oldest waiting: 10.0 s", "")),
         (22.04, ("oldest waiting: 22.0 s", "bad")),
     ],
