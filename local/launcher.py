@@ -284,10 +284,10 @@ def _clear_leftovers(folders: Folders, say: Callable[[str], object]) -> None:
     if current is None:
         return
     services = current["services"].values()
-    identities = {service["pid"]: service["created"] for service in services if service["pid"] is not None}
-    count = stop_processes(identities)
-    if count:
-        say(f"ended {count} processes that an earlier launcher had left behind")
+    left = [process for service in services if (process := state.process_of(service)) is not None]
+    if left:
+        stop_processes(left)
+        say(f"ended {len(left)} processes that an earlier launcher had left behind")
     _forget(folders)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 
 from local.settings import Settings
-from local.supervisor import Supervisor
+from local.supervisor import Supervisor, created, find_process
 
 MIB = 1024 * 1024
 
@@ -88,8 +88,8 @@ def _process(pid: int | None) -> dict[str, Any]:
     if pid is not None:
         try:
             process = psutil.Process(pid)
-            return {"pid": pid, "created": process.create_time(), "rss_mib": process.memory_info().rss // MIB}
-        except psutil.NoSuchProcess:
+            return {"pid": pid, "created": created(process), "rss_mib": process.memory_info().rss // MIB}
+        except (psutil.NoSuchProcess, ProcessLookupError):
             pass
     return {"pid": None, "created": None, "rss_mib": 0}
 
@@ -118,12 +118,11 @@ def read(file: Path) -> dict[str, Any] | None:
     )
 
 
-def alive(process: dict[str, Any] | None) -> bool:
-    """Whether the process of a state still runs (and is not another one with its number)."""
-    if process is None or process["pid"] is None:
-        return False
-    try:
-        found = psutil.Process(process["pid"])
-        return abs(found.create_time() - process["created"]) < 1 and found.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def process_of(entry: dict[str, Any]) -> psutil.Process | None:
+    """The process of a state's launcher or service, if it still runs (and is not another one with its number)."""
+    return None if entry["pid"] is None else find_process(entry["pid"], entry["created"])
+
+
+def alive(entry: dict[str, Any] | None) -> bool:
+    """Whether it still runs."""
+    return entry is not None and process_of(entry) is not None

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -301,25 +302,35 @@ def tail(log: Path, start: int = 0) -> str:
     return "\n".join("    " + line for line in written[-TAIL_LINES:])
 
 
-def stop_processes(identities: dict[int, float]) -> int:
-    """End processes that an earlier launcher left behind, given as {pid: create time}; a pid that was reused is spared.
+def created(process: psutil.Process) -> str:
+    """When it was created, in a form that no step of the clock changes and no other process with its number has."""
+    try:
+        ticks = (
+            Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        )  # since the machine's start
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {ticks}"
+    except FileNotFoundError:  # macOS keeps the time itself
+        return str(process.create_time())
 
-    Returns how many were there.
-    """
-    left = []
-    for pid, created in identities.items():
-        try:
-            process = psutil.Process(pid)
-            if abs(process.create_time() - created) < 1:
-                process.terminate()
-                left.append(process)
-        except psutil.NoSuchProcess:
-            continue
+
+def find_process(pid: int, when: str) -> psutil.Process | None:
+    """The process with this number that was created then, if it still runs."""
+    try:
+        process = psutil.Process(pid)
+        return process if created(process) == when and process.status() != psutil.STATUS_ZOMBIE else None
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return None
+
+
+def stop_processes(left: list[psutil.Process]) -> None:
+    """End processes that an earlier launcher left behind."""
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
     _, alive = psutil.wait_procs(left, timeout=STOP_SECONDS)
     for process in alive:
         process.kill()
     psutil.wait_procs(alive, timeout=STOP_SECONDS)
-    return len(left)
 
 
 def _cpu_seconds(run: Running) -> float:
