@@ -35,23 +35,18 @@ def prepare(folders: Folders) -> None:
     certificates.make(_folder(folders) / AUTHORITY, _folder(folders) / BROKERS_KEY)
 
 
-def environment(folders: Folders, user: str) -> dict[str, str]:
-    """The variables by which a client of this user gets in (runtime/kafka.py)."""
-    return {
-        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
-        "KAFKA_SASL_MECHANISM": "PLAIN" if user in PLAIN else MECHANISM,
-        "KAFKA_SASL_USERNAME": user,
-        "KAFKA_SASL_PASSWORD": password(folders, user),
-        "KAFKA_SSL_CA_LOCATION": str(_folder(folders) / AUTHORITY),
-    }
-
-
 def kafka_environment(stack: Addresses, user: str) -> dict[str, str]:
     """The variables by which a client reaches the stack's brokers, and gets in as this user where they know users."""
-    return {
-        "KAFKA_BOOTSTRAP_SERVER": stack.bootstrap,
-        **(environment(stack.folders, user) if stack.kafka_secure else {}),
-    }
+    variables = {"KAFKA_BOOTSTRAP_SERVER": stack.bootstrap}
+    if stack.kafka_secure:
+        variables |= {
+            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "KAFKA_SASL_MECHANISM": "PLAIN" if user in PLAIN else MECHANISM,
+            "KAFKA_SASL_USERNAME": user,
+            "KAFKA_SASL_PASSWORD": password(stack.folders, user),
+            "KAFKA_SSL_CA_LOCATION": str(_folder(stack.folders) / AUTHORITY),
+        }
+    return variables
 
 
 def password(folders: Folders, user: str) -> str:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from local import files
 from local.properties import to_text
 
 # `filesystem-nio2` and not `filesystem-jclouds`: the project recommends it, and it refuses names that leave the bucket.
@@ -57,10 +58,7 @@ def prepare(
         "s3proxy.credential": secret_key,
         "jclouds.filesystem.basedir": data_dir.resolve(),
     }
-    path = settings_dir / "s3proxy.conf"
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(to_text(settings))
+    files.write(settings_dir / "s3proxy.conf", to_text(settings), mode=0o600)
     (settings_dir / "logback.xml").write_text(_LOGGING)
 
 
