@@ -9,8 +9,15 @@ BATCH_SIZE = 1_000
 BATCH_SECONDS = 0.05  # how long the last batch of a read waits for more records
 SECONDS = 10.0
 RETRY_SECONDS = 0.1
-# In a cluster one broker may list a new leader before that broker itself knows that it leads the partition.
-TRANSIENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+# In a cluster one broker may list a new leader before that broker itself knows that it leads the partition, and the client may
+# forget a broker that was lost while it is asked.
+TRANSIENT = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError._DESTROY_BROKER,
+    KafkaError._TRANSPORT,
+)
 
 # By topic and partition: the first offset, and the one after the last.
 Spans = Mapping[tuple[str, int], tuple[int, int]]

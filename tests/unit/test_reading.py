@@ -39,6 +39,10 @@ def test_a_leader_that_does_not_know_yet_that_it_leads_is_asked_again() -> None:
     assert end_of(KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.NOT_LEADER_FOR_PARTITION) == {0: 7, 1: 7}
 
 
+def test_a_broker_that_was_lost_is_not_the_end_of_a_reading() -> None:
+    assert end_of(KafkaError._DESTROY_BROKER, KafkaError._TRANSPORT) == {0: 7, 1: 7}
+
+
 def test_it_is_not_asked_for_ever() -> None:
     with pytest.raises(KafkaException):
         end_of(*[KafkaError.UNKNOWN_TOPIC_OR_PART] * 100)
