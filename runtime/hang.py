@@ -1,15 +1,20 @@
 """Ends a process whose Kafka client hangs, so that it is restarted and reads again whatever it had not committed."""
 
+import faulthandler
 import logging
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
-from threading import Timer
+from threading import Event, Timer
 
 logger = logging.getLogger(__name__)
 
 # Longer than `transaction.timeout.ms` in runtime/kafka.py: by then the broker has aborted the transaction on its own.
 HANG_SECONDS = 20.0
+# Longer than a service is busy with one batch or checkpoint, and than most outages of a broker.
+SILENT_SECONDS = 120.0
+
+_watched = Event()
 
 
 @contextmanager
@@ -26,6 +31,27 @@ def no_hang(what: str) -> Generator[None]:
         yield
     finally:
         timer.cancel()
+
+
+@contextmanager
+def silence_ends() -> Generator[None]:
+    """Within the block `alive` counts."""
+    _watched.set()
+    try:
+        yield
+    finally:
+        _watched.clear()
+        faulthandler.cancel_dump_traceback_later()
+
+
+def alive(_: object = None) -> None:
+    """End the process, with a traceback of each thread, unless this is called again within SILENT_SECONDS.
+
+    The threads of a consumer can lock each other out when a broker is lost (librdkafka issue 5476). It then gives no record any
+    more and no statistics, and some of its calls never return, nor let another thread of Python run: the timer needs none.
+    """
+    if _watched.is_set():
+        faulthandler.dump_traceback_later(SILENT_SECONDS, exit=True)
 
 
 def end(reason: str) -> None:

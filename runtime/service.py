@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.errors import UserError, without_credentials
+from runtime.hang import silence_ends
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,8 @@ def run_service(main: Callable[[Event], None]) -> None:
     # Imported modules live as long as the process: the garbage collector's scans of them took a seventh of the processor's time.
     gc.freeze()
     try:
-        main(stopping)
+        with silence_ends():
+            main(stopping)
     except UserError as error:
         logger.error("%s", error)
         sys.exit(USER_ERROR)

@@ -29,9 +29,6 @@ TRY_SECONDS = 2.0
 COMMITTED_SECONDS = 10.0
 # Longer than a broker that answers needs to find a coordinator, also while it is busy starting.
 STUCK_SECONDS = 60.0
-# How long a service waits for a broker in the middle of its work. Nobody takes the statistics of its consumer meanwhile, 7 KB a
-# second and more; a new process waits before it makes clients.
-AWAY_SECONDS = 600.0
 
 T = TypeVar("T")
 
@@ -148,10 +145,11 @@ class Transactions:
         """Call a transaction's operation until it succeeds or fails for good: its contract is to be retried on retriable errors.
 
         Raises Stopped instead of calling it again once `stopping` is set. Ends the process when the operation has failed for
-        AWAY_SECONDS, or for STUCK_SECONDS while a broker answered: the producer of an idle service was seen to stay without its
-        coordinator after the broker had been away.
+        STUCK_SECONDS while a broker answered: the producer of an idle service was seen to stay without its coordinator after
+        the broker had been away. A broker that stays away is waited for by a new process (`hang.alive`): nobody takes the
+        statistics of this one's consumer meanwhile, 7 KB a second and more.
         """
-        started, answering = time.monotonic(), None
+        answering: float | None = None
         while True:
             try:
                 with hang.no_hang("a transaction's operation"):
@@ -167,8 +165,6 @@ class Transactions:
                 answering = (answering or time.monotonic()) if self._answered() else None
                 if answering is not None and time.monotonic() - answering > STUCK_SECONDS:
                     hang.end(f"a transaction's operation fails while the broker answers: {reason}")
-                if time.monotonic() - started > AWAY_SECONDS:
-                    hang.end(f"no broker has answered for {AWAY_SECONDS:.0f} s")
 
     def _answered(self) -> bool:
         """Whether a broker answers the producer. A connection that opens for it makes the producer look for its coordinator."""

@@ -45,6 +45,7 @@ from console.surroundings import Surroundings
 from contracts import topics
 from runtime import services
 from runtime.connect import Connect, Refused, Unavailable, states
+from runtime.hang import alive
 from runtime.ksqldb import KsqlClient, KsqlError
 
 logger = logging.getLogger(__name__)
@@ -372,6 +373,7 @@ class Collector:
             await asyncio.sleep(seconds)
 
     async def _tick(self) -> None:
+        alive()
         self._look_for_stalls()
         with self._reader.lock:
             rates = self._reader.records.rates()

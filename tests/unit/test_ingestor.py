@@ -488,17 +488,10 @@ def test_a_producer_that_gets_nowhere_while_the_broker_answers_ends_the_service(
 
 
 @pytest.mark.usefixtures("_seconds_pass")
-def test_a_broker_that_is_away_is_waited_for() -> None:
-    producer = Stuck(*[False] * 5, True, False, True)
+def test_a_broker_that_is_away_is_waited_for_however_long() -> None:
+    producer = Stuck(*[False] * 50, True, False, True)
     run(producer, [GOOD], [])
     assert len(producer.committed) == 1
-
-
-@pytest.mark.usefixtures("_seconds_pass")
-def test_one_that_is_away_for_long_is_waited_for_by_a_new_process() -> None:
-    """Nobody takes what its consumer says of itself meanwhile, and its memory grows by that."""
-    with pytest.raises(Ended, match="no broker has answered for 600 s"):
-        run(Stuck(*[False] * 50), [GOOD], [])
 
 
 @pytest.mark.parametrize("operation", ["init_transactions", "commit_transaction"])

@@ -150,6 +150,38 @@ def test_a_client_that_hangs_ends_its_process(call: str) -> None:
     assert "has not returned for" in ended.stderr
 
 
+SILENT = """
+import ctypes
+import time
+from threading import Event, Thread
+from runtime import hang
+from runtime.service import run_service
+
+hang.SILENT_SECONDS = 0.5
+
+def main(stopping):
+    hang.alive()
+    {call}
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        ("ctypes.PyDLL(None).sleep(30)", 1),  # as some calls of the client, it lets no other thread run
+        ("time.sleep(30)", 1),
+        ("[(time.sleep(0.1), hang.alive()) for _ in range(10)]", 0),
+    ],
+)
+def test_a_process_that_gives_no_sign_of_life_ends(call: str, code: int) -> None:
+    script = f"{SILENT.format(call=call)}run_service(main); time.sleep(1)"
+    ended = subprocess.run(
+        [sys.executable, "-c", script], check=False, cwd=ROOT, capture_output=True, text=True, timeout=20
+    )
+    assert ended.returncode == code, ended.stderr
+    assert ("most recent call first" in ended.stderr) == (code == 1)
+
+
 def test_transactions_follow_one_another_more_slowly_when_they_take_longer() -> None:
     assert [period(taken) for taken in (0.001, 0.02, 0.5)] == [SHORTEST_PERIOD, 4 * 0.02, LONGEST_PERIOD]
 
