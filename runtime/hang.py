@@ -3,6 +3,7 @@
 import faulthandler
 import logging
 import os
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from threading import Event, Timer
@@ -11,10 +12,11 @@ logger = logging.getLogger(__name__)
 
 # Longer than `transaction.timeout.ms` in runtime/kafka.py: by then the broker has aborted the transaction on its own.
 HANG_SECONDS = 20.0
-# Longer than a service is busy with one batch or checkpoint, and than most outages of a broker.
-SILENT_SECONDS = 120.0
+# Longer than a service is busy with one batch or checkpoint.
+SILENT_SECONDS = 60.0
 
 _watched = Event()
+_heard: dict[str, float] = {}
 
 
 @contextmanager
@@ -41,17 +43,28 @@ def silence_ends() -> Generator[None]:
         yield
     finally:
         _watched.clear()
+        _heard.clear()
         faulthandler.cancel_dump_traceback_later()
 
 
-def alive(_: object = None) -> None:
-    """End the process, with a traceback of each thread, unless this is called again within SILENT_SECONDS.
+def alive(name: str) -> None:
+    """Of a client or a loop, by its name: unless it says so again within SILENT_SECONDS, or that it is `over`, the process ends
+    after as long again, with a traceback of each thread.
 
     The threads of a consumer can lock each other out when a broker is lost (librdkafka issue 5476). It then gives no record any
     more and no statistics, and some of its calls never return, nor let another thread of Python run: the timer needs none.
     """
     if _watched.is_set():
-        faulthandler.dump_traceback_later(SILENT_SECONDS, exit=True)
+        _heard[name] = now = time.monotonic()
+        if now - min([*_heard.values()]) < SILENT_SECONDS:
+            faulthandler.dump_traceback_later(SILENT_SECONDS, exit=True)
+
+
+def over(name: str) -> None:
+    """No sign of life is expected of it any more."""
+    _heard.pop(name, None)
+    if not _heard:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def end(reason: str) -> None:

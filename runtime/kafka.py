@@ -109,11 +109,11 @@ SMALL_QUEUE = {
 def static_member(replica: str, *also: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
     """A consumer that is a static member of its group: a restarted replica gets its partitions back without a rebalance.
 
-    `also` get its statistics.
+    `also` get its statistics. It has to be polled, until `hang.over` is told.
     """
     return {
         **FAILOVER,
-        **watched(Offsets().look, alive, *also),
+        **watched(Offsets().look, lambda _: alive(replica), *also),
         "client.id": replica,
         "group.instance.id": replica,
         "session.timeout.ms": 10_000,

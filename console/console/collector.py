@@ -373,7 +373,7 @@ class Collector:
             await asyncio.sleep(seconds)
 
     async def _tick(self) -> None:
-        alive()
+        alive("sampling")
         self._look_for_stalls()
         with self._reader.lock:
             rates = self._reader.records.rates()

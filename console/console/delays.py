@@ -17,8 +17,11 @@ from console.reader import (
 from contracts import topics
 from contracts.records import Message, headers_of
 from contracts.timestamps import bank_timestamp
+from runtime.hang import over
 
 logger = logging.getLogger(__name__)
+
+GROUP = "console-delays"
 
 
 def delay_of(row: Message, now: float) -> float | None:
@@ -56,7 +59,7 @@ class Delays:
 
     def _read(self) -> None:
         consumer = Consumer(
-            watched_client("console-delays")
+            watched_client(GROUP)
             | {
                 "auto.offset.reset": "latest",
                 "enable.partition.eof": False,
@@ -82,4 +85,5 @@ class Delays:
                 with self._lock:
                     self._seen += delays
         finally:
+            over(GROUP)
             consumer.close()

@@ -11,6 +11,7 @@ from console.keys import Keys
 from console.records import Place, Records
 from console.waiting import Queues
 from contracts import topics
+from runtime.hang import alive, over
 from runtime.kafka import client_config
 from runtime.lost import watched
 
@@ -24,6 +25,7 @@ METADATA_SECONDS = 2.0
 # A topic may be given more partitions, or be deleted and created, while it is read.
 PARTITIONS_SECONDS = 5.0
 RETRY_SECONDS = 2.0
+GROUP = "console"
 
 
 def client(group: str) -> dict[str, Any]:
@@ -51,8 +53,9 @@ def client(group: str) -> dict[str, Any]:
 
 
 def watched_client(group: str) -> dict[str, Any]:
-    """The same for a client that is polled for as long as the console runs. What is not polled would gather its statistics."""
-    return {**client(group), **watched(), "statistics.interval.ms": 5_000}  # those of many partitions are long
+    """The same for a client that is polled until `hang.over` is told. What is not polled would gather its statistics."""
+    statistics = watched(lambda _: alive(group))
+    return {**client(group), **statistics, "statistics.interval.ms": 5_000}  # those of many partitions are long
 
 
 class Reader:
@@ -87,7 +90,7 @@ class Reader:
                 self._stopping.wait(RETRY_SECONDS)
 
     def _read(self) -> None:
-        consumer = Consumer(watched_client("console"))
+        consumer = Consumer(watched_client(GROUP))
         try:
             places = self._assign(consumer, None)
             sampled_at, looked_at = 0.0, time.monotonic()
@@ -117,6 +120,7 @@ class Reader:
                         self.records.sample(sampled_at)
                 self.worked_at = time.monotonic()
         finally:
+            over(GROUP)
             consumer.close()
 
     def _assign(self, consumer: Consumer, before: frozenset[Place] | None) -> frozenset[Place]:

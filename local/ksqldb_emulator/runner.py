@@ -16,6 +16,7 @@ from local.ksqldb_emulator.planner import PersistentQuery, QueryPlan
 from local.ksqldb_emulator.processing_log import deserialization_error, production_error
 from local.ksqldb_emulator.serde import Unreadable
 from local.ksqldb_emulator.settings import Settings
+from runtime.hang import over
 from runtime.kafka import static_member, transactional
 from runtime.transactions import Stopped, Transactions
 
@@ -90,6 +91,7 @@ class _Query(threading.Thread):
         try:
             Transactions(consumer, new_producer, self.stopping).run(query.plan.source.topic, write, after)
         finally:
+            over(group)
             consumer.close()
 
 

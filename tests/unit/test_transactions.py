@@ -160,7 +160,7 @@ from runtime.service import run_service
 hang.SILENT_SECONDS = 0.5
 
 def main(stopping):
-    hang.alive()
+    hang.alive("client")
     {call}
 """
 
@@ -170,7 +170,10 @@ def main(stopping):
     [
         ("ctypes.PyDLL(None).sleep(30)", 1),  # as some calls of the client, it lets no other thread run
         ("time.sleep(30)", 1),
-        ("[(time.sleep(0.1), hang.alive()) for _ in range(10)]", 0),
+        ("[(time.sleep(0.1), hang.alive('client')) for _ in range(10)]", 0),
+        ("[(time.sleep(0.1), hang.alive('another')) for _ in range(20)]", 1),
+        ("hang.over('client'); time.sleep(2)", 0),
+        ("hang.over('client'); [(time.sleep(0.1), hang.alive('another')) for _ in range(20)]", 0),
     ],
 )
 def test_a_process_that_gives_no_sign_of_life_ends(call: str, code: int) -> None:

@@ -284,7 +284,7 @@ def test_cleaning_says_what_it_means_and_keeps_topics(
         assert clean_ksqldb.main() == 0
     said = caplog.text
     assert said.index("earliest") < said.index("done")
-    assert "MongoDB: no change" in said
+    assert "MongoDB: still one document per id" in said
     assert "S3: every row" in said
     assert set(world.topics.topics) == topics
     assert set(world.engine._streams) == {"MINE", "KSQL_PROCESSING_LOG"}
