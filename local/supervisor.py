@@ -305,9 +305,8 @@ def tail(log: Path, start: int = 0) -> str:
 def created(process: psutil.Process) -> str:
     """When it was created, in a form that no step of the clock changes and no other process with its number has."""
     try:
-        ticks = (
-            Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
-        )  # since the machine's start
+        # Ticks since the machine's start; the program's name before it may have spaces.
+        ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
         return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {ticks}"
     except FileNotFoundError:  # macOS keeps the time itself
         return str(process.create_time())

@@ -48,8 +48,8 @@ def silence_ends() -> Generator[None]:
 
 
 def alive(name: str) -> None:
-    """Of a client or a loop, by its name: unless it says so again within SILENT_SECONDS, or that it is `over`, the process ends
-    after as long again, with a traceback of each thread.
+    """Note a sign of life of a client or a loop. The process ends, with a traceback of each thread, when one has given none for
+    SILENT_SECONDS to twice as long; `over` takes its name back.
 
     The threads of a consumer can lock each other out when a broker is lost (librdkafka issue 5476). It then gives no record any
     more and no statistics, and some of its calls never return, nor let another thread of Python run: the timer needs none.
