@@ -85,5 +85,5 @@ class Delays:
                 with self._lock:
                     self._seen += delays
         finally:
+            consumer.close()  # it may hang as well
             over(GROUP)
-            consumer.close()

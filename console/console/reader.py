@@ -120,8 +120,8 @@ class Reader:
                         self.records.sample(sampled_at)
                 self.worked_at = time.monotonic()
         finally:
+            consumer.close()  # it may hang as well
             over(GROUP)
-            consumer.close()
 
     def _assign(self, consumer: Consumer, before: frozenset[Place] | None) -> frozenset[Place]:
         """Read every partition that there is by now, each from where it was; gives them."""

@@ -91,8 +91,8 @@ class _Query(threading.Thread):
         try:
             Transactions(consumer, new_producer, self.stopping).run(query.plan.source.topic, write, after)
         finally:
+            consumer.close()  # it may hang as well
             over(group)
-            consumer.close()
 
 
 def processor(
