@@ -26,7 +26,9 @@ def test_a_bucket_that_is_gone_is_a_fault_until_it_is_back(stack: Stack) -> None
 
         def said() -> bool:
             code, faults = status()
-            return code == 1 and any(one.startswith(fault) and "committed nothing in one partition for" in one for one in faults)
+            return code == 1 and any(
+                one.startswith(fault) and "committed nothing in one partition for" in one for one in faults
+            )
 
         wait_until(said, SECONDS, "the archiver's group stands still")
     finally:
