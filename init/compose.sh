@@ -48,9 +48,7 @@ check_compose() {
 
 # A start takes the project's name from the environment, else from .env, else from the compose file; write_env remembers it.
 choose_project() {
-    local name=${COMPOSE_PROJECT_NAME:-}
-    name=${name:-$(own_lines | value_of COMPOSE_PROJECT_NAME)}
-    name=${name:-$(in_file COMPOSE_PROJECT_NAME)}
+    local name=${COMPOSE_PROJECT_NAME:-$(remembered COMPOSE_PROJECT_NAME)}
     export COMPOSE_PROJECT_NAME=${name:-$(sed -n 's/^name: *//p' docker-compose.yml)}
 }
 
@@ -74,28 +72,21 @@ check_ours() {
         fail "the stack of this project's name belongs to the clone in $folder: call start.sh there"
 }
 
-# secret NAME: what the user has in .env, else what an earlier start has made.
-secret() {
-    local own
-    own=$(own_lines | value_of "$1")
-    printf '%s' "${own:-$(in_file "$1")}"
-}
-
 random_secret() { LC_ALL=C tr -dc 'a-f0-9' </dev/urandom | head -c 40; }
 
 # Writes what this start decides into .env, where each later `docker compose` command finds it too: the secrets of the local
 # stores (made once), which profiles and files are used, and where Connect writes to.
 write_env() {
     local simulators=$1 cluster=$2 mongodb_password s3_password grafana_password profiles=() uri='' aws='' interval
-    mongodb_password=$(secret MONGODB_PASSWORD)
-    s3_password=$(secret S3_PASSWORD)
-    grafana_password=$(secret GRAFANA_PASSWORD)
-    if whole_group MY_MONGODB_USER MY_MONGODB_PASS MY_MONGODB_CLUSTER; then
+    mongodb_password=$(remembered MONGODB_PASSWORD)
+    s3_password=$(remembered S3_PASSWORD)
+    grafana_password=$(remembered GRAFANA_PASSWORD)
+    if whole_group "${ATLAS[@]}"; then
         uri=$(mongodb_uri)
     else
         profiles+=(mongodb)
     fi
-    if whole_group MY_AWS_ACCESS_KEY_ID MY_AWS_SECRET_ACCESS_KEY MY_AWS_REGION; then
+    if whole_group "${AWS[@]}"; then
         aws=yes
     else
         profiles+=(s3)
@@ -128,7 +119,7 @@ write_env() {
                 printf 'KAFKA_BOOTSTRAP_SERVER=kafka:29092,kafka-2:29092,kafka-3:29092\n'
             [ -z "$uri" ] || printf "MONGODB_URI='%s'\n" "$uri"
             # Those of the environment too: a `docker compose up` in another shell would send them to AWS without.
-            for name in ${aws:+MY_AWS_ACCESS_KEY_ID MY_AWS_SECRET_ACCESS_KEY MY_AWS_REGION}; do
+            for name in ${aws:+"${AWS[@]}"}; do
                 [ -z "${!name:-}" ] || printf "%s='%s'\n" "$name" "${!name}"
             done
             # Another service that speaks S3, in the user's own lines, stays what it is.
@@ -166,8 +157,8 @@ check_disk() {
 check_password() {
     local made
     made=$(in_file MONGODB_PASSWORD)
-    if whole_group MY_MONGODB_USER MY_MONGODB_PASS MY_MONGODB_CLUSTER >/dev/null; then return; fi
-    [ -z "$made" ] || [ "$made" != "$(secret MONGODB_PASSWORD)" ] || return 0
+    if whole_group "${ATLAS[@]}" >/dev/null; then return; fi
+    [ -z "$made" ] || [ "$made" != "$(remembered MONGODB_PASSWORD)" ] || return 0
     ! docker volume ls --quiet | grep -qx "${COMPOSE_PROJECT_NAME}_mongodb-data" ||
         fail "the data of MongoDB was made with a password that .env no longer has: put its MONGODB_PASSWORD back, or remove the data with ./start.sh --clean"
 }

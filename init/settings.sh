@@ -83,6 +83,17 @@ value_of() {
 # setting NAME: its value from the environment, else from .env, else nothing.
 setting() { if [ -n "${!1+set}" ]; then printf '%s' "${!1}"; else in_file "$1"; fi; }
 
+# remembered NAME: what the user has in .env, else what an earlier start has left there.
+remembered() {
+    local own
+    own=$(own_lines | value_of "$1")
+    printf '%s' "${own:-$(in_file "$1")}"
+}
+
+# What the cloud needs in place of each local store.
+ATLAS=(MY_MONGODB_USER MY_MONGODB_PASS MY_MONGODB_CLUSTER)
+AWS=(MY_AWS_ACCESS_KEY_ID MY_AWS_SECRET_ACCESS_KEY MY_AWS_REGION)
+
 # whole_group NAME ...: true when all are set, false when none is; prints the problem when only a part is.
 whole_group() {
     local name missing=() there=()
@@ -148,13 +159,13 @@ must_be() {
 problems_of_settings() {
     local name kind low high value must problem profiles=" $* " ports='' brokers=1
     case $profiles in *' cluster '*) brokers=3 ;; esac
-    problem=$(whole_group MY_MONGODB_USER MY_MONGODB_PASS MY_MONGODB_CLUSTER) || profiles+='mongodb '
+    problem=$(whole_group "${ATLAS[@]}") || profiles+='mongodb '
     if [ -n "$problem" ]; then
         printf '%s\n' "$problem"
     elif [[ $profiles != *' mongodb '* ]]; then
         { mongodb_uri >/dev/null || true; } 2>&1
     fi
-    problem=$(whole_group MY_AWS_ACCESS_KEY_ID MY_AWS_SECRET_ACCESS_KEY MY_AWS_REGION) || profiles+='s3 '
+    problem=$(whole_group "${AWS[@]}") || profiles+='s3 '
     [ -z "$problem" ] || printf '%s\n' "$problem"
     [ -z "$(own_lines | value_of OTEL_EXPORTER_OTLP_ENDPOINT)" ] || [[ $profiles == *' tracing '* ]] ||
         printf 'OTEL_EXPORTER_OTLP_ENDPOINT needs the profile tracing: add it to COMPOSE_PROFILES\n'

@@ -287,7 +287,8 @@ def survive_rebalances(context: Any) -> None:
                 on_revoke(kafka_consumer, partitions)
             finally:
                 consumer.resume(partitions)
-                forget(partitions)
+                for sink in context.sink_manager.sinks:
+                    sink.revoked(partitions)
 
         def lost(kafka_consumer: Any, partitions: list[TopicPartition]) -> None:
             on_lost(kafka_consumer, partitions)
@@ -295,12 +296,8 @@ def survive_rebalances(context: Any) -> None:
             context.checkpoint.close()
             for sink in context.sink_manager.sinks:
                 sink.on_paused()
-            forget(partitions)
-            context.init_checkpoint()
-
-        def forget(partitions: list[TopicPartition]) -> None:
-            for sink in context.sink_manager.sinks:
                 sink.revoked(partitions)
+            context.init_checkpoint()
 
         subscribe(*arguments, on_revoke=revoked, on_lost=lost, **options)
 

@@ -229,16 +229,22 @@ def test_an_outage_writes_nothing_and_asks_for_the_records_again(parts: Parts) -
     assert len(producer.produced) == 9
 
 
-def test_one_that_gets_no_answer_waits_alone(parts: Parts) -> None:
-    """The others are not asked about again; those behind it in its partition are held there by the consumer."""
-    sink, validator, producer = parts
+def with_one_unanswered(sink: ValidatingSink, validator: FakeValidator) -> SinkBackpressureError:
+    """A checkpoint of three transactions, of which the second gets no answer; returns what it is refused with."""
     for offset in (1, 2, 3):
         add(sink, offset)
     for offset, outcome in ((1, Verdict(True)), (2, Outage("HTTP 500")), (3, Verdict(True))):
         validator.answer(f"t{offset}", outcome)
     with pytest.raises(SinkBackpressureError) as caught:
         sink.flush()
-    assert (caught.value.retry_after, producer.produced, validator.insisted) == (0, [], ["t2"])
+    return caught.value
+
+
+def test_one_that_gets_no_answer_waits_alone(parts: Parts) -> None:
+    """The others are not asked about again; those behind it in its partition are held there by the consumer."""
+    sink, validator, producer = parts
+    refused = with_one_unanswered(sink, validator)
+    assert (refused.retry_after, producer.produced, validator.insisted) == (0, [], ["t2"])
     assert [sink.waits(place(offset)) for offset in (1, 2, 3)] == [False, True, False]
     add(sink, 1)
     sink.flush()
@@ -266,12 +272,7 @@ def test_one_that_gets_no_answer_waits_alone(parts: Parts) -> None:
 def test_a_partition_that_is_taken_away_takes_its_answers_along(parts: Parts) -> None:
     """Its next record at that offset may be another one: topics are deleted and created again."""
     sink, validator, _ = parts
-    for offset in (1, 2, 3):
-        add(sink, offset)
-    for offset, outcome in ((1, Verdict(True)), (2, Outage("HTTP 500")), (3, Verdict(True))):
-        validator.answer(f"t{offset}", outcome)
-    with pytest.raises(SinkBackpressureError):
-        sink.flush()
+    with_one_unanswered(sink, validator)
     sink.revoked([TopicPartition(topics.UNIDENTIFIED_TRANSACTIONS, 1)])
     assert sink.waits(place(2))
     sink.revoked([TopicPartition(topics.UNIDENTIFIED_TRANSACTIONS, 0)])

@@ -153,7 +153,6 @@ def test_a_client_that_hangs_ends_its_process(call: str) -> None:
 SILENT = """
 import ctypes
 import time
-from threading import Event, Thread
 from runtime import hang
 from runtime.service import run_service
 

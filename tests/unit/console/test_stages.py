@@ -155,7 +155,7 @@ def test_a_dead_letter_of_the_ingestor() -> None:
     refused = dead(topics.BANK_TRANSACTIONS_DLQ, 300, RECEIVED, tries=2)
     made = traced(Found("t1", RECEIVED, dead_letters=[refused], committed=EVERYONE))
     assert names(made) == [("received", "done"), ("dead letter", "dead letter")]
-    assert made.summary == ("Dead letter on bank-transactions-dlq: amount: is no number; replayed 2 times")
+    assert made.summary == "Dead letter on bank-transactions-dlq: amount: is no number; replayed 2 times"
 
 
 def test_a_dead_letter_of_the_processor() -> None:
