@@ -103,7 +103,7 @@ def test_cloud_targets_reach_the_worker(compose: Path) -> None:
     assert worker["AWS_REGION"] == "eu-west-1"
     assert worker["OFFSET_FLUSH_INTERVAL_MS"] == "30000"
     local = resolve(compose, FILES, ("mongodb", "s3"), LOCAL)["services"]["kafka-connect"]["environment"]
-    assert local["MONGODB_URI"] == "mongodb://local:m@mongodb:27017/?authSource=admin"
+    assert local["MONGODB_URI"] == "mongodb://local:m@mongodb:27017/?authSource=admin&journal=true"
     assert local["S3_ENDPOINT"] == "http://s3:7070"
     assert local["OFFSET_FLUSH_INTERVAL_MS"] == "5000"
 
