@@ -26,6 +26,7 @@ from ingestor.loop import ingest
 from ingestor.routing import Routed, route
 from runtime import hang, transactions
 from runtime.transactions import Stopped
+from tests.support.messages import Message
 from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
 
@@ -223,61 +224,21 @@ def test_a_value_is_one_json_text(more: bytes) -> None:
         assert isinstance(route(first + value, []), Invalid)
 
 
-class FakeMessage:
-    """A record, or an error in its place; with None as headers they cannot be read."""
-
-    def __init__(
-        self,
-        offset: int,
-        value: bytes | None,
-        error: KafkaError | None = None,
-        headers: Headers | None = [("trace", b"1")],  # noqa: B006 - nothing changes it
-        timestamp: tuple[int, int] = (1, 1700000000000),
-        partition: int = 0,
-    ) -> None:
-        self._offset, self._value, self._error, self._headers = offset, value, error, headers
-        self._timestamp, self._partition = timestamp, partition
-
-    def error(self) -> KafkaError | None:
-        return self._error
-
-    def value(self) -> bytes | None:
-        return self._value
-
-    def key(self) -> bytes:
-        return b"key"
-
-    def __len__(self) -> int:
-        return len(self._value or b"")
-
-    def headers(self) -> Headers:
-        if self._headers is None:
-            raise SystemError("<method 'headers' of 'cimpl.Message' objects> returned a result with an exception set")
-        return self._headers
-
-    def timestamp(self) -> tuple[int, int]:
-        return self._timestamp
-
-    def topic(self) -> str:
-        return topics.BANK_TRANSACTIONS
-
-    def partition(self) -> int:
-        return self._partition
-
-    def offset(self) -> int:
-        return self._offset
+def a_message(offset: int, value: bytes | None, **more: Any) -> Message:
+    usual = {"headers": [("trace", b"1")], "timestamp": (1, 1700000000000)}
+    return Message(topics.BANK_TRANSACTIONS, offset, value, key=b"key", **usual | more)
 
 
 class FakeConsumer:
     """Gives its batches, then asks the loop to stop."""
 
-    def __init__(self, batches: Sequence[list[FakeMessage]], stopping: Event) -> None:
+    def __init__(self, batches: Sequence[list[Message]], stopping: Event) -> None:
         self._batches, self._stopping = list(batches), stopping
         self.sought: list[tuple[int, int]] = []
         self._given = False
 
     def subscribe(self, _: list[str], **__: Any) -> None: ...
-    def consume(self, _count: int, seconds: float) -> list[FakeMessage]:
+    def consume(self, _count: int, seconds: float) -> list[Message]:
         """A batch, and nothing more for the rest of its time."""
         if not seconds:
             return []
@@ -342,14 +303,14 @@ class FakeProducer:
         assert not self._open, "a producer whose records are aborted is not used again"
 
 
-def run(producer: FakeProducer, *batches: list[FakeMessage]) -> FakeConsumer:
+def run(producer: FakeProducer, *batches: list[Message]) -> FakeConsumer:
     stopping = Event()
     consumer = FakeConsumer(batches, stopping)
     ingest(consumer, lambda: producer, stopping)  # type: ignore[arg-type]
     return consumer
 
 
-GOOD, BAD = FakeMessage(5, json.dumps(raw()).encode()), FakeMessage(6, b"not json")
+GOOD, BAD = a_message(5, json.dumps(raw()).encode()), a_message(6, b"not json")
 
 
 def test_a_batch_and_its_offsets_are_one_transaction() -> None:
@@ -371,7 +332,7 @@ def test_a_batch_and_its_offsets_are_one_transaction() -> None:
 
 def test_a_record_with_headers_that_cannot_be_read_is_a_dead_letter_without_them() -> None:
     producer = FakeProducer()
-    run(producer, [FakeMessage(5, json.dumps(raw()).encode(), headers=None), GOOD], [])
+    run(producer, [a_message(5, json.dumps(raw()).encode(), broken="headers"), GOOD], [])
     dead_letter, good = producer.committed
     assert (dead_letter[:3], good[0]) == (
         (topics.BANK_TRANSACTIONS_DLQ, b"key", json.dumps(raw()).encode()),
@@ -395,7 +356,7 @@ NOW_MS = round(time.time() * 1000)
 )
 def test_an_impossible_timestamp_is_refused(timestamp: tuple[int, int], reason: bytes) -> None:
     producer = FakeProducer()
-    run(producer, [FakeMessage(6, json.dumps(raw()).encode(), timestamp=timestamp), GOOD], [])
+    run(producer, [a_message(6, json.dumps(raw()).encode(), timestamp=timestamp), GOOD], [])
     dead_letter, good = producer.committed
     assert (dead_letter[0], good[0]) == (topics.BANK_TRANSACTIONS_DLQ, topics.FRAUDULENT_TRANSACTIONS)
     assert reason in dict(dead_letter[3])[REASON]
@@ -417,7 +378,7 @@ def test_any_other_timestamp_goes_along_in_a_header(timestamp: tuple[int, int], 
     """In the place of one that was there, as with a dead letter that was put back."""
     before: Headers = [(BANK_TIMESTAMP, b"17"), ("trace", b"1")]
     producer = FakeProducer()
-    run(producer, [FakeMessage(6, json.dumps(raw()).encode(), headers=before, timestamp=timestamp)], [])
+    run(producer, [a_message(6, json.dumps(raw()).encode(), headers=before, timestamp=timestamp)], [])
     ((topic, *_, headers),) = producer.committed
     assert topic == topics.FRAUDULENT_TRANSACTIONS
     assert headers == [("trace", b"1")] if header is None else [("trace", b"1"), (BANK_TIMESTAMP, header)]
@@ -428,13 +389,13 @@ def test_the_limit_of_a_transaction_counts_the_header() -> None:
     producer = FakeProducer()
     value = json.dumps(raw()).encode()
     rest = MAX_TRANSACTION_BYTES - len(value) - len("trace") - 2
-    run(producer, [FakeMessage(6, value, headers=[("trace", b"x" * rest)])], [])
+    run(producer, [a_message(6, value, headers=[("trace", b"x" * rest)])], [])
     assert producer.committed[0][0] == topics.BANK_TRANSACTIONS_DLQ
 
 
 def test_a_record_too_large_for_a_dead_letter_leaves_its_reason_and_place() -> None:
     producer = FakeProducer()
-    run(producer, [FakeMessage(6, b"x" * MAX_DEAD_LETTER_BYTES)], [])
+    run(producer, [a_message(6, b"x" * MAX_DEAD_LETTER_BYTES)], [])
     ((topic, key, value, headers),) = producer.committed
     assert (topic, key, value) == (topics.BANK_TRANSACTIONS_DLQ, None, None)
     assert [name for name, _ in headers if not name.startswith("dlq.")] == []
@@ -518,7 +479,7 @@ def test_an_abortable_failure_aborts_and_reads_again() -> None:
 def test_a_first_batch_that_is_aborted_is_read_again_and_not_the_topic() -> None:
     """A query that begins with the latest records has no committed offset, and no older record is its."""
     producer = FakeProducer(KafkaError(KafkaError.ILLEGAL_GENERATION, "moved", txn_requires_abort=True))
-    consumer = run(producer, [FakeMessage(7, GOOD.value(), partition=1), FakeMessage(8, GOOD.value(), partition=1)], [])
+    consumer = run(producer, [a_message(7, GOOD.value(), partition=1), a_message(8, GOOD.value(), partition=1)], [])
     assert consumer.sought == [(0, 5), (1, 7)]
 
 
@@ -530,7 +491,7 @@ def test_a_fatal_failure_ends_the_service() -> None:
 
 def test_a_consumer_s_passing_trouble_is_no_record() -> None:
     producer = FakeProducer()
-    run(producer, [FakeMessage(0, None, KafkaError(KafkaError._TRANSPORT)), GOOD], [])
+    run(producer, [a_message(0, None, error=KafkaError(KafkaError._TRANSPORT)), GOOD], [])
     assert len(producer.committed) == 1
 
 
@@ -540,7 +501,7 @@ def test_a_consumer_s_passing_trouble_is_no_record() -> None:
 def test_a_dead_consumer_ends_the_service(error: KafkaError) -> None:
     """A consumer that was fenced while the broker was away says so once, and never gives a record again."""
     with pytest.raises(KafkaException):
-        run(FakeProducer(), [FakeMessage(0, None, error)], [])
+        run(FakeProducer(), [a_message(0, None, error=error)], [])
 
 
 def test_metrics_count_what_is_committed() -> None:

@@ -24,6 +24,7 @@ from processor.rules import outputs
 from processor.sink import RETRY_AFTER_SECONDS, ValidatingSink
 from processor.validator import INSIST_CALLS, Outage, Outcome, Refusal, ValidatorClient, Verdict, judge
 from runtime.quix import CHECKPOINT_BYTES, commit_when_drained, commit_when_full, hold, readable
+from tests.support.messages import Message
 from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
 from tests.support.stack import wait_until
@@ -97,31 +98,6 @@ class FakeValidator:
 
     def answer(self, transaction_id: str, outcome: Outcome) -> None:
         self._open.pop(transaction_id).set_result(outcome)
-
-
-class FakeMessage:
-    """What Quix reads of a message; this one has no headers."""
-
-    def __len__(self) -> int:
-        return 1
-
-    def key(self) -> None: ...
-    def headers(self) -> Any: ...
-    def leader_epoch(self) -> None: ...
-    def value(self) -> bytes:
-        return b"v"
-
-    def topic(self) -> str:
-        return "t"
-
-    def partition(self) -> int:
-        return 0
-
-    def offset(self) -> int:
-        return 7
-
-    def timestamp(self) -> tuple[int, int]:
-        return 1, 1700000000000
 
 
 class FakeProducer:
@@ -201,14 +177,11 @@ def test_what_no_stage_could_carry_is_a_dead_letter_and_not_asked_about(parts: P
 
 
 def test_headers_that_quix_fails_at_are_none() -> None:
-    class Unreadable(FakeMessage):
-        def headers(self) -> Any:
-            raise SystemError("a header's name is not UTF-8")
-
     topic = Topic("t", TopicType.REGULAR, value_deserializer="bytes")
     readable(topic)
-    read = [topic.row_deserialize(kind()) for kind in (FakeMessage, Unreadable)]  # pyright: ignore[reportArgumentType]
-    assert [(row.value, row.headers) for row in read if isinstance(row, Row)] == [(b"v", []), (b"v", None)]
+    messages = Message(headers=[]), Message(headers=[], broken="headers")
+    read = [topic.row_deserialize(message) for message in messages]  # pyright: ignore[reportArgumentType]
+    assert [(row.value, row.headers) for row in read if isinstance(row, Row)] == [(b"{}", []), (b"{}", None)]
 
 
 def test_an_outage_writes_nothing_and_asks_for_the_records_again(parts: Parts) -> None:
@@ -328,7 +301,7 @@ def test_a_partition_is_held_at_a_record_that_waits() -> None:
     topic, consumer, waiting = Topic("t", TopicType.REGULAR, value_deserializer="bytes"), FakeConsumer(), {7}
     hold(readable(topic), consumer, lambda at: at.offset in waiting)
     with pytest.raises(IgnoreMessage):
-        topic.row_deserialize(FakeMessage())  # pyright: ignore[reportArgumentType]
+        topic.row_deserialize(Message("t", 7))  # pyright: ignore[reportArgumentType]
     consumer.resume_backpressured()
     assert (consumer.paused, consumer.sought, consumer.resumed_backpressured) == ({0}, [(0, 7)], 1)
     waiting.clear()
@@ -337,14 +310,14 @@ def test_a_partition_is_held_at_a_record_that_waits() -> None:
     assert consumer.paused == {0}
     waiting.add(7)
     with pytest.raises(IgnoreMessage):
-        topic.row_deserialize(FakeMessage())  # pyright: ignore[reportArgumentType]
+        topic.row_deserialize(Message("t", 7))  # pyright: ignore[reportArgumentType]
     waiting.clear()
     consumer.assigned.add(0)
     consumer.resume_backpressured()
     assert consumer.paused == set()
-    row = topic.row_deserialize(FakeMessage())  # pyright: ignore[reportArgumentType]
+    row = topic.row_deserialize(Message("t", 7))  # pyright: ignore[reportArgumentType]
     assert isinstance(row, Row)
-    assert row.value == b"v"
+    assert row.value == b"{}"
 
 
 def test_a_record_that_was_not_asked_about_is_never_committed(parts: Parts) -> None:

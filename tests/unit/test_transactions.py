@@ -9,22 +9,24 @@ from typing import Any
 import pytest
 from confluent_kafka import TopicPartition
 
+from contracts import topics
 from contracts.records import Record
 from local.settings import ROOT
 from runtime import transactions
 from runtime.quix import end_unacknowledged
 from runtime.transactions import BATCH_SIZE, LONGEST_PERIOD, SHORTEST_PERIOD, Transactions, period
-from tests.unit.test_ingestor import FakeMessage
+from tests.support.messages import Message
+from tests.unit.test_ingestor import a_message
 
 
 class Topic:
     """A consumer of a topic with more on it than the client's queue holds."""
 
-    def __init__(self, *messages: FakeMessage, queue: int = 4) -> None:
+    def __init__(self, *messages: Message, queue: int = 4) -> None:
         self.messages = list(messages)
         self._queue = queue
 
-    def consume(self, count: int, seconds: float) -> list[FakeMessage]:
+    def consume(self, count: int, seconds: float) -> list[Message]:
         """What is there, up to what the queue holds."""
         count = min(count, self._queue)
         taken, self.messages = self.messages[:count], self.messages[count:]
@@ -54,56 +56,56 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["value", "headers"],
 )
 def test_a_batch_ends_at_its_bytes(large: Any) -> None:
-    consumer = Topic(*(FakeMessage(offset, **large) for offset in range(20)))
+    consumer = Topic(*(a_message(offset, **large) for offset in range(20)))
     # One is waited for, and a slice of what is in the client's queue then comes along.
     assert batches(consumer, due=time.monotonic() + 60) == [5, 5, 5, 5, 0]
 
 
 def test_a_batch_ends_at_its_count() -> None:
-    consumer = Topic(*(FakeMessage(offset, b"x") for offset in range(BATCH_SIZE + 5)))
+    consumer = Topic(*(a_message(offset, b"x") for offset in range(BATCH_SIZE + 5)))
     assert batches(consumer, due=time.monotonic() + 0.5)[0] == BATCH_SIZE
 
 
 def test_unreadable_headers_end_a_batch() -> None:
-    consumer = Topic(*(FakeMessage(offset, b"x", headers=None) for offset in range(6)))
+    consumer = Topic(*(a_message(offset, b"x", broken="headers") for offset in range(6)))
     assert batches(consumer, due=time.monotonic() + 60) == [1] * 6 + [0]
 
 
 def test_what_was_small_while_it_was_compressed_is_read_in_slices() -> None:
-    consumer = Topic(*(FakeMessage(offset, b"x" * 120_000) for offset in range(1_000)), queue=1_000)
+    consumer = Topic(*(a_message(offset, b"x" * 120_000) for offset in range(1_000)), queue=1_000)
     assert max(batches(consumer)) * 120_000 < transactions.BATCH_BYTES + (transactions.SLICE + 1) * 120_000
 
 
 def test_many_small_headers_are_large_in_memory() -> None:
     headers: list[tuple[str, bytes | None]] = [("", None)] * 60_000
-    assert (Record.of(FakeMessage(0, b"x", headers=headers)).size or 0) > 60_000 * 100
+    assert (Record.of(a_message(0, b"x", headers=headers)).size or 0) > 60_000 * 100
 
 
 def test_with_no_transaction_lately_a_batch_ends_with_what_is_there() -> None:
-    consumer = Topic(*(FakeMessage(offset, b"x") for offset in range(10)))
+    consumer = Topic(*(a_message(offset, b"x") for offset in range(10)))
     assert batches(consumer) == [5, 5, 0]
 
 
 def test_after_a_transaction_a_batch_gathers_for_the_rest_of_the_period() -> None:
-    consumer = Topic(*(FakeMessage(offset, b"x") for offset in range(10)))
+    consumer = Topic(*(a_message(offset, b"x") for offset in range(10)))
     assert batches(consumer, due=time.monotonic() + 0.1) == [10, 0]
 
 
 @pytest.mark.parametrize("call", [2, 3, 4])
 def test_what_was_read_before_its_partition_went_is_dropped(call: int) -> None:
     """A rebalance may come within any call to the consumer; the partition's new owner reads those records again."""
-    consumer = Topic(*(FakeMessage(offset, b"x") for offset in range(10)))
+    consumer = Topic(*(a_message(offset, b"x") for offset in range(10)))
     reader = Transactions(consumer, None, Event())  # type: ignore[arg-type]
     reader._due = time.monotonic() + 0.1
     calls, before = 0, list[int]()
     consume = consumer.consume
 
-    def consume_while_it_goes(count: int, seconds: float) -> list[FakeMessage]:
+    def consume_while_it_goes(count: int, seconds: float) -> list[Message]:
         nonlocal calls
         calls += 1
         if calls == call:
             before.extend(range(10 - len(consumer.messages)))
-            reader._revoke(None, [TopicPartition(FakeMessage(0, b"").topic(), 0)])  # type: ignore[arg-type]
+            reader._revoke(None, [TopicPartition(topics.BANK_TRANSACTIONS, 0)])  # type: ignore[arg-type]
         return consume(count, seconds)
 
     consumer.consume = consume_while_it_goes  # type: ignore[method-assign]

@@ -12,43 +12,8 @@ from console import reader
 from console.reader import Reader
 from console.records import Place
 from contracts import topics
+from tests.support.messages import Message
 from tests.support.stack import wait_until
-
-
-class Message:
-    """A record, or with an error what the client has to tell."""
-
-    def __init__(
-        self, topic: str, offset: int, error: KafkaError | None = None, broken: bool = False, partition: int = 0
-    ) -> None:
-        self._topic, self._offset, self._error, self._broken = topic, offset, error, broken
-        self._partition = partition
-
-    def topic(self) -> str:
-        return self._topic
-
-    def partition(self) -> int:
-        return self._partition
-
-    def offset(self) -> int:
-        return self._offset
-
-    def error(self) -> KafkaError | None:
-        return self._error
-
-    def timestamp(self) -> tuple[int, int]:
-        return 1, 0
-
-    def key(self) -> None:
-        return None
-
-    def value(self) -> bytes:
-        if self._broken:
-            raise SystemError("the client cannot make sense of it")
-        return b"{}"
-
-    def headers(self) -> None:
-        return None
 
 
 class Log:
@@ -92,7 +57,7 @@ class Consumer:
             end = self.log.ends[place]
             found += [record for record in self.log.records[place] if position <= record.offset() < end]
             if self._told.get(place) != end:
-                found.append(Message(place[0], end, KafkaError(KafkaError._PARTITION_EOF), partition=place[1]))
+                found.append(Message(place[0], end, partition=place[1], error=KafkaError(KafkaError._PARTITION_EOF)))
             self._places[place] = self._told[place] = end
         Event().wait(0 if found else seconds / 10)
         return found
@@ -137,7 +102,7 @@ def test_a_record_that_breaks_the_reader_is_counted_and_passed(
     log: Log, reading: Reader, caplog: pytest.LogCaptureFixture
 ) -> None:
     began = reading.worked_at
-    log.put(*(Message(topics.USERS, offset, broken=offset == 1) for offset in range(4)))
+    log.put(*(Message(topics.USERS, offset, broken="value" if offset == 1 else "") for offset in range(4)))
     wait_until(lambda: reading.records.totals[topics.USERS] >= 4, 10, "the records behind it are read")
     wait_until(lambda: reading.worked_at > began and not reading.counting, 10, "it works again")
     assert reading.records.totals[topics.USERS] == 4

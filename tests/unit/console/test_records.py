@@ -1,7 +1,6 @@
 """What records add up to, without a broker."""
 
 import json
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -10,56 +9,33 @@ from console.delays import delay_of
 from console.groups import Stalls, behind, lag
 from console.records import KNOWN_DEAD_LETTERS, KNOWN_USERS, NEWEST, Known, Records, quantiles
 from contracts import topics
+from contracts.records import Headers
 from contracts.timestamps import BANK_TIMESTAMP
+from tests.support.messages import Message
 
 NOW = 1_800_000_000.0
 
 
-@dataclass
-class Message:
-    """As the Kafka client gives one."""
-
-    of: str
-    content: bytes = b""
-    at: float = NOW
-    place: tuple[int, int] = (0, 0)
-    more: list[tuple[str, bytes | None]] = field(default_factory=list)
-
-    def topic(self) -> str:
-        return self.of
-
-    def partition(self) -> int:
-        return self.place[0]
-
-    def offset(self) -> int:
-        return self.place[1]
-
-    def timestamp(self) -> tuple[int, int]:
-        return 1, round(self.at * 1000)
-
-    def key(self) -> bytes | None:
-        return None
-
-    def value(self) -> bytes | None:
-        return self.content
-
-    def headers(self) -> list[tuple[str, bytes | None]]:
-        return self.more
+def message(
+    topic: str, value: bytes = b"", at: float = NOW, place: tuple[int, int] = (0, 0), headers: Headers | None = None
+) -> Message:
+    partition, offset = place
+    return Message(topic, offset, value, partition=partition, headers=headers, timestamp=(1, round(at * 1000)))
 
 
 def user(number: int) -> Message:
-    return Message(topics.USERS, json.dumps({"ID": f"u{number}", "NAME": f"Name {number}"}).encode())
+    return message(topics.USERS, json.dumps({"ID": f"u{number}", "NAME": f"Name {number}"}).encode())
 
 
 def result(at: float, partition: int = 0, sent: bytes | None = None) -> Message:
     headers = [] if sent is None else [("trace", None), (BANK_TIMESTAMP, sent)]
-    return Message(topics.FRAUDULENT_TRANSACTIONS_RESULT, b"{}", at, (partition, 0), headers)
+    return message(topics.FRAUDULENT_TRANSACTIONS_RESULT, b"{}", at, (partition, 0), headers)
 
 
 def test_every_record_counts_once() -> None:
     records = Records()
-    records.apply([Message(topics.USERS, place=(2, 7)), Message(topics.USERS, place=(2, 9))])
-    records.apply([Message(topics.BANK_TRANSACTIONS)])
+    records.apply([message(topics.USERS, place=(2, 7)), message(topics.USERS, place=(2, 9))])
+    records.apply([message(topics.BANK_TRANSACTIONS)])
     assert records.totals[topics.USERS] == 2
     assert records.totals[topics.BANK_TRANSACTIONS] == 1
     assert (records.first[topics.USERS, 2], records.last[topics.USERS, 2]) == (7, 9)
@@ -69,7 +45,7 @@ def test_what_comes_next_is_behind_records_and_transactions() -> None:
     records, place = Records(), (topics.USERS, 2)
     records.pass_ends({place: 5})
     assert records.next[place] == 5
-    records.apply([Message(topics.USERS, place=(2, 7))])
+    records.apply([message(topics.USERS, place=(2, 7))])
     records.pass_ends({place: 7}, {place})
     assert records.next[place] == 8
     records.pass_ends({place: 9})
@@ -98,7 +74,7 @@ def test_the_newest_frauds_are_by_the_time_of_writing_whatever_partition_comes_f
 def test_names_are_kept_for_the_users_seen_last() -> None:
     records = Records()
     records.apply([user(number) for number in range(KNOWN_USERS)])
-    records.apply([user(0), user(KNOWN_USERS), Message(topics.USERS, b"no row"), Message(topics.USERS, b"[1]")])
+    records.apply([user(0), user(KNOWN_USERS), message(topics.USERS, b"no row"), message(topics.USERS, b"[1]")])
     assert len(records.names) == KNOWN_USERS
     assert records.names["u0"] == "Name 0"
     assert "u1" not in records.names
@@ -106,7 +82,7 @@ def test_names_are_kept_for_the_users_seen_last() -> None:
 
 def test_what_no_name_can_be_is_not_kept() -> None:
     records = Records()
-    records.apply([Message(topics.USERS, json.dumps({"ID": "u", "NAME": "x" * 60_000}).encode())])
+    records.apply([message(topics.USERS, json.dumps({"ID": "u", "NAME": "x" * 60_000}).encode())])
     assert not records.names
 
 
@@ -117,14 +93,14 @@ def test_of_the_headers_of_a_dead_letter_those_that_are_read_are_kept() -> None:
         ("large", b"x" * 5_000_000),
         ("dlq.source.topic", b"x" * 5_000_000),
     ]
-    records.apply([Message(topics.S3_SINK_DLQ, b"{", more=headers)])
+    records.apply([message(topics.S3_SINK_DLQ, b"{", headers=headers)])
     (dead_letter,) = records.dead_letters
     assert dead_letter.headers == {"dlq.reason": b"why"}
 
 
 def test_a_large_dead_letter_is_cut() -> None:
     records = Records()
-    records.apply([Message(topics.S3_SINK_DLQ, b"x" * 5_000_000, place=(3, 4), more=[("dlq.reason", b"why")])])
+    records.apply([message(topics.S3_SINK_DLQ, b"x" * 5_000_000, place=(3, 4), headers=[("dlq.reason", b"why")])])
     (dead_letter,) = records.dead_letters
     assert (len(dead_letter.value), dead_letter.size) == (KEPT_BYTES, 5_000_000)
     assert (dead_letter.topic, dead_letter.partition, dead_letter.offset) == (topics.S3_SINK_DLQ, 3, 4)
@@ -137,7 +113,7 @@ def test_rates_are_over_the_seconds_asked_for() -> None:
     for second in range(21):
         records.sample(float(second))
         count = 10 if second < 10 else 2
-        records.apply([Message(topics.USERS)] * count)
+        records.apply([message(topics.USERS)] * count)
     assert records.rates(5)[topics.USERS] == 2
     assert records.rates(20)[topics.USERS] == 6
     records.forget_rates()
@@ -159,12 +135,12 @@ def test_lag_is_behind_the_last_record_and_not_behind_a_transactions_marker() ->
 
 def test_a_topic_that_was_made_again_begins_with_its_first_offset() -> None:
     records, place = Records(), (topics.USERS, 2)
-    records.apply([Message(topics.USERS, place=(2, 7))])
+    records.apply([message(topics.USERS, place=(2, 7))])
     records.pass_ends({place: 0})
     assert place not in records.last
     assert records.next[place] == 0
-    records.apply([Message(topics.USERS, place=(2, 4))])
-    records.apply([Message(topics.USERS, place=(2, 1))])
+    records.apply([message(topics.USERS, place=(2, 4))])
+    records.apply([message(topics.USERS, place=(2, 1))])
     assert (records.first[place], records.last[place], records.next[place]) == (1, 1, 2)
 
 
@@ -175,7 +151,7 @@ def dead_letter(offset: int, place: tuple[int, int], at: float = NOW) -> Message
         ("__connect.errors.partition", b"0"),
         ("__connect.errors.offset", str(offset).encode()),
     ]
-    return Message(topics.S3_SINK_DLQ, b"{", at, place, headers)
+    return message(topics.S3_SINK_DLQ, b"{", at, place, headers)
 
 
 def test_copies_of_a_dead_letter_are_counted_and_shown_once() -> None:
@@ -190,7 +166,7 @@ def test_copies_of_a_dead_letter_are_counted_and_shown_once() -> None:
     assert records.last_dead_letter == {topics.S3_SINK_DLQ: NOW}
     assert records.next[topics.S3_SINK_DLQ, 0] == 65
     # One whose headers do not say where it was may be another one each time.
-    records.apply([Message(topics.S3_SINK_DLQ, b"{", place=(0, 70 + one)) for one in range(2)])
+    records.apply([message(topics.S3_SINK_DLQ, b"{", place=(0, 70 + one)) for one in range(2)])
     assert records.totals[topics.S3_SINK_DLQ] == 7
 
 

@@ -5,6 +5,7 @@ import pytest
 from console import search
 from console.records import Fraud, row_of
 from contracts import topics
+from tests.support.messages import Message
 
 DEEP = b"[" * 1_000 + b"]" * 1_000  # no str() comes to its end
 ROWS = {
@@ -15,6 +16,7 @@ ROWS = {
         b'{"TRANSACTION_ID": "t3"}',
     ],
 }
+SENT = b'{"SENDER_ID": "u1", "TRANSACTION_ID": "t%d"}'
 
 
 @pytest.mark.parametrize(("wanted", "found"), [("ann", [0]), ("T1", [0]), ("u2", [1]), ("None", []), ("t3", [2])])
@@ -31,29 +33,13 @@ def test_rows_are_found_whatever_else_the_topics_hold(
     assert [fraud.value for fraud in search.find(wanted).frauds] == [rows[number] for number in found]
 
 
-class Messages:
-    """A record, as far as a search looks at it."""
-
-    def __init__(self, partition: int, offset: int, timestamp: int, value: bytes) -> None:
-        self._partition, self._offset, self._timestamp, self._value = partition, offset, timestamp, value
-
-    def partition(self) -> int:
-        return self._partition
-
-    def timestamp(self) -> tuple[int, int]:
-        return 1, self._timestamp
-
-    def value(self) -> bytes:
-        return self._value
-
-
 def a_topic(monkeypatch: pytest.MonkeyPatch, partitions: dict[int, dict[int, int]], markers: int = 1) -> None:
     """The result topic with rows of one sender, by partition: timestamps by offset. Behind them are markers."""
 
     def records_between(_consumer, _topic, begin, end):
         for partition, rows in partitions.items():
             yield [
-                Messages(partition, offset, timestamp, b'{"SENDER_ID": "u1", "TRANSACTION_ID": "t%d"}' % timestamp)
+                Message(value=SENT % timestamp, partition=partition, timestamp=(1, timestamp))
                 for offset, timestamp in rows.items()
                 if begin[partition] <= offset < end[partition]
             ]

@@ -9,7 +9,7 @@ from console.waiting import MAX_RUNS, Queues
 from contracts import topics
 from contracts.records import Headers
 from contracts.timestamps import BANK_TIMESTAMP
-from tests.unit.console.test_records import Message
+from tests.unit.console.test_records import message
 
 START = 1_800_000_000.0
 PLACE: Place = (topics.UNIDENTIFIED_TRANSACTIONS, 0)
@@ -19,7 +19,7 @@ def queues(*came: tuple[int, float], sent: float | None = None, topic: str = PLA
     """Records by offset and the seconds after START at which they were written."""
     headers: Headers = [] if sent is None else [(BANK_TIMESTAMP, b"%d" % ((START + sent) * 1000))]
     made = Queues()
-    made.take(Message(topic, at=START + at, place=(0, offset), more=headers) for offset, at in came)
+    made.take(message(topic, at=START + at, place=(0, offset), headers=headers) for offset, at in came)
     return made
 
 
