@@ -7,7 +7,7 @@ from typing import NamedTuple
 from benchmarks.cases import Plan
 from benchmarks.lab import Lab
 from benchmarks.report import Row
-from benchmarks.whole_stack import bank, cpu_seconds, silent_stack, state_of
+from benchmarks.whole_stack import PATIENCE_SECONDS, bank, cpu_seconds, silent_stack, state_of
 from contracts import topics
 from tests.support.stack import Stack
 
@@ -85,5 +85,6 @@ def _lowest_lags(stack: Stack) -> dict[str, int]:
     while time.monotonic() < until or not lowest:
         if (counts := state_of(stack)["counts"]) is not None:  # the console was slow to answer the launcher
             lowest = {group: min(lag, lowest.get(group, lag)) for group, lag in counts["lags"].items()}
+        assert time.monotonic() < until + PATIENCE_SECONDS, "the console gives no lags"
         time.sleep(0.5)
     return lowest

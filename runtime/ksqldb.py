@@ -94,7 +94,7 @@ class KsqlClient:
                 if not answer.ok:
                     raise KsqlError(_message(answer), answer.status_code)
                 yield answer
-        except requests.Timeout:
+        except requests.ReadTimeout:
             raise KsqlError(f"ksqlDB at {self.url} does not answer within {self._seconds:g} s") from None
         except requests.RequestException:
             raise KsqlError(f"ksqlDB at {self.url} does not answer") from None

@@ -5,16 +5,21 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Timer
 
 import pytest
+import requests
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from contracts.mapping import to_validation_request
 from local.plan import PYTHON_SOURCES
 from local.settings import HOST, ROOT
 from local.supervisor import STOP_SECONDS
 from runtime.quix import RecordSink, run_sink
+from tests.support.samples import transaction
 from tests.support.stack import free_ports, wait_until
 
 SETTINGS = {
@@ -29,21 +34,53 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("module", ["ingestor", "processor", "local.s3_archiver"])
-def test_a_service_stops_without_a_broker(module: str, tmp_path: Path) -> None:
-    environment = {**os.environ, **SETTINGS, "KAFKA_BOOTSTRAP_SERVER": f"{HOST}:{free_ports()['KAFKA_PORT']}"}
-    log = tmp_path / "log"
+@contextmanager
+def service(module: str, log: Path, **environment: str) -> Iterator[None]:
+    """Runs while the block does, and then has to stop at a SIGTERM."""
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", module], cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT
+            [sys.executable, "-m", module],
+            cwd=ROOT,
+            env={**os.environ, **SETTINGS, **environment},
+            stdout=out,
+            stderr=subprocess.STDOUT,
         )
     try:
-        wait_until(lambda: "the broker does not answer" in log.read_text(), 30, "it has tried")
+        yield
         process.send_signal(signal.SIGTERM)
         assert process.wait(STOP_SECONDS) == 0, log.read_text()
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("module", ["ingestor", "processor", "local.s3_archiver"])
+def test_a_service_stops_without_a_broker(module: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with service(module, log, KAFKA_BOOTSTRAP_SERVER=f"{HOST}:{free_ports()['KAFKA_PORT']}"):
+        wait_until(lambda: "the broker does not answer" in log.read_text(), 30, "it has tried")
+
+
+def test_the_bank_stops_while_its_messages_wait_for_a_broker(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with service("bank", log, KAFKA_BOOTSTRAP_SERVERS=f"{HOST}:{free_ports()['KAFKA_PORT']}", BANK_RATE="0"):
+        wait_until(lambda: "sent=" in log.read_text(), 30, "it has made messages")
+    assert "were not delivered" in log.read_text()
+
+
+def answers(url: str) -> bool:
+    with suppress(requests.ConnectionError):
+        return requests.get(url, timeout=5).ok
+    return False
+
+
+def test_the_validator_stops_while_it_gives_no_answer(tmp_path: Path) -> None:
+    port, log = free_ports()["VALIDATOR_PORT"], tmp_path / "log"
+    url, body = f"http://{HOST}:{port}", to_validation_request(transaction()).model_dump_json()
+    with service("validator", log, VALIDATOR_PORT=port, VALIDATOR_HANG="1"):
+        wait_until(lambda: answers(f"{url}/health"), 30, "it answers")
+        with pytest.raises(requests.ReadTimeout):
+            requests.post(f"{url}/validate", body, timeout=0.5)
 
 
 class SignalledSink(RecordSink):

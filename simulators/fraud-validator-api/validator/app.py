@@ -28,7 +28,7 @@ class DirectRoute(APIRoute):
                 raise RequestValidationError(
                     [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
                 ) from None
-            return await self.endpoint(asked)
+            return await self.endpoint(asked, request)
 
         return handle
 
@@ -42,21 +42,25 @@ def create_app() -> FastAPI:
     router = APIRouter(route_class=DirectRoute)
 
     @router.post("/validate", response_model=ValidationAnswer)
-    async def validate(request: ValidationRequest) -> Response:
+    async def validate(asked: ValidationRequest, request: Request) -> Response:
         """Judge one transaction."""
         simulation: Simulation = app.state.simulation
-        while simulation.hang or request.transaction_id in simulation.ignored_ids:
+        while simulation.hang or asked.transaction_id in simulation.ignored_ids:
+            if (
+                await request.is_disconnected()
+            ):  # its caller has given up; the server would not end before this one does
+                return Response()
             await asyncio.sleep(0.1)
             simulation = app.state.simulation
         if simulation.latency_ms:
             await asyncio.sleep(simulation.latency_ms / 1000)
-        if request.transaction_id in simulation.refused_ids:
+        if asked.transaction_id in simulation.refused_ids:
             return Response(status_code=422)
-        if request.transaction_id in simulation.failed_ids or random.random() < simulation.failure_share:
+        if asked.transaction_id in simulation.failed_ids or random.random() < simulation.failure_share:
             return Response(status_code=500)
         if random.random() < simulation.poison_share:
             return Response(random.choice(('{"is_fraudulent_transaction": "perhaps"}', "{}", "<html>", "")))
-        fraudulent = is_fraudulent(request.transaction_id, simulation.fraudulent_share)
+        fraudulent = is_fraudulent(asked.transaction_id, simulation.fraudulent_share)
         answer = ValidationAnswer(is_fraudulent_transaction=fraudulent)
         return Response(answer.model_dump_json(), media_type="application/json")
 
