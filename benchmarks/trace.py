@@ -71,16 +71,11 @@ def _console(lab: Lab) -> Iterator[tuple[Process, str]]:
         "console",
         CONSOLE_PORT=ports["CONSOLE_PORT"],
         MALLOC_ARENA_MAX="2",  # as in the stack
-        **{
-            variable: f"http://{HOST}:{ports[port]}"
-            for variable, port in (
-                ("KCONNECT_URL", "CONNECT_PORT"),
-                ("KSQLDB_URL", "KSQLDB_PORT"),
-                ("FRAUD_VALIDATOR_URL", "VALIDATOR_PORT"),
-                ("INGESTOR_METRICS_URL", "INGESTOR_METRICS_PORT"),
-                ("PROCESSOR_METRICS_URL", "PROCESSOR_METRICS_PORT"),
-            )
-        },
+        KCONNECT_URL=f"http://{HOST}:{ports['CONNECT_PORT']}",
+        KSQLDB_URL=f"http://{HOST}:{ports['KSQLDB_PORT']}",
+        FRAUD_VALIDATOR_URL=f"http://{HOST}:{ports['VALIDATOR_PORT']}",
+        INGESTOR_METRICS_URL=f"http://{HOST}:{ports['INGESTOR_METRICS_PORT']}",
+        PROCESSOR_METRICS_URL=f"http://{HOST}:{ports['PROCESSOR_METRICS_PORT']}",
     )
     try:
         yield process, f"http://{HOST}:{ports['CONSOLE_PORT']}"

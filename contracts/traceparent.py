@@ -5,8 +5,6 @@ Its value is ASCII text: version, trace id, span id and flags in lower-case hexa
 """
 
 import random
-import re
-from typing import NamedTuple
 
 from contracts.records import Headers
 
@@ -14,22 +12,9 @@ TRACEPARENT = "traceparent"
 # Of vendors; it goes with `traceparent`, and is passed on as it is.
 TRACESTATE = "tracestate"
 
-_SAMPLED = 1
-# A later version may have more behind the flags. The version ff and ids of zeros alone are malformed.
-_FORM = re.compile(
-    rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL
-)
 # The ends of values that are not sampled: nearly all are of these, and the rest of them is not looked at.
 _NOT_SAMPLED = (b"-00", b"-02")  # 02: the trace id is random
 _LENGTH = 55
-
-
-class Parent(NamedTuple):
-    """The span that a record was written in."""
-
-    trace_id: int
-    span_id: int
-    sampled: bool
 
 
 def traceparent(trace_id: int, span_id: int, sampled: bool) -> bytes:
@@ -40,14 +25,6 @@ def traceparent(trace_id: int, span_id: int, sampled: bool) -> bytes:
 def new_traceparent(sampled: bool) -> bytes:
     """The header's value for a trace that begins here."""
     return traceparent(random.getrandbits(128) or 1, random.getrandbits(64) or 1, sampled)
-
-
-def parent_of(value: bytes | None) -> Parent | None:
-    """The parent in a header's value; None when there is none, or a malformed one."""
-    form = _FORM.fullmatch(value) if value else None
-    if form is None or (form[1] == b"00" and form[5] is not None):
-        return None
-    return Parent(int(form[2], 16), int(form[3], 16), bool(int(form[4], 16) & _SAMPLED))
 
 
 def not_sampled(value: bytes | None) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
 SECONDS = 3.0
@@ -18,12 +18,4 @@ def token(topic_id: str) -> str:
 def incarnations(admin: AdminClient, names: Iterable[str]) -> dict[str, str]:
     """The current token of each topic. Raises KafkaException when the broker does not answer or a topic is missing."""
     described = admin.describe_topics(TopicCollection(list(names)), request_timeout=SECONDS)
-    tokens = {}
-    for name, future in described.items():
-        topic_id = future.result().topic_id
-        if topic_id is None:
-            raise KafkaException(
-                KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"the broker gives no id for the topic {name}")
-            )
-        tokens[name] = token(str(topic_id))
-    return tokens
+    return {name: token(str(future.result().topic_id)) for name, future in described.items()}

@@ -4,7 +4,6 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
 from pathlib import Path
 from threading import Event, Thread
 from types import MappingProxyType
@@ -17,7 +16,7 @@ from quixstreams.kafka import ConnectionConfig
 from quixstreams.models.serializers import IgnoreMessage
 from quixstreams.sinks import BaseSink
 
-from contracts.records import Headers, Position, Record, headers_of
+from contracts.records import Position, Record, headers_of
 from runtime.hang import no_hang
 from runtime.health import ConsumerHealth
 from runtime.kafka import await_broker, client_config, static_member, transactional
@@ -205,7 +204,6 @@ def end_unacknowledged(producer: Any) -> None:
     """
     abort = producer.abort_transaction
 
-    @wraps(abort)
     def abort_acknowledged(*arguments: Any, **options: Any) -> None:
         if count := producer.flush(0):
             raise RuntimeError(f"{count} records are not acknowledged: only a new producer may go on")
@@ -221,7 +219,6 @@ def after_commit(producer: Any, then: Callable[[], None]) -> None:
     """
     commit = producer.commit_transaction
 
-    @wraps(commit)
     def commit_then(*arguments: Any, **options: Any) -> None:
         commit(*arguments, **options)
         then()
@@ -238,7 +235,6 @@ def commit_when_drained(context: Any, period: float) -> None:
     poll_row, commit = context.consumer.poll_row, context.commit_checkpoint
     due, drained = 0.0, False
 
-    @wraps(poll_row)
     def poll(timeout: float, **options: Any) -> Any:
         nonlocal drained
         if context.checkpoint.empty():
@@ -248,7 +244,6 @@ def commit_when_drained(context: Any, period: float) -> None:
         drained = row is None and time.monotonic() >= due
         return row
 
-    @wraps(commit)
     def commit_drained(force: bool = False, **options: Any) -> None:
         nonlocal due
         force = force or drained
@@ -263,7 +258,6 @@ def commit_when_full(context: Any, sink: RecordSink) -> None:
     """Commit a checkpoint once the sink has no room for more. `context` is the application's own: `processing_context`."""
     commit = context.commit_checkpoint
 
-    @wraps(commit)
     def commit_full(force: bool = False, **options: Any) -> None:
         commit(force=force or sink.full, **options)
 
@@ -280,7 +274,6 @@ def survive_rebalances(context: Any) -> None:
     consumer = context.consumer
     subscribe = consumer.subscribe
 
-    @wraps(subscribe)
     def subscribe_surviving(*arguments: Any, on_revoke: Any, on_lost: Any, **options: Any) -> None:
         def revoked(kafka_consumer: Any, partitions: list[TopicPartition]) -> None:
             try:
@@ -304,22 +297,6 @@ def survive_rebalances(context: Any) -> None:
     consumer.subscribe = subscribe_surviving
 
 
-class _WithoutHeaders:
-    """A confluent_kafka message whose real headers are never read."""
-
-    def __init__(self, message: Any) -> None:
-        self._message = message
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._message, name)
-
-    def __len__(self) -> int:
-        return len(self._message)
-
-    def headers(self) -> Headers:
-        return []
-
-
 def readable(topic: Any) -> Any:
     """The topic, with rows whose headers are what `headers_of` returns: a list, or None when they cannot be read.
 
@@ -327,10 +304,11 @@ def readable(topic: Any) -> Any:
     """
     deserialize = topic.row_deserialize
 
-    @wraps(deserialize)
     def row_of(message: Any) -> Any:
         headers = headers_of(message)
-        row = deserialize(message if headers is not None else _WithoutHeaders(message))
+        if headers is None:
+            message.set_headers([])
+        row = deserialize(message)
         row.headers = headers
         return row
 
@@ -347,7 +325,6 @@ def hold(topic: Any, consumer: Any, waits: Callable[[Position], bool]) -> None:
     deserialize, resume_backpressured = topic.row_deserialize, consumer.resume_backpressured
     held: set[Position] = set()
 
-    @wraps(deserialize)
     def row_of(message: Any) -> Any:
         position = Position(message.topic(), message.partition(), message.offset())
         if not waits(position):
@@ -357,7 +334,6 @@ def hold(topic: Any, consumer: Any, waits: Callable[[Position], bool]) -> None:
         held.add(position)
         raise IgnoreMessage  # Quix then counts the record as not read
 
-    @wraps(resume_backpressured)
     def resume() -> None:  # Quix calls this between any two records
         resume_backpressured()
         for position in [position for position in held if not waits(position)] if held else ():

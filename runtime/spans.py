@@ -17,24 +17,16 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import (
-    NonRecordingSpan,
-    Span,
-    SpanContext,
-    SpanKind,
-    StatusCode,
-    TraceFlags,
-    set_span_in_context,
-)
+from opentelemetry.trace import Span, SpanKind, StatusCode, get_current_span, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from contracts.records import Headers, Position, Record
 from contracts.traceparent import (
     TRACEPARENT,
     new_traceparent,
     not_sampled,
-    parent_of,
     traceparent,
     value_of,
     with_traceparent,
@@ -48,30 +40,29 @@ LOG_SECONDS = 60.0
 # A key is an id of some dozen characters, unless whoever wrote it meant harm.
 MAX_KEY = 128  # bytes
 
+_PROPAGATOR = TraceContextTextMapPropagator()
+
 Outcome = TypeVar("Outcome")
 Report = Callable[[Any, Any], None]
 
 
-class _Exporter(SpanExporter):
-    """The OTLP exporter; its failures are logged at most once per minute."""
+class _Exporter(OTLPSpanExporter):
+    """Reads the endpoint and its other settings from the environment; its failures are logged at most once per minute."""
 
     def __init__(self, endpoint: str) -> None:
-        self._exporter = OTLPSpanExporter()  # reads the endpoint and its other settings from the environment
+        super().__init__()
         self._collector = urlsplit(endpoint).netloc.rpartition("@")[2]
         self._logged_at = -math.inf
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
-            result = self._exporter.export(spans)
+            result = super().export(spans)
         except Exception:
             result = SpanExportResult.FAILURE
         if result is not SpanExportResult.SUCCESS and time.monotonic() - self._logged_at >= LOG_SECONDS:
             self._logged_at = time.monotonic()
             logger.warning("spans are dropped: the collector %s does not take them", self._collector)
         return result
-
-    def shutdown(self) -> None:
-        self._exporter.shutdown()
 
 
 class Tracer:
@@ -114,12 +105,11 @@ class Tracer:
         value = value_of(record.headers)
         if not_sampled(value):
             return record
-        parent, context = parent_of(value), Context()
-        if parent is not None:
-            if not parent.sampled:
+        context = context_of(value)
+        parent = get_current_span(context).get_span_context()
+        if parent.is_valid:
+            if not parent.trace_flags.sampled:
                 return record
-            remote = SpanContext(parent.trace_id, parent.span_id, True, TraceFlags(TraceFlags.SAMPLED))
-            context = set_span_in_context(NonRecordingSpan(remote), context)
         elif random.random() >= self._share:
             return record
         span = self._start("process", SpanKind.CONSUMER, record.topic, record.key, context)
@@ -175,6 +165,11 @@ class Tracer:
             text = key if isinstance(key, str) else key[:MAX_KEY].decode(errors="replace")
             attributes["messaging.kafka.message.key"] = text
         return self._tracer.start_span(f"{operation} {topic}", context, kind, attributes)
+
+
+def context_of(value: bytes | None) -> Context:
+    """With the span in a header's value as the current one; empty when there is none, or a malformed one."""
+    return _PROPAGATOR.extract({TRACEPARENT: value.decode(errors="replace")} if value else {}, Context())
 
 
 def _value(span: Span) -> bytes:

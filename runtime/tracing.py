@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, AnyHttpUrl, Field
+from pydantic import AnyHttpUrl, Field
 
 from runtime.service import Environment, load_settings
 
@@ -12,14 +12,10 @@ if TYPE_CHECKING:
     from runtime.spans import Tracer
 
 
-def _url(value: str) -> str:
-    return str(AnyHttpUrl(value))
-
-
 class Settings(Environment):
     """The variables that are understood here; the exporter reads its other ones (OTEL_EXPORTER_OTLP_..., OTEL_BSP_...) itself."""
 
-    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_url)] | None = None
+    otel_exporter_otlp_endpoint: AnyHttpUrl | None = None
     otel_sdk_disabled: bool = False
     otel_service_name: str | None = None
     otel_traces_sampler: Literal["parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"] = (
@@ -28,7 +24,7 @@ class Settings(Environment):
     otel_traces_sampler_arg: Annotated[float, Field(ge=0, le=1)] = 1.0
 
     @property
-    def collector(self) -> str | None:
+    def collector(self) -> AnyHttpUrl | None:
         """Where spans go; None when tracing is off."""
         return None if self.otel_sdk_disabled else self.otel_exporter_otlp_endpoint
 
@@ -51,7 +47,7 @@ def tracer(service: str, begins: bool = True) -> Generator["Tracer | None"]:
     from runtime.spans import Tracer  # costs memory and time that a service without tracing need not spend
 
     share = settings.share if begins else 0.0
-    running = Tracer(settings.otel_service_name or service, share, settings.collector)
+    running = Tracer(settings.otel_service_name or service, share, str(settings.collector))
     try:
         yield running
     finally:

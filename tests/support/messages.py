@@ -53,6 +53,9 @@ class Message:
             raise SystemError("<method 'value' of 'cimpl.Message' objects> returned a result with an exception set")
         return self._value
 
+    def set_headers(self, headers: Headers) -> None:
+        self._headers, self._broken = headers, ""
+
     def headers(self) -> Headers | None:
         if self._broken == "headers":
             raise SystemError("<method 'headers' of 'cimpl.Message' objects> returned a result with an exception set")
