@@ -1,7 +1,6 @@
 """The cases that need a broker: the ingestor, the processor, its replicas, both with tracing, and the ksqlDB emulator."""
 
 import logging
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -140,8 +139,6 @@ def _processor_at(plan: Plan, latency: int) -> list[Row]:
             for module, group, values in subjects:
                 values.append(_processing_rate(lab, plan, url, module, group))
             printed = lab.run(
-                sys.executable,
-                "-m",
                 "benchmarks.subjects.load_generator",
                 FRAUD_VALIDATOR_URL=url,
                 SECONDS=str(plan.window.seconds),
@@ -180,13 +177,7 @@ def ksqldb(plan: Plan) -> list[Row]:
         for _ in range(plan.repetitions):
             produced = [lab.end(topic) for topic in outputs]
             with lab.module("local.ksqldb_emulator", KSQLDB_PORT=port):
-                lab.run(
-                    sys.executable,
-                    "-m",
-                    "init.init_ksqldb",
-                    KSQLDB_URL=f"http://{HOST}:{port}",
-                    KSQLDB_WAIT_SECONDS="60",
-                )
+                lab.run("init.init_ksqldb", KSQLDB_URL=f"http://{HOST}:{port}", KSQLDB_WAIT_SECONDS="60")
                 groups = lab.wait_for_groups(prefix, QUERIES)
                 before = sum(lab.committed(group, source).total for group in groups)
                 lab.seed(source, 1.0, plan.ksqldb_messages)

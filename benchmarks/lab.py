@@ -102,10 +102,10 @@ class Lab:
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         self._logs = itertools.count(1)
 
-    def run(self, *command: str, **environment: str) -> str:
-        """Run a command of the repository to its end and return what it printed."""
+    def run(self, module: str, **environment: str) -> str:
+        """Run `python -m module` to its end and return what it printed."""
         done = subprocess.run(
-            command,
+            [sys.executable, "-m", module],
             cwd=ROOT,
             env=self._environment(environment),
             check=False,
@@ -272,7 +272,7 @@ def laboratory(*overrides: str) -> Iterator[Lab]:
         running_broker(Path(name, "broker"), *overrides) as bootstrap,
     ):
         lab = Lab(bootstrap, Path(name))
-        lab.run(sys.executable, "-m", "init.init_kafka")
+        lab.run("init.init_kafka")
         wait_until(lab.has_leaders, START_SECONDS, "every partition has a leader")
         yield lab
 
