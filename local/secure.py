@@ -21,18 +21,18 @@ SCRAM = tuple(user for user in RIGHTS if user != LAUNCHER)
 MECHANISM = "SCRAM-SHA-512"
 LOGIN = "org.apache.kafka.common.security"
 PASSWORD = re.compile("[0-9a-f]{32}")
-AUTHORITY, BROKERS_KEY = "authority.pem", "brokers.pem"
+CERTIFICATE, BROKERS_KEY = "certificate.pem", "brokers.pem"
 
 
 def prepare(folders: Folders) -> None:
-    """Make what is not there yet: a password for each user, and the certificates."""
+    """Make what is not there yet: a password for each user, and the certificate."""
     known = _passwords(folders)
     if not all(PASSWORD.fullmatch(known.get(user, "")) for user in (*PLAIN, *SCRAM)):
         made = {user: secrets.token_hex(16) for user in (*PLAIN, *SCRAM)}
         files.write(_file(folders), json.dumps(made), mode=0o600)
     from local import certificates  # its library takes 10 MiB, which a launcher without security saves
 
-    certificates.make(_folder(folders) / AUTHORITY, _folder(folders) / BROKERS_KEY)
+    certificates.make(_folder(folders) / CERTIFICATE, _folder(folders) / BROKERS_KEY)
 
 
 def kafka_environment(stack: Addresses, user: str) -> dict[str, str]:
@@ -44,7 +44,7 @@ def kafka_environment(stack: Addresses, user: str) -> dict[str, str]:
             "KAFKA_SASL_MECHANISM": "PLAIN" if user in PLAIN else MECHANISM,
             "KAFKA_SASL_USERNAME": user,
             "KAFKA_SASL_PASSWORD": password(stack.folders, user),
-            "KAFKA_SSL_CA_LOCATION": str(_folder(stack.folders) / AUTHORITY),
+            "KAFKA_SSL_CA_LOCATION": str(_folder(stack.folders) / CERTIFICATE),
         }
     return variables
 
@@ -90,8 +90,8 @@ def java(stack: Addresses, user: str) -> dict[str, str]:
 
 
 def truststore(folders: Folders) -> dict[str, str]:
-    """How a Java client knows the authority of this clone."""
-    return {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(_folder(folders) / AUTHORITY)}
+    """How a Java client knows the brokers of this clone."""
+    return {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(_folder(folders) / CERTIFICATE)}
 
 
 def _jaas(module: str, folders: Folders, user: str) -> str:

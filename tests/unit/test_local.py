@@ -114,8 +114,8 @@ def test_downloads_trust_the_authorities_of_the_system(tmp_path: Path, monkeypat
     file = tmp_path / "g" / "a" / "1" / jar.filename
     file.parent.mkdir(parents=True)
     file.write_bytes(b"a jar")
-    authority, brokers = tmp_path / "authority.pem", tmp_path / "brokers.pem"
-    certificates.make(authority, brokers)
+    trusted, brokers = tmp_path / "certificate.pem", tmp_path / "brokers.pem"
+    certificates.make(trusted, brokers)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(brokers)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
@@ -123,7 +123,7 @@ def test_downloads_trust_the_authorities_of_the_system(tmp_path: Path, monkeypat
         server.socket = context.wrap_socket(server.socket, server_side=True)
         Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr("jgo.constants.MAVEN_CENTRAL_URL", f"https://127.0.0.1:{server.server_port}")
-        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.delenv(name, raising=False)
         assert jars._download(jar) == b"a jar"

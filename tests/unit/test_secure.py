@@ -97,17 +97,17 @@ def test_a_plain_stack_has_no_user(settings: Settings) -> None:
     assert "SASL" not in broker.properties(plain, plain.brokers[0])
 
 
-def test_passwords_and_certificates_stay_what_they_are(settings: Settings) -> None:
+def test_passwords_and_the_certificate_stay_what_they_are(settings: Settings) -> None:
     folder = settings.folders.run / "secure"
     before = {file: file.read_bytes() for file in folder.iterdir()}
     secure.prepare(settings.folders)
     assert {file: file.read_bytes() for file in folder.iterdir()} == before
-    secret = [file for file in before if file.name != secure.AUTHORITY]
+    secret = [file for file in before if file.name != secure.CERTIFICATE]
     assert {oct(file.stat().st_mode & 0o777) for file in secret} == {oct(0o600)}
 
 
-def test_certificates_are_made_again_before_they_end(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = settings.folders.run / "secure" / secure.AUTHORITY
+def test_the_certificate_is_made_again_before_they_end(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = settings.folders.run / "secure" / secure.CERTIFICATE
     ends = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
     monkeypatch.setattr(certificates, "_now", lambda: ends - datetime.timedelta(days=1))
     secure.prepare(settings.folders)
