@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from contracts import topics
@@ -34,8 +34,7 @@ from runtime.service import run_command
 
 logger = logging.getLogger("replay_dlq")
 
-# The transactional.id: a second run at the same time fences the first. Also the consumer group to which earlier versions
-# committed their position.
+# The transactional.id: a second run at the same time fences the first.
 NAME = "dlq-replay"
 SECONDS = 10.0
 
@@ -52,18 +51,15 @@ class Notes:
     topic_id: str
     positions: dict[int, int] = field(default_factory=dict)
     replayed: set[str] = field(default_factory=set)
-    # Whether there is a position, even if it is from an earlier topic of this name.
-    started: bool = False
 
     def take(self, key: str, note: Mapping[str, object]) -> None:
         """Apply a note from the topic, which may still hold old ones that compaction has not removed yet."""
         match key.split("/"):
             case [self.topic, "position", partition]:
-                self.started = True
                 offset = note["offset"]
                 if note["topic_id"] == self.topic_id and isinstance(offset, int):
                     self.positions[int(partition)] = max(offset, self.positions.get(int(partition), 0))
-            case [self.topic, "dead-letter" | "letter", dead_letter]:  # the latter is from before 1.1
+            case [self.topic, "dead-letter", dead_letter]:
                 self.replayed.add(dead_letter)
 
     def of_position(self, partition: int, offset: int) -> tuple[str, str]:
@@ -165,9 +161,8 @@ def replay_topic(topic: str, dry_run: bool, choice: Choice) -> None:
             producer.init_transactions(SECONDS)  # before the notes are read: it ends any transaction of an earlier run
         notes = _read_notes(consumer, topic)
         end = end_of(consumer, topic)
-        begin = _begin(consumer, notes, end)
-        if producer is not None and not notes.started:
-            _write(producer, notes, [], begin)
+        # A position beyond the topic's end is from an earlier topic of this name.
+        begin = {one: offset if (offset := notes.positions.get(one, 0)) <= end[one] else 0 for one in end}
         copies = 0
         for batch in records_between(consumer, topic, begin, end):
             dead_letters = list(_without_copies(batch, notes))
@@ -219,15 +214,6 @@ def _read_notes(consumer: Consumer, topic: str) -> Notes:
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 logger.warning("an invalid note is skipped, at offset %s: %s", message.offset(), type(error).__name__)
     return notes
-
-
-def _begin(consumer: Consumer, notes: Notes, end: Mapping[int, int]) -> dict[int, int]:
-    """Where to continue, by partition. A position beyond the topic's end is from an earlier topic of this name."""
-    begin = notes.positions
-    if not notes.started:
-        committed = consumer.committed([TopicPartition(notes.topic, one) for one in end], timeout=SECONDS)
-        begin = {one.partition: max(one.offset, 0) for one in committed}
-    return {one: offset if (offset := begin.get(one, 0)) <= end[one] else 0 for one in end}
 
 
 def _without_copies(batch: Iterable[Message], notes: Notes) -> Iterable[DeadLetter]:

@@ -90,7 +90,7 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
         *_on(TOPIC, EVERY, may=(READ,)),
         *_on(TOPIC, topics.BANK_TRANSACTIONS, topics.DLQ_REPLAYS, may=(WRITE,)),
         *_on(TOPIC, *{one for read in services.READ_FROM.values() for one in read}, may=(WRITE,)),
-        *_on(GROUP, REPLAY, may=(READ,)),
+        *_on(GROUP, REPLAY, may=(DESCRIBE,)),
         *_below(GROUP, TOPIC_READERS, may=(READ,)),  # Kafka's own console consumer adds a number
         *_on(TRANSACTIONS, REPLAY, may=(WRITE, DESCRIBE)),
     ),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from contracts import topics
@@ -49,7 +49,6 @@ def kafka(kafka_bootstrap: str) -> Iterator[str]:
     assert made.returncode == 0, made.stdout + made.stderr
     yield kafka_bootstrap
     delete(kafka_bootstrap, [*topics.CREATED])
-    forget_offsets(kafka_bootstrap)
 
 
 def delete(bootstrap: str, names: Sequence[str]) -> None:
@@ -59,13 +58,6 @@ def delete(bootstrap: str, names: Sequence[str]) -> None:
     for future in admin.delete_topics(list(there)).values() if there else ():
         future.result(SECONDS)
     wait_until(lambda: not set(names) & set(admin.list_topics(timeout=10).topics), SECONDS, "the topics are gone")
-
-
-def forget_offsets(bootstrap: str) -> None:
-    """What a broker does by itself with the offsets of a group that was away for too long."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    if GROUP in {group.group_id for group in admin.list_consumer_groups().result(SECONDS).valid}:
-        admin.delete_consumer_groups([GROUP])[GROUP].result(SECONDS)
 
 
 def ours(offset: int, value: str = "") -> tuple[bytes, Headers]:
@@ -101,28 +93,15 @@ def once(*offsets: int) -> Counter[bytes]:
     return Counter(f"poison {offset}".encode() for offset in offsets)
 
 
-def test_what_went_back_does_not_go_twice_when_the_consumer_offsets_have_expired(kafka: str) -> None:
+def test_what_went_back_does_not_go_twice(kafka: str) -> None:
     write(kafka, [ours(1), ours(2), ours(3)])
     assert "3 dead letters replayed" in replay(kafka)
-    forget_offsets(kafka)
     assert "0 dead letters replayed" in replay(kafka)
     assert went_back(kafka) == once(1, 2, 3)
     write(kafka, [ours(4)])
     assert f"{DLQ}: 1 dead letter would be replayed" in replay(kafka, "--dry-run")
     assert "1 dead letter replayed" in replay(kafka)
     assert went_back(kafka) == once(1, 2, 3, 4)
-
-
-def test_the_offsets_that_an_earlier_version_has_committed_count(kafka: str) -> None:
-    write(kafka, [ours(1), ours(2), ours(3), ours(4)])
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": GROUP, "enable.auto.commit": False})
-    consumer.commit(offsets=[TopicPartition(DLQ, 0, 1), TopicPartition(DLQ, 1, 1)], asynchronous=False)
-    consumer.close()
-    assert "2 dead letters would be replayed" in replay(kafka, "--dry-run")
-    assert "2 dead letters replayed" in replay(kafka)
-    forget_offsets(kafka)
-    assert "0 dead letters replayed" in replay(kafka)
-    assert went_back(kafka) == once(3, 4)
 
 
 def test_a_topic_that_was_made_again_is_read_from_its_start(kafka: str) -> None:
@@ -144,7 +123,6 @@ def test_copies_of_a_dead_letter_go_back_once(kafka: str) -> None:
     assert f"{DLQ}: 5 dead letters replayed" in replay(kafka)
     # The outage goes on: the sink reads the same records again.
     write(kafka, [connects(number, stage="TASK_PUT") for _ in range(3) for number in range(5)])
-    forget_offsets(kafka)
     answer = replay(kafka)
     assert f"{DLQ}: 0 dead letters replayed" in answer
     assert "15 copies" in answer
