@@ -9,7 +9,7 @@ for file in "$(dirname "${BASH_SOURCE[0]}")"/connectors/*.json; do
     name="$(basename "$file" .json)"
     # 409 is a rebalance under way, which curl would not try again by itself.
     for _ in $(seq 60); do
-        status="$(curl --silent --show-error --max-time 30 --output /dev/null --write-out '%{http_code}' \
+        status="$(curl --noproxy '*' --silent --show-error --max-time 30 --output /dev/null --write-out '%{http_code}' \
             --request DELETE "$KCONNECT_URL/connectors/$name")"
         [[ "$status" == 409 ]] || break
         sleep 0.5

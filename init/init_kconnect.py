@@ -29,8 +29,6 @@ from runtime.waiting import until
 logger = logging.getLogger("init_kconnect")
 
 CONNECTORS = Path(__file__).with_name("connectors")
-# Connectors of earlier versions: left on a worker, they would write every row twice.
-FORMER = ("s3-sink",)
 ANSWER_SECONDS = 30.0
 
 Config = dict[str, str]
@@ -61,13 +59,6 @@ class Worker:
         self._until(name, lambda: self._connect.put(name, config))
         # An unchanged configuration restarts nothing, so without this a second run would not repair what has failed.
         self._until(name, lambda: self._connect.restart(name, only_failed=True))
-
-    def remove(self, name: str) -> bool:
-        """Remove a connector. Returns whether it was there."""
-        if name not in self._until("the list of connectors", self._connect.connectors):
-            return False
-        self._until(name, lambda: self._connect.delete(name))
-        return True
 
     def await_running(self, name: str) -> str:
         """Wait until the connector and all of its tasks are RUNNING, and return their states."""
@@ -137,9 +128,6 @@ def main() -> None:
             configs[path.stem] = read(path, incarnation_of)
         else:
             logger.info("%s: left out, the worker does not have its plugin", path.stem)
-    for name in FORMER:
-        if worker.remove(name):
-            logger.info("%s: removed, an earlier version created it", name)
     for name, config in configs.items():
         worker.register(name, config)
     for name in configs:

@@ -52,10 +52,6 @@ class Connect:
         """Restart a connector and its tasks, or only those of them that have failed."""
         self._call("POST", f"{_path(name)}/restart?includeTasks=true&onlyFailed={str(only_failed).lower()}")
 
-    def delete(self, name: str) -> None:
-        """Remove a connector; its offsets stay."""
-        self._call("DELETE", _path(name))
-
     def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
         *others, last = self._urls
         for url in others:
