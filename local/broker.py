@@ -91,10 +91,10 @@ def commands(settings: Settings) -> list[list[str]]:
     settings.folders.run.mkdir(parents=True, exist_ok=True)
     run = java(settings, *MEMORY, "-cp", class_path(settings, "kafka"))
     new_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    own_id = next(filter(None, (_cluster_id(_data(settings.folders, one.name)) for one in settings.brokers)), new_id)
+    own_id = next(filter(None, (_cluster_id(settings.folders.data / one.name) for one in settings.brokers)), new_id)
 
     def command(broker: Broker) -> list[str]:
-        data, file = _data(settings.folders, broker.name), settings.folders.run / f"{broker.name}.properties"
+        data, file = settings.folders.data / broker.name, settings.folders.run / f"{broker.name}.properties"
         files.write(file, properties(settings, broker), mode=0o600)
         controller = settings.folders.run / f"{broker.name}-controller.properties"
         files.write(controller, controller_properties(settings, broker), mode=0o600)
@@ -123,22 +123,20 @@ def commands(settings: Settings) -> list[list[str]]:
 
 def cluster_id(folders: Folders) -> str | None:
     """The id that the storage was given when it was formatted; None before that."""
-    return _cluster_id(_data(folders, services.KAFKA))
+    return _cluster_id(folders.data / services.KAFKA)
 
 
 def _check_storage(settings: Settings) -> None:
     """One broker's topics have no other replicas, and three brokers' need two of them."""
-    made = 1 if _cluster_id(_data(settings.folders, services.KAFKA_2)) is None else 3
-    if cluster_id(settings.folders) is not None and made != settings.kafka_brokers:
+    own = cluster_id(settings.folders)
+    # The first is formatted last: one of three that has another id, or is alone, is of a start that did not come so far.
+    made = 3 if _cluster_id(settings.folders.data / services.KAFKA_2) == own else 1
+    if own is not None and made != settings.kafka_brokers:
         raise UserError(
             f"the data in {settings.folders.data} was made with KAFKA_BROKERS={made} and cannot be used with "
             f"{settings.kafka_brokers}: start the stack with KAFKA_BROKERS={made}, remove the data with "
             "./start.sh --local --clean, or set LOCAL_DIR to another folder"
         )
-
-
-def _data(folders: Folders, name: str) -> Path:
-    return folders.data / name
 
 
 def _cluster_id(data: Path) -> str | None:
@@ -179,7 +177,7 @@ def _values(settings: Settings, broker: Broker) -> dict[str, str | int]:
         "controller.quorum.voters": ",".join(voters),
         **_listeners(settings, broker.address, f"{HOST}:{broker.controller_port}"),
         "controller.listener.names": "CONTROLLER",
-        "log.dirs": list_entry(_data(settings.folders, broker.name)),
+        "log.dirs": list_entry(settings.folders.data / broker.name),
         **copies(settings.kafka_brokers),
         # The default, 128 MB, would be the whole heap; only the small internal topics are compacted.
         "log.cleaner.dedupe.buffer.size": 8 * MIB,

@@ -11,6 +11,7 @@ from local.jvm import agent, class_path, java, list_entry
 from local.properties import to_text
 from local.settings import HOST, ROOT, Settings
 from runtime import services
+from runtime.errors import UserError
 
 WORKER_SETTINGS = ROOT / "kafka-connect" / "connect-distributed.properties"
 S3_PLUGINS = ROOT / "kafka-connect" / "plugins"
@@ -66,14 +67,14 @@ def _truststores(settings: Settings) -> dict[str, str]:
 def prepare(plugin_dir: Path, mongo_jar: Path, s3_plugin: Path | None) -> None:
     """Makes `plugin_dir`, the worker's plugin.path, from nothing: the MongoDB sink, and the Aiven S3 sink when there is one.
 
-    `s3_plugin` is the unpacked release, at whatever depth its jars are. Raises FileNotFoundError when it has none.
+    `s3_plugin` is the unpacked release, at whatever depth its jars are. Raises UserError when it has none.
     """
     shutil.rmtree(plugin_dir, ignore_errors=True)
     _add(plugin_dir / "mongodb-sink", [mongo_jar], MONGODB_SINK)
     if s3_plugin is not None:
         jars = sorted(s3_plugin.rglob("*.jar"))
         if not jars:
-            raise FileNotFoundError(f"no jars in {s3_plugin}: it should hold the unpacked S3 sink connector")
+            raise UserError(f"no jars in {s3_plugin}: it should hold the unpacked S3 sink connector")
         _add(plugin_dir / "s3-sink", jars, services.S3_PLUGIN)
 
 

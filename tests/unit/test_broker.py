@@ -8,7 +8,15 @@ import yaml
 
 from init.init_kafka import MAX_MESSAGE_BYTES
 from local import connect, s3proxy
-from local.broker import BOTH_MODES, SESSION_OF_A_KILLED_BROKER, TAKEOVER, commands, controller_properties, properties
+from local.broker import (
+    BOTH_MODES,
+    SESSION_OF_A_KILLED_BROKER,
+    TAKEOVER,
+    _check_storage,
+    commands,
+    controller_properties,
+    properties,
+)
 from local.jvm import java
 from local.mongodb import __main__ as mongodb
 from local.settings import ROOT, Folders, MongoTarget, Ports, S3Target, Settings
@@ -89,6 +97,17 @@ def test_the_data_of_another_number_of_brokers_is_refused(tmp_path: Path, made: 
     ):
         commands(wanted)
     assert {file.name for file in tmp_path.iterdir()} == {"data"}
+
+
+def test_what_an_interrupted_start_has_formatted_does_not_count(tmp_path: Path) -> None:
+    alone = replace(SETTINGS, folders=Folders(tmp_path, tmp_path))
+    for name, cluster in (("kafka", "a"), ("kafka-2", "b")):
+        storage = tmp_path / "data" / name / "meta.properties"
+        storage.parent.mkdir(parents=True)
+        storage.write_text(f"version=1\ncluster.id={cluster}\n")
+    _check_storage(alone)
+    with pytest.raises(UserError, match="was made with KAFKA_BROKERS=1"):
+        _check_storage(replace(alone, kafka_brokers=3))
 
 
 def variable(name: str) -> str:

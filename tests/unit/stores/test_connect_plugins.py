@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.connect import MONGODB_SINK, prepare
+from runtime.errors import UserError
 from runtime.services import S3_PLUGIN
 
 MANIFEST = "META-INF/services/org.apache.kafka.connect.sink.SinkConnector"
@@ -46,5 +47,5 @@ def test_the_s3_sink_is_added_when_it_is_there_and_goes_when_it_is_not(tmp_path:
 
 
 def test_a_folder_without_jars_is_an_error_that_names_it(tmp_path: Path, mongo_jar: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=str(tmp_path / "empty")):
+    with pytest.raises(UserError, match=str(tmp_path / "empty")):
         prepare(tmp_path / "plugins", mongo_jar, tmp_path / "empty")
