@@ -10,6 +10,4 @@ python=$(make_environment "$root/tests/requirements.txt")
 # The benchmarks say themselves which settings they need: what is in the environment or in .env is for the user's own stack.
 unset "${!BANK_@}" "${!VALIDATOR_@}" "${!FRAUD_VALIDATOR_@}" "${!TOPIC_@}" "${!MY_@}" S3_BUCKET S3_PREFIX LOCAL_DIR
 export PYTHON_DOTENV_DISABLED=1
-sources=.:transactions-ingestor:unidentified-transactions-processor
-sources+=:simulators/multi-bank-system:simulators/fraud-validator-api
-PYTHONPATH=$sources exec "$python" -m benchmarks "$@"
+PYTHONPATH=.:$sources exec "$python" -m benchmarks "$@"

@@ -37,7 +37,8 @@ class _Trees(Transformer[Token, Any]):
     """Parse trees as tuples: the rule's name and its children. Names and numbers are normalized, an absent part is None."""
 
     def __default__(self, data: str, children: list[Any], meta: Any) -> Any:
-        return (str(data), *children)
+        name = str(data).removeprefix("not_")
+        return (name, *children) if name == data else ("negated", (name, *children))
 
     def __default_token__(self, token: Token) -> str:
         text = str(token)
@@ -62,15 +63,6 @@ class _Trees(Transformer[Token, Any]):
     def source(self, children: list[str | None]) -> Any:
         name, alias = children
         return "source", name, alias or name
-
-    def not_like(self, children: list[Any]) -> Any:
-        return "negated", ("like", *children)
-
-    def not_one_of(self, children: list[Any]) -> Any:
-        return "negated", ("one_of", *children)
-
-    def not_between(self, children: list[Any]) -> Any:
-        return "negated", ("between", *children)
 
     def start(self, children: list[Any]) -> Statement:
         source, kind, name, columns, properties, query = children

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Finds Python, makes the local mode's environment once (in the user's cache), and hands over to `python -m local`.
-# Usage: bootstrap.sh COMMAND [ARG ...]; sourced by tests/run.sh for make_environment.
+# Usage: bootstrap.sh COMMAND [ARG ...]; sourced by tests/run.sh and benchmarks/run.sh for make_environment and sources.
 set -euo pipefail
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# Where Python finds what is not at the top; relative, because the clone's path may have a colon in it.
+sources=console:transactions-ingestor:unidentified-transactions-processor:simulators/multi-bank-system:simulators/fraud-validator-api
 
 fail() {
     printf 'error: %s\n' "$1" >&2
@@ -106,8 +108,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     cd "$root"
     if [ "$1" = up ]; then write_python "$python"; fi
     # The launcher shows what the console says in the console's own words, and checks the services' settings by their classes.
-    # The paths are relative because that of the clone may have a colon in it.
-    PYTHONPATH=console:transactions-ingestor:unidentified-transactions-processor:simulators/multi-bank-system:simulators/fraud-validator-api
+    PYTHONPATH=$sources
     # A proxy knows nothing of this machine's own ports.
     no_proxy="${no_proxy:-${NO_PROXY:-}},127.0.0.1,localhost"
     export XDG_CACHE_HOME PYTHONPATH no_proxy

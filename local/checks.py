@@ -33,24 +33,16 @@ def port_open(host: str, port: int) -> Check:
     return check
 
 
-def http_ok(url: str, alive: str | None = None) -> Check:
-    """GET answers with a 2xx. `alive` is asked when `url` gives no answer: any answer of it shows that the process lives."""
+def http_ok(url: str, alive: str | None = None, below: int = 300) -> Check:
+    """GET answers with a status below `below`. `alive` is asked when `url` gives no answer: any of its own shows that the
+    process lives.
+    """
 
     def check() -> bool | None:
         status = _status(url)
         if status is None and alive is not None:
             return None if _status(alive) is None else False
-        return None if status is None else 200 <= status < 300
-
-    return check
-
-
-def http_answers(url: str) -> Check:
-    """GET answers, and not with a server error: a server that refuses whoever has no key is healthy."""
-
-    def check() -> bool | None:
-        status = _status(url)
-        return None if status is None else status < 500
+        return None if status is None else status < below
 
     return check
 

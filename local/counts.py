@@ -1,7 +1,8 @@
 """What goes through each stage, as the console counts it. The launcher asks in a thread: it must wait for nobody."""
 
+import time
 from collections.abc import Mapping
-from threading import Event, Thread
+from threading import Thread
 from typing import Any
 
 import requests
@@ -18,19 +19,11 @@ class Counts:
     def __init__(self, console_url: str) -> None:
         self.latest: dict[str, dict[str, Any]] | None = None
         self._url = f"{console_url}/api/state"
-        self._stopping = Event()
-        self._thread = Thread(target=self._run, name="counts", daemon=True)
-
-    def start(self) -> None:
-        """Begin to ask."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ask no more."""
-        self._stopping.set()
+        Thread(target=self._run, name="counts", daemon=True).start()
 
     def _run(self) -> None:
-        while not self._stopping.wait(ASK_SECONDS):
+        while True:
+            time.sleep(ASK_SECONDS)
             try:
                 self.latest = _counts(requests.get(self._url, timeout=ASK_SECONDS).json())
             except (requests.RequestException, ValueError):

@@ -56,31 +56,24 @@ def _set(kafka: Admin) -> None:
 
 
 def _set_rights(admin: AdminClient) -> None:
-    wanted = {binding for user in RIGHTS for binding in bindings(user)}
-    every = AclBindingFilter(
-        ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
-    )
-    there = set(admin.describe_acls(every, request_timeout=SECONDS).result())
-    ours = {f"User:{user}" for user in RIGHTS}
     old = [
         AclBindingFilter(
-            one.restype,
-            one.name,
-            one.resource_pattern_type,
-            one.principal,
-            one.host,
-            one.operation,
-            one.permission_type,
+            ResourceType.ANY,
+            None,
+            ResourcePatternType.ANY,
+            f"User:{user}",
+            None,
+            AclOperation.ANY,
+            AclPermissionType.ANY,
         )
-        for one in there - wanted
-        if one.principal in ours
+        for user in RIGHTS
     ]
-    if old:
-        for future in admin.delete_acls(old, request_timeout=SECONDS).values():
-            future.result()
-    if wanted - there:
-        for future in admin.create_acls([*wanted - there], request_timeout=SECONDS).values():
-            future.result()
+    for future in admin.delete_acls(old, request_timeout=SECONDS).values():
+        future.result()
+    for future in admin.create_acls(
+        [one for user in RIGHTS for one in bindings(user)], request_timeout=SECONDS
+    ).values():
+        future.result()
 
 
 if __name__ == "__main__":

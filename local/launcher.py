@@ -35,10 +35,6 @@ PLAIN_SUMMARY_SECONDS = 10.0
 STOP_SECONDS = 60.0
 
 
-class Interrupted(Exception):
-    """Stopped while it was still fetching."""
-
-
 RUNS = "the local stack is already running here: ./start.sh --status shows it, ./start.sh --stop stops it"
 UNKNOWN = (
     "a launcher runs here whose state cannot be read: it is just starting, or of another version of this repository. "
@@ -69,7 +65,7 @@ def up(settings: Settings) -> int:
             write_stores_environment(settings)
             supervisor = Supervisor(programs, settings.folders.logs, say)
             return _supervise(supervisor, settings, console, say, stopping)
-        except Interrupted:
+        except KeyboardInterrupt:  # while it was still fetching
             return 130
         finally:
             _forget(settings.folders)
@@ -134,11 +130,12 @@ def stop(folders: Folders, keep: bool = True) -> int:
         with only_one(folders, UNKNOWN):
             sys.stdout.write("the local stack is not running\n")
         return 0
-    if state.alive(current["launcher"]):
-        launcher = psutil.Process(current["launcher"]["pid"])
-        launcher.terminate()
+    if (launcher := state.process_of(current["launcher"])) is not None:
         try:
+            launcher.terminate()
             launcher.wait(STOP_SECONDS)
+        except psutil.NoSuchProcess:
+            pass  # it has just ended by itself
         except psutil.TimeoutExpired:
             sys.stdout.write(
                 f"the launcher (pid {launcher.pid}) did not stop within {STOP_SECONDS:.0f} s: kill it and call this again\n"
@@ -196,7 +193,6 @@ def _supervise(
     full: str | None = None
     known: list[int | None] = []
     counts = Counts(settings.console_url)
-    counts.start()
     screen = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def on_tick() -> None:
@@ -236,7 +232,6 @@ def _supervise(
         code = 1
     finally:
         _print(console, "stopping")
-        counts.stop()
         supervisor.stop()
     _print(console, "stopped, nothing is left running")
     return code
@@ -343,7 +338,7 @@ def _fetch(settings: Settings, say: Callable[[str], None], stopping: Event) -> N
     def progress(done: int, wanted: int) -> None:
         nonlocal told
         if stopping.is_set():
-            raise Interrupted
+            raise KeyboardInterrupt
         if done == wanted or time.monotonic() - told > 2:
             told = time.monotonic()
             say(f"fetching Kafka, Connect and the stores, once: {done} of {wanted} jars")

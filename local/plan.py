@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from local import broker, connect, rights, s3proxy, secure
-from local.checks import Check, broker_ready, fresh, http_answers, http_ok, mongodb_answers
+from local.checks import Check, broker_ready, fresh, http_ok, mongodb_answers
 from local.environment import GLIBC_TUNABLES, basics
 from local.jars import Jar, path_of, read_list
 from local.jvm import JAVA, class_path
@@ -232,7 +232,7 @@ def programs(settings: Settings) -> list[Program]:
             Program(
                 services.S3,
                 _s3_command(settings),
-                ready=http_answers(settings.s3.endpoint),
+                ready=http_ok(settings.s3.endpoint, below=500),  # it refuses whoever has no key
                 port=ports.s3_port,
                 stop_order=3,
             )

@@ -1,5 +1,6 @@
 """Java's properties files: what a value has to look like so that Java reads it as it was meant."""
 
+import json
 from collections.abc import Mapping
 
 
@@ -9,14 +10,5 @@ def to_text(values: Mapping[str, object]) -> str:
 
 
 def _escaped(value: str) -> str:
-    escaped = "".join(map(_escaped_character, value))
+    escaped = json.dumps(value)[1:-1]  # JSON's escapes are Java's too
     return f"\\{escaped}" if escaped.startswith(" ") else escaped
-
-
-def _escaped_character(character: str) -> str:
-    if character == "\\":
-        return "\\\\"
-    if " " <= character <= "~":
-        return character
-    utf16 = character.encode("utf-16-be")  # what is beyond U+FFFF are two characters to Java
-    return "".join(f"\\u{utf16[at] << 8 | utf16[at + 1]:04x}" for at in range(0, len(utf16), 2))

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -15,14 +15,6 @@ from local.settings import ROOT, Settings
 # A terminal of this size has room for what a topic holds, how to look at each address, and a line for each dead-letter topic.
 WIDE, TALL = 130, 36
 INDENT = "  "
-
-
-class Address(NamedTuple):
-    """Where something is, and how to look at it."""
-
-    name: str
-    where: str
-    how: str
 
 
 def live(state: Mapping[str, Any], settings: Settings, width: int, height: int) -> RenderableType:
@@ -39,7 +31,7 @@ def live(state: Mapping[str, Any], settings: Settings, width: int, height: int) 
 def addresses(settings: Settings) -> str:
     """Where everything is and how to look at it."""
     found = _addresses(settings)
-    width = max(len(one.where) for one in found)
+    width = max(len(where) for _, where, _ in found)
     return "\n".join(f"  {name:<14} {where:<{width}}  {how}" for name, where, how in found)
 
 
@@ -51,7 +43,8 @@ def summary(state: Mapping[str, Any]) -> str:
     )
 
 
-def _addresses(settings: Settings) -> list[Address]:
+def _addresses(settings: Settings) -> list[tuple[str, str, str]]:
+    """What there is, where it is, and how to look at it."""
     base = settings.folders.base
     base = base.relative_to(ROOT) if base.is_relative_to(ROOT) else base
     query = f"{shlex.quote(str(base / 'python'))} queries"
@@ -59,16 +52,14 @@ def _addresses(settings: Settings) -> list[Address]:
     mongodb = settings.mongodb.uri if settings.mongodb.embedded else "MongoDB Atlas (MY_MONGODB_CLUSTER)"
     console = f"http://localhost:{settings.ports.console_port}"
     return [
-        Address("console", console, "open it in a browser, or ./start.sh --status"),
-        Address(
-            "Kafka", settings.bootstrap, f"./start.sh --topic {topics.FRAUDULENT_TRANSACTIONS_RESULT} --from-beginning"
-        ),
-        Address("Kafka Connect", settings.connect_url, f"curl -s {connectors}"),
-        Address("ksqlDB", settings.ksqldb_url, "./start.sh --ksql"),
-        Address("validator", settings.validator_url, f"open {settings.validator_url}/docs"),
-        Address("MongoDB", mongodb, f"{query}/mongodb_join.py"),
-        Address("S3", settings.s3.endpoint or "AWS", f"{query}/athena_join.py"),
-        Address("data, logs", str(base), f"tail -f {shlex.quote(str(base / 'logs' / 'transactions-ingestor.log'))}"),
+        ("console", console, "open it in a browser, or ./start.sh --status"),
+        ("Kafka", settings.bootstrap, f"./start.sh --topic {topics.FRAUDULENT_TRANSACTIONS_RESULT} --from-beginning"),
+        ("Kafka Connect", settings.connect_url, f"curl -s {connectors}"),
+        ("ksqlDB", settings.ksqldb_url, "./start.sh --ksql"),
+        ("validator", settings.validator_url, f"open {settings.validator_url}/docs"),
+        ("MongoDB", mongodb, f"{query}/mongodb_join.py"),
+        ("S3", settings.s3.endpoint or "AWS", f"{query}/athena_join.py"),
+        ("data, logs", str(base), f"tail -f {shlex.quote(str(base / 'logs' / 'transactions-ingestor.log'))}"),
     ]
 
 

@@ -12,9 +12,6 @@ python=$(make_environment "$root/tests/requirements.txt")
 unset "${!BANK_@}" "${!VALIDATOR_@}" "${!FRAUD_VALIDATOR_@}" "${!TOPIC_@}" "${!OTEL_@}" "${!MY_@}" S3_BUCKET S3_PREFIX LOCAL_DIR
 export PYTHON_DOTENV_DISABLED=1
 
-sources=.:console:transactions-ingestor:unidentified-transactions-processor
-sources+=:simulators/multi-bank-system:simulators/fraud-validator-api
-
 lint() {
     "$python" -m ruff check .
     "$python" -m ruff format --check .
@@ -29,7 +26,7 @@ suite() {
     unit | integration | console | compose) "$python" -m pytest "tests/$1" -m "not long" "${@:2}" ;;
     resilience) "$python" -m pytest tests/resilience -m "not long" --capture=tee-sys "${@:2}" ;;
     long) "$python" -m pytest tests -m long --capture=tee-sys "${@:2}" ;;
-    pictures) PYTHONPATH=$sources "$python" -m tests.pictures ;;
+    pictures) PYTHONPATH=.:$sources "$python" -m tests.pictures ;;
     *) fail "there is no suite '$1': lint, unit, integration, console, compose, resilience, long, pictures, or nothing for all but long" ;;
     esac
 }

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer
+from confluent_kafka import Consumer, Producer
 
 from local.ksqldb_emulator.settings import Settings
 from runtime.kafka import transactional
@@ -38,20 +38,17 @@ class CommandLog:
     def append(self, command_id: str, command: Command) -> int:
         """Write a command and return its offset. Raises KafkaException."""
         offsets: list[int] = []
-
-        def delivered(error: object, message: Message) -> None:
-            if error is None:
-                offsets.append(message.offset() or 0)
-
         producer = Producer({**self._settings.kafka, **transactional(self._settings["service.id"])}, logger=_CLIENT_LOG)
         producer.init_transactions(_TIMEOUT)
         producer.begin_transaction()
         producer.produce(
-            self._topic, json.dumps(asdict(command)).encode(), command_id.encode(), partition=0, on_delivery=delivered
+            self._topic,
+            json.dumps(asdict(command)).encode(),
+            command_id.encode(),
+            partition=0,
+            on_delivery=lambda _, message: offsets.append(message.offset() or 0),
         )
-        producer.commit_transaction(_TIMEOUT)
-        if not offsets:
-            raise KafkaException("the command was not written")
+        producer.commit_transaction(_TIMEOUT)  # fails unless the record was delivered
         return offsets[0]
 
     def read(self) -> Iterator[tuple[int, Command]]:

@@ -61,21 +61,14 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        jars = [Path(jar) for jar in _setting("MONGODB_JARS").split(os.pathsep)]
-        data = Path(_setting("MONGODB_DATA"))
-        host, port = os.environ.get("MONGODB_HOST", "127.0.0.1"), int(_setting("MONGODB_PORT"))
+        jars = [Path(jar) for jar in os.environ["MONGODB_JARS"].split(os.pathsep)]
+        data = Path(os.environ["MONGODB_DATA"])
+        host, port = os.environ.get("MONGODB_HOST", "127.0.0.1"), int(os.environ["MONGODB_PORT"])
         _start_jvm(jars)
         return _serve(data, host, port, stop)
     except StartError as error:
         log.error("%s", error)
         return 1
-
-
-def _setting(name: str) -> str:
-    value = os.environ.get(name)
-    if not value:
-        raise StartError(f"{name} is not set")
-    return value
 
 
 def _start_jvm(jars: list[Path]) -> None:

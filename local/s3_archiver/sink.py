@@ -47,17 +47,8 @@ class ArchiveSink(RecordSink):
         self._producer = producer
         self._ask_incarnations = incarnations
         self._incarnations = incarnations()
-        self._client: Any = None
-        self._rows: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
-        self._dead_letters: list[DeadLetter] = []
-        self._counts: Counter[str] = Counter()
-        self._totals = Totals(logger, metrics.WRITTEN)
-        self._last_commit = LAST_COMMIT.labels(SERVICE)
-
-    def setup(self) -> None:
-        """Create the client, without a request to S3: it may start later than the archiver, and write() logs what is wrong."""
-        settings = self._settings
-        self._client = boto3.client(
+        # No request yet: S3 may start later than the archiver, and write() logs what is wrong.
+        self._client: Any = boto3.client(
             "s3",
             aws_access_key_id=settings.aws_access_key_id,
             aws_secret_access_key=settings.aws_secret_access_key.get_secret_value(),
@@ -65,6 +56,11 @@ class ArchiveSink(RecordSink):
             endpoint_url=settings.s3_endpoint,
             config=CLIENT_CONFIG,
         )
+        self._rows: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
+        self._dead_letters: list[DeadLetter] = []
+        self._counts: Counter[str] = Counter()
+        self._totals = Totals(logger, metrics.WRITTEN)
+        self._last_commit = LAST_COMMIT.labels(SERVICE)
 
     def take(self, record: Record) -> None:
         """Keep a row for its object, and anything else for the dead letters."""
