@@ -38,7 +38,7 @@ THIRD_PARTY = ("fraud-validator-api", "multi-bank-system")
 PROGRAMS = {
     "apache/kafka:": {"bash"},
     "confluentinc/cp-ksqldb-server:": {"bash"},
-    "mongo:": {"mongosh"},
+    "mongo:": {"bash"},
     "prom/prometheus:": {"wget"},
     "grafana/grafana:": {"wget"},
     "jaegertracing/jaeger:": {"wget"},
