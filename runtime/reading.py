@@ -29,6 +29,19 @@ def end_of(consumer: Consumer, topic: str) -> dict[int, int]:
     return {one: _end(consumer, TopicPartition(topic, one)) for one in partitions}
 
 
+def assign_more(consumer: Consumer, topic: str, read: set[int], start: int, seconds: float = SECONDS) -> set[int]:
+    """Read the partitions too that the topic has by now, from `start`. Gives all that are read; when no broker answers, the
+    same ones as before.
+    """
+    try:
+        partitions = set(consumer.list_topics(topic, timeout=seconds).topics[topic].partitions)
+    except KafkaException:
+        return read
+    if new := partitions - read:
+        consumer.incremental_assign([TopicPartition(topic, one, start) for one in new])
+    return read | new
+
+
 def _end(consumer: Consumer, partition: TopicPartition) -> int:
     deadline = time.monotonic() + SECONDS
     while True:

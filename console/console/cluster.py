@@ -1,10 +1,10 @@
 """The brokers of the cluster: which of them are there, what each leads, and which partitions lack replicas. No I/O."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from confluent_kafka.admin import ClusterMetadata, PartitionMetadata
+from confluent_kafka.admin import ClusterMetadata
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Cluster:
 
 def read(metadata: ClusterMetadata) -> Cluster:
     """What the metadata says. A broker that is down is not listed, but partitions still have replicas on it."""
-    partitions = list(_partitions(metadata))
+    partitions = [one for topic in metadata.topics.values() for one in topic.partitions.values()]
     kept = Counter(broker for one in partitions for broker in one.replicas)
     in_sync = Counter(broker for one in partitions for broker in one.isrs)
     leads = Counter(one.leader for one in partitions)
@@ -57,8 +57,3 @@ def unreachable(known: Cluster) -> Cluster:
     led = sum(broker.leads for broker in known.brokers.values())
     down = {name: Broker("", 0, broker.replicas, 0) for name, broker in known.brokers.items()}
     return Cluster(down, known.under_replicated, known.offline + led)
-
-
-def _partitions(metadata: ClusterMetadata) -> Iterator[PartitionMetadata]:
-    for topic in metadata.topics.values():
-        yield from topic.partitions.values()

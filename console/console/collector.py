@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,18 +12,16 @@ from threading import Event, Thread
 
 import httpx
 
-from console import polls, reasons
-from console.dead_letters import DeadLetter
+from console import polls, processes, reasons
 from console.delays import Delays
 from console.events import RESTART
 from console.events import Event as StackEvent
 from console.groups import Groups, Stalls, behind, lag
 from console.journal import Journal
-from console.keys import Keys
 from console.metrics import END_TO_END
 from console.reader import Reader
 from console.reasons import Reason
-from console.records import KNOWN_USERS, Fraud, Place, quantiles
+from console.records import KNOWN_USERS, Place, quantiles
 from console.search import Users
 from console.series import RECENT_TICKS, TICK_SECONDS, Series, Tick, histogram_quantiles
 from console.settings import Settings
@@ -41,9 +39,8 @@ from console.state import (
     Task,
     Topic,
 )
-from console.surroundings import Surroundings
 from contracts import topics
-from runtime import services
+from runtime import disk, services
 from runtime.connect import Connect, Refused, Unavailable, states
 from runtime.hang import alive
 from runtime.ksqldb import KsqlClient, KsqlError
@@ -64,20 +61,16 @@ class Collector:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stopping = Event()
-        self._reader = Reader(self._stopping)
+        self.reader = Reader(self._stopping)
         self._timing = Delays(self._stopping)
-        self._groups = Groups(self._expected_groups, self._stopping)
+        self.groups = Groups(self._expected_groups, self._stopping)
         self._journal = Journal(self._stopping)
         self._threads = [
-            Thread(target=run, name=name, daemon=True)
-            for name, run in (
-                ("reader", self._reader.run),
-                ("delays", self._timing.run),
-                ("groups", self._groups.run),
-                ("journal", self._journal.run),
-            )
+            Thread(target=one.run, name=type(one).__name__.lower(), daemon=True)
+            for one in (self.reader, self._timing, self.groups, self._journal)
         ]
-        self._http = polls.client()
+        # Nothing of the environment (a proxy, say) comes between it and the services.
+        self._http = httpx.AsyncClient(timeout=polls.ANSWER_SECONDS, trust_env=False)
         urls = filter(None, (settings.kconnect_url, settings.kconnect_2_url))
         self._workers = {
             name: Connect(url, seconds=polls.ANSWER_SECONDS) for name, url in zip(services.WORKERS, urls, strict=False)
@@ -98,7 +91,9 @@ class Collector:
             (*self._workers, services.KSQLDB, services.VALIDATOR, services.INGESTOR, services.PROCESSOR),
             NOT_ASKED,
         )
-        self._surroundings = Surroundings(settings)
+        # What none of the services says of itself, as it was at the last look.
+        self._unasked: dict[str, Health] = {}
+        self._disk: disk.Space | None = None
         # By connector, its last restart that was asked for here.
         self._restarted: dict[str, StackEvent] = {}
         self._stalls = Stalls()
@@ -107,7 +102,9 @@ class Collector:
         self._expected_connectors = services.CONNECTORS
         self._queries: dict[str, Query] = {}
         self._service_id = ""
-        self._calls: deque[polls.Calls] = deque(maxlen=RECENT_TICKS + 1)
+        # The calls of all processors since the console started, at each look, and what each of them said last.
+        self._calls: deque[polls.Calls] = deque([polls.Calls({})], maxlen=RECENT_TICKS + 1)
+        self._last_calls: dict[str, polls.Calls] = {}
         self._delays: deque[list[float]] = deque(maxlen=RECENT_TICKS)
         self._recent_end_to_end: Quantiles | None = None
         self.series = Series()
@@ -132,16 +129,16 @@ class Collector:
 
     def state(self) -> State:
         """What is known now."""
-        with self._reader.lock:
-            records = self._reader.records
+        with self.reader.lock:
+            records = self.reader.records
             totals, rates, recent = dict(records.totals), records.rates(), records.came()
             last_dead_letter = dict(records.last_dead_letter)
-        members = self._groups.members
-        committed = self._groups.committed
+        members = self.groups.members
+        committed = self.groups.committed
         # As of the last look: what has come since may be processed by now.
-        look = time.time() - (time.monotonic() - self._groups.worked_at)
-        with self._reader.lock:
-            oldest_waiting = None if self._reader.counting else self._reader.queues.oldest(committed, look)
+        look = time.time() - (time.monotonic() - self.groups.worked_at)
+        with self.reader.lock:
+            oldest_waiting = None if self.reader.counting else self.reader.queues.oldest(committed, look)
         groups = {
             name: Group(
                 lag(places),
@@ -154,9 +151,9 @@ class Collector:
             if name != services.ARCHIVER or self._has_archiver(committed[name])
         }
         looked_at = {
-            services.KAFKA: self._groups.broker,
+            services.KAFKA: self.groups.broker,
             **self._health,
-            **self._surroundings.health,
+            **self._unasked,
             services.CONSOLE: self.health(),
         }
         failed = _failed_share(self._calls)
@@ -166,7 +163,7 @@ class Collector:
             alive = groups[services.ARCHIVER].members
             looked_at[services.ARCHIVER] = Health(bool(alive), "" if alive else "its group has no member")
         return State(
-            counting=self._reader.counting,
+            counting=self.reader.counting,
             services=looked_at,
             topics={
                 name: Topic(totals[name], rates.get(name, 0.0), recent.get(name, 0), last_dead_letter.get(name))
@@ -175,17 +172,15 @@ class Collector:
             groups=groups,
             connectors=dict(self._connectors),
             queries=dict(self._queries),
-            partitions={name: count for name, count in self._groups.partitions.items() if name in topics.CREATED},
-            leaderless=tuple(place for place in self._groups.leaderless if place[0] in (*topics.CREATED, *KAFKAS_OWN)),
-            cluster=self._groups.cluster,
+            partitions={name: count for name, count in self.groups.partitions.items() if name in topics.CREATED},
+            leaderless=tuple(place for place in self.groups.leaderless if place[0] in (*topics.CREATED, *KAFKAS_OWN)),
+            cluster=self.groups.cluster,
             expected_connectors=self._expected_connectors,
             end_to_end=self._recent_end_to_end,
             oldest_waiting=oldest_waiting,
-            validator_calls=histogram_quantiles(self._calls[0].buckets, self._calls[-1].buckets)
-            if self._calls
-            else None,
+            validator_calls=histogram_quantiles(self._calls[0].buckets, self._calls[-1].buckets),
             fraud_share=_share(totals),
-            disk=self._surroundings.disk,
+            disk=self._disk,
             recent=self._journal.recent(time.time()),
         )
 
@@ -196,44 +191,28 @@ class Collector:
     def health(self) -> Health:
         """The console's own: what it shows would stand still and look healthy if one of these did not work."""
         worked_at = {
-            "topic reader": self._reader.worked_at,
-            "consumer group check": self._groups.worked_at,
+            "topic reader": self.reader.worked_at,
+            "consumer group check": self.groups.worked_at,
+            "end-to-end timing": self._timing.worked_at,
             **self._worked_at,
         }
         silent = [name for name, at in worked_at.items() if time.monotonic() - at > SILENT_SECONDS]
         return Health(not silent, ", ".join(f"its {name} has failed for {SILENT_SECONDS:.0f} s" for name in silent))
 
-    def frauds(self) -> list[Fraud]:
-        """The newest, newest first."""
-        return self._reader.records.frauds
-
-    def dead_letters(self) -> list[DeadLetter]:
-        """The latest dead letters, latest first."""
-        return self._reader.records.dead_letters
-
     def reasons(self) -> list[Reason]:
         """Dead letters by topic and reason, the one that was last met first."""
-        with self._reader.lock:
-            return self._reader.records.reasons.all()
-
-    @property
-    def keys(self) -> Keys:
-        """Where transactions are, by key."""
-        return self._reader.keys
-
-    def committed(self) -> Mapping[str, Mapping[Place, int]]:
-        """How far each group has come, by partition, a look ago at most."""
-        return self._groups.committed
+        with self.reader.lock:
+            return self.reader.records.reasons.all()
 
     def name_of(self, user: str) -> str:
         """A user's name, or the id of one whose row was not seen lately."""
-        return self._reader.records.names.get(user, user)
+        return self.reader.records.names.get(user, user)
 
     def users(self) -> Users | None:
         """Everyone who was ever seen; None when these are not all, or not yet."""
-        with self._reader.lock:
-            records = self._reader.records
-            if self._reader.counting or len(records.names) >= KNOWN_USERS:
+        with self.reader.lock:
+            records = self.reader.records
+            if self.reader.counting or len(records.names) >= KNOWN_USERS:
                 return None
             return Users(dict(records.names), records.totals[topics.USERS])
 
@@ -256,10 +235,11 @@ class Collector:
                     return True
         return False
 
-    def _end_restarts(self) -> None:
-        """A restart may take longer than anybody waits for it here, as while its store is down."""
+    def _end_restarts(self, asked: float) -> None:
+        """A restart may take longer than anybody waits for it here, as while its store is down. `asked`: when Connect was."""
         for name, event in self._restarted.items():
-            if event.ended is None and name in self._connectors and self._connectors[name].runs:
+            found = self._connectors.get(name)
+            if event.ended is None and event.began < asked and found is not None and found.runs:
                 self._restarted[name] = replace(event, ended=time.time())
 
     def _expected_groups(self) -> dict[str, tuple[str, ...]]:
@@ -273,8 +253,8 @@ class Collector:
         }
 
     def _behind(self, committed: Mapping[str, Mapping[Place, int]]) -> dict[str, dict[Place, int]]:
-        with self._reader.lock:
-            first, last = dict(self._reader.records.first), dict(self._reader.records.last)
+        with self.reader.lock:
+            first, last = dict(self.reader.records.first), dict(self.reader.records.last)
         return {name: behind(places, first, last) for name, places in committed.items()}
 
     def _owner(self, group: str) -> str:
@@ -289,21 +269,22 @@ class Collector:
 
     def _look_for_stalls(self) -> None:
         """Update the timers of stalls; they are reset while the broker does not answer."""
-        if not self._groups.broker.up or self._reader.counting:
+        if not self.groups.broker.up or self.reader.counting:
             self._stalls.clear()
-        elif self._groups.worked_at != self._stalls_looked_at:
-            self._stalls_looked_at = self._groups.worked_at
-            committed = self._groups.committed
+        elif self.groups.worked_at != self._stalls_looked_at:
+            self._stalls_looked_at = self.groups.worked_at
+            committed = self.groups.committed
             self._stalls.look(committed, self._behind(committed), self._stalls_looked_at)
 
     def _has_archiver(self, committed: Mapping[Place, int]) -> bool:
         """Whether this stack archives without Connect: it has no connector to S3, and an archiver was here."""
         return not self._connectors.keys() & set(services.S3_CONNECTORS) and (
-            services.ARCHIVER in (self._groups.members or ()) or any(offset >= 0 for offset in committed.values())
+            services.ARCHIVER in (self.groups.members or ()) or any(offset >= 0 for offset in committed.values())
         )
 
     async def _look_at_connect(self) -> None:
         """At every worker: each knows the connectors of all."""
+        asked = time.time()
         for name, worker in self._workers.items():
             try:
                 self._connectors = await asyncio.to_thread(polls.connectors, worker)
@@ -311,7 +292,7 @@ class Collector:
                     self._expected_connectors = (*services.CONNECTORS, *services.S3_CONNECTORS)
                 self._health[name] = Health(True, f"{len(self._connectors)} connectors")
                 self._connect = worker
-                self._end_restarts()
+                self._end_restarts(asked)
             except (Unavailable, Refused, LookupError) as error:
                 self._health[name] = Health(False, polls.problem_of(error))
         if not any(self._health[name].up for name in self._workers):
@@ -336,11 +317,13 @@ class Collector:
 
     async def _look_around(self) -> None:
         """Look at disk and processes, then derive the events."""
-        await self._surroundings.look()
+        self._disk = disk.space(self._settings.data_folder)
+        launched = processes.read(self._settings.launcher_state)
+        self._unasked = processes.health(launched) or await processes.containers(self._settings.containers.split(","))
         state = self.state()
-        if not any(health is NOT_ASKED for health in (self._groups.broker, *self._health.values())):
+        if not any(health is NOT_ASKED for health in (self.groups.broker, *self._health.values())):
             new = [] if state.counting else reasons.events(self.reasons())
-            happened = [*self._surroundings.restarts, *self._restarted.values(), *new]
+            happened = [*processes.restarts(launched), *self._restarted.values(), *new]
             self._journal.look([*state.faults, *state.warnings], happened, time.time())
 
     async def _look_at_services(self) -> None:
@@ -349,19 +332,15 @@ class Collector:
             polls.replicas(self._http, self._settings.processor_metrics_url),
         )
         self._health[services.INGESTOR], self._health[services.PROCESSOR] = ingestor, processor
-        buckets: Counter[float] = Counter()
-        failed = 0.0
+        calls = self._calls[-1]
         for base in processors:
             try:
-                calls = await polls.validator_calls(self._http, base)
-                buckets.update(calls.buckets)
-                failed += calls.failed
+                now = await polls.validator_calls(self._http, base)
+                calls += now.since(self._last_calls.get(base, now))
+                self._last_calls[base] = now
             except (httpx.HTTPError, ValueError) as error:
                 logger.info("no metrics from %s: %s", base, polls.problem_of(error))
-        if buckets:
-            self._calls.append(polls.Calls(dict(buckets), failed))
-        else:
-            self._calls.clear()
+        self._calls.append(calls)
 
     async def _forever(self, name: str, look: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
@@ -375,16 +354,16 @@ class Collector:
     async def _tick(self) -> None:
         alive("sampling")
         self._look_for_stalls()
-        with self._reader.lock:
-            rates = self._reader.records.rates()
-            recent = self._reader.records.rates(RECENT_TICKS * TICK_SECONDS)
+        with self.reader.lock:
+            rates = self.reader.records.rates()
+            recent = self.reader.records.rates(RECENT_TICKS * TICK_SECONDS)
         delays = self._timing.take()
         for delay in delays:
             END_TO_END.observe(delay)
         self._delays.append(delays)
         self._recent_end_to_end = quantiles([delay for tick in self._delays for delay in tick])
         calls = histogram_quantiles(self._calls[-2].buckets, self._calls[-1].buckets) if len(self._calls) > 1 else None
-        if rates and not self._reader.counting:
+        if rates and not self.reader.counting:
             self.series.append(Tick(time.time(), rates, quantiles(delays), calls, _share(recent)))
 
 
@@ -395,11 +374,7 @@ def _share(counts: Mapping[str, float]) -> float | None:
 
 
 def _failed_share(calls: Sequence[polls.Calls]) -> float | None:
-    """Of the calls between the first and the last reading; None without calls. Smaller readings are a new process's."""
-    if not calls:
-        return None
-    first, last = calls[0], calls[-1]
-    if last.buckets.get(inf, 0.0) < first.buckets.get(inf, 0.0):
-        first = polls.Calls({})
-    came = last.buckets.get(inf, 0.0) - first.buckets.get(inf, 0.0)
-    return max(last.failed - first.failed, 0.0) / came if came > 0 else None
+    """Of the calls between the first and the last look; None without calls."""
+    recent = calls[-1].since(calls[0])
+    came = recent.buckets.get(inf, 0.0)
+    return recent.failed / came if came else None

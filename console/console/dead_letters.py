@@ -29,6 +29,23 @@ class DeadLetter:
     value: bytes
     size: int
 
+    @property
+    def reason(self) -> str:
+        """Why it is one."""
+        return reason_in([*self.headers.items()])
+
+    @property
+    def source(self) -> str:
+        """Where it was."""
+        source = source_of([*self.headers.items()])
+        return "{} / {} @ {}".format(*source) if source else "not given"
+
+    @property
+    def record(self) -> str:
+        """What it was, personal data masked."""
+        size = f" ({self.size:,} bytes in all)" if self.size > len(self.value) else ""
+        return masked(self.value) + size
+
 
 def of_message(message: Message, headers: Headers | None) -> DeadLetter:
     """The dead letter of a message, whose headers these are."""
@@ -41,25 +58,4 @@ def of_message(message: Message, headers: Headers | None) -> DeadLetter:
         {name: value for name, value in headers or () if name in _READ and len(value or b"") <= KEPT_BYTES},
         value[:KEPT_BYTES],
         len(value),
-    )
-
-
-@dataclass(frozen=True)
-class Account:
-    """Why a record is dead, where it was, and what it was, without personal data."""
-
-    reason: str
-    source: str
-    record: str
-
-
-def account(dead_letter: DeadLetter) -> Account:
-    """The dead letter in words."""
-    headers = [*dead_letter.headers.items()]
-    source = source_of(headers)
-    size = f" ({dead_letter.size:,} bytes in all)" if dead_letter.size > len(dead_letter.value) else ""
-    return Account(
-        reason_in(headers),
-        "{} / {} @ {}".format(*source) if source else "not given",
-        masked(dead_letter.value) + size,
     )

@@ -4,7 +4,7 @@ import logging
 import time
 from threading import Event, Lock
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaException
 
 from console.reader import (
     BATCH_SECONDS,
@@ -18,6 +18,7 @@ from contracts import topics
 from contracts.records import Message, headers_of
 from contracts.timestamps import bank_timestamp
 from runtime.hang import over
+from runtime.reading import assign_more
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ class Delays:
         self._stopping = stopping
         self._lock = Lock()
         self._seen: list[float] = []
+        # When it last read without an error, a time.monotonic().
+        self.worked_at = time.monotonic()
 
     def take(self) -> list[float]:
         """The delays that were seen since the last call."""
@@ -55,7 +58,9 @@ class Delays:
                 self._read()
             except KafkaException as error:  # the broker is away
                 logger.info("not timing for now: %s", error)
-                self._stopping.wait(RETRY_SECONDS)
+            except Exception:
+                logger.exception("not timing for now")
+            self._stopping.wait(RETRY_SECONDS)
 
     def _read(self) -> None:
         consumer = Consumer(
@@ -72,18 +77,16 @@ class Delays:
             while not self._stopping.is_set():
                 if not known or time.monotonic() - looked_at > PARTITIONS_SECONDS:
                     looked_at = time.monotonic()
-                    found = consumer.list_topics(topics.FRAUDULENT_TRANSACTIONS_RESULT, METADATA_SECONDS).topics
-                    new = set(found[topics.FRAUDULENT_TRANSACTIONS_RESULT].partitions) - known
-                    consumer.incremental_assign(
-                        [TopicPartition(topics.FRAUDULENT_TRANSACTIONS_RESULT, one, OFFSET_END) for one in new]
+                    known = assign_more(
+                        consumer, topics.FRAUDULENT_TRANSACTIONS_RESULT, known, OFFSET_END, METADATA_SECONDS
                     )
-                    known |= new
                 messages = consumer.consume(1, BATCH_SECONDS) + consumer.consume(BATCH_SIZE, 0)
                 now = time.time()
                 rows = [message for message in messages if message.error() is None]
                 delays = [delay for row in rows if (delay := delay_of(row, now)) is not None]
                 with self._lock:
                     self._seen += delays
+                self.worked_at = time.monotonic()
         finally:
             consumer.close()  # it may hang as well
             over(GROUP)

@@ -18,7 +18,7 @@ from console.stages import Committed, Found
 from contracts import topics
 from contracts.dead_letters import source_of
 from contracts.partitions import partition_of
-from contracts.records import Position, Record, headers_of
+from contracts.records import Record, headers_of
 from contracts.timestamps import bank_timestamp
 from runtime import services
 from runtime.reading import Spans, records_of
@@ -57,7 +57,9 @@ class _Lookup:
         self._committed = committed
         self._deadline = time.monotonic() + SECONDS
         known = consumer.list_topics(timeout=ANSWER_SECONDS).topics
-        self._partitions = {name: len(known[name].partitions) for name in topics.ALL if name in known}
+        self._partitions = {
+            name: count for name in topics.ALL if name in known and (count := len(known[name].partitions))
+        }
         places = self._all(*topics.ALL)
         self._end: dict[Place, int] = {}
         self._end = self._offsets(places, _LATEST)
@@ -79,10 +81,12 @@ class _Lookup:
         if routed is not None:
             row = self._row(routed)
             if row is None:
-                dead_letters += self._failed(routed)
+                dead_letters += self._dead_letters(routed, [routed], topics.UNIDENTIFIED_TRANSACTIONS_DLQ)
             else:
                 users = self._users(routed, row)
-                dead_letters += self._unstored([one for one in (row, *users) if one is not None])
+                rows = [one for one in (row, *users) if one is not None]
+                first = min(rows, key=lambda one: one.timestamp[1])
+                dead_letters += self._dead_letters(first, rows, topics.MONGODB_SINK_DLQ, topics.S3_SINK_DLQ)
         complete = time.monotonic() < self._deadline
         return Found(self._identity, received, routed, row, users, dead_letters, self._committed, complete)
 
@@ -168,16 +172,8 @@ class _Lookup:
                         break
         return rows.get(ids[0]), rows.get(ids[1])
 
-    def _failed(self, routed: Record) -> list[Record]:
-        """Its dead letters of the processor since it was routed."""
-        return self._dead_letters(routed, {routed.position}, topics.UNIDENTIFIED_TRANSACTIONS_DLQ)
-
-    def _unstored(self, rows: list[Record]) -> list[Record]:
-        """The dead letters of the sinks since its rows were written."""
-        first = min(rows, key=lambda row: row.timestamp[1])
-        return self._dead_letters(first, {row.position for row in rows}, topics.MONGODB_SINK_DLQ, topics.S3_SINK_DLQ)
-
-    def _dead_letters(self, since: Record, sources: set[Position], *names: str) -> list[Record]:
+    def _dead_letters(self, since: Record, of: list[Record], *names: str) -> list[Record]:
+        sources = {one.position for one in of}
         records = map(Record.of, self._read(self._since(since, self._all(*names))))
         return [one for one in records if source_of(one.headers) in sources]
 

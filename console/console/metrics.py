@@ -49,7 +49,11 @@ class StateMetrics(Collector):
                 lag.add_metric([name, topic], behind)
         yield lag
         yield members
-        yield _waiting(state)
+        yield GaugeMetricFamily(
+            "fraud_oldest_waiting_seconds",
+            "Since the bank sent the oldest transaction that waits for a service; 0 when none waits",
+            value=None if state.counting else state.oldest_waiting or 0.0,
+        )
         yield from _cluster(state)
         connector_state = GaugeMetricFamily(
             "kafka_connect_connector_state", "1 for the state that it is in", labels=["connector", "state"]
@@ -77,16 +81,6 @@ class StateMetrics(Collector):
             yield family
         validator = state.services[services.VALIDATOR].up
         yield GaugeMetricFamily("validator_up", "1 when the validator answers", value=validator)
-
-
-def _waiting(state: State) -> Metric:
-    oldest = GaugeMetricFamily(
-        "fraud_oldest_waiting_seconds",
-        "Since the bank sent the oldest transaction that waits for a service; 0 when none waits",
-    )
-    if not state.counting:
-        oldest.add_metric([], state.oldest_waiting or 0.0)
-    return oldest
 
 
 def _cluster(state: State) -> Iterator[Metric]:

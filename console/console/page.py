@@ -88,7 +88,7 @@ class Ranges(Element, component="web/range.js"):
 
     def __init__(self) -> None:
         super().__init__()
-        self._props["choices"] = [one.name for one in RANGES]
+        self._props["choices"] = [*RANGES]
 
 
 class Chart:
@@ -119,9 +119,9 @@ class Page:
         self._searching = self._paused = False
         self._tab = Tab()
         with ui.element("header"):
-            _text("h1", TITLE)
+            text("h1", TITLE)
             self._verdict = ui.label().classes("verdict").props("role=status")
-            self._pause = _text("button", PAUSE, "plain").props("type=button").on("click", self._toggle_pause)
+            self._pause = text("button", PAUSE, "plain").props("type=button").on("click", self._toggle_pause)
             theme = Theme()
             self._before = ui.label().classes("before note")
         with ui.element("main"):
@@ -138,18 +138,22 @@ class Page:
                 self._build_search()
             with Section("The newest frauds"):
                 newest = Rows("The newest frauds", tables.FRAUDS, "None yet.", FIRST)
-                self._updates.append(lambda _: newest.show(tables.frauds(collector.frauds(), collector.name_of)))
+                self._updates.append(
+                    lambda _: newest.show(tables.frauds(collector.reader.records.frauds, collector.name_of))
+                )
             with Section("Dead letters", folds=True):
-                _text(
+                text(
                     "p",
                     "Records that could not be processed. Names, addresses and other personal data are masked.",
                     "note",
                 )
                 reasons = Rows("Dead letters by reason", tables.REASONS, "None. Every record was valid.", FIRST)
                 self._updates.append(lambda _: reasons.show(tables.reasons(collector.reasons())))
-                _text("h3", "One by one")
+                text("h3", "One by one")
                 dead_letters = Rows("The latest dead letters", tables.DEAD_LETTERS, "None.", first=0)
-                self._updates.append(lambda _: dead_letters.show(tables.dead_letters(collector.dead_letters())))
+                self._updates.append(
+                    lambda _: dead_letters.show(tables.dead_letters(collector.reader.records.dead_letters))
+                )
             with Section("Services", folds=True), ui.element("div").classes("columns"):
                 self._build_parts()
         self._refresh()  # the page opens with what is known, not with "None"
@@ -175,7 +179,7 @@ class Page:
         with ui.element("dl").classes("tiles"):
             for label, value in TILES:
                 with ui.element("div"):
-                    _text("dt", label)
+                    text("dt", label)
                     with ui.element("dd"):
                         figure = ui.label(NOTHING)
                         if label == END_TO_END:
@@ -194,12 +198,12 @@ class Page:
 
     def _build_charts(self, theme: Theme) -> None:
         drawn: list[tuple[charts.Chart, Chart]] = []
-        chosen = RANGES[0]
+        chosen = next(iter(RANGES))
         ranges = Ranges()
         with ui.element("div").classes("charts"):
             for chart in charts.CHARTS:
                 with ui.element("div").classes("card"):
-                    _text("h3", chart.title)
+                    text("h3", chart.title)
                     drawn.append((chart, Chart(chart)))
 
         def repaint(event: Any) -> None:
@@ -213,7 +217,7 @@ class Page:
 
         def choose(event: Any) -> None:
             nonlocal chosen
-            chosen = next((one for one in RANGES if one.name == event.args), chosen)
+            chosen = event.args if event.args in RANGES else chosen
             redraw()
 
         theme.on("dark", repaint)
@@ -223,12 +227,12 @@ class Page:
     def _build_search(self) -> None:
         with ui.element("form").classes("search").props("role=search").on("submit.prevent", self._search):
             self._wanted = ui.input("Transaction, account or user").props("outlined dense clearable")
-            _text("button", "Search", "main").props("type=submit")
+            text("button", "Search", "main").props("type=submit")
         self._answer = ui.label().classes("note").props("role=status")
         with ui.element("p").classes("note") as self._way:
             self._way_of = ui.link("What became of the transaction with this id")
         with ui.element("div") as self._results:
-            _text("h3", "What was found")
+            text("h3", "What was found")
             self._found = Rows("What was found", tables.FRAUDS, "", FIRST)
         self._results.set_visibility(False)
         self._way.set_visibility(False)
@@ -271,7 +275,7 @@ class Page:
             ("Consumer groups", tables.GROUPS, tables.groups, "None known yet."),
         ):
             with ui.element("div"):
-                _text("h3", title)
+                text("h3", title)
                 table = Rows(title, columns, empty)
             self._updates.append(lambda state, table=table, rows=rows: table.show(rows(state)))
             if columns is tables.CONNECTORS:
@@ -343,5 +347,6 @@ def run_all(updates: Iterable[Callable[[State], object]], state: State) -> None:
             logger.exception("part of the page could not be updated")
 
 
-def _text(tag: str, text: str, classes: str = "") -> ui.html:
-    return ui.html(text, tag=tag, sanitize=False).classes(classes)
+def text(tag: str, content: str, classes: str = "") -> ui.html:
+    """An element of this tag."""
+    return ui.html(content, tag=tag, sanitize=False).classes(classes)

@@ -16,11 +16,6 @@ ANSWER_SECONDS = 2.0
 VALIDATOR_CALLS = "processor_validator_request_duration_seconds"
 
 
-def client() -> httpx.AsyncClient:
-    """One for all calls; nothing of the environment (a proxy, say) comes between it and the services."""
-    return httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False)
-
-
 def problem_of(error: Exception) -> str:
     """What a person wants to know of a call that failed, in a few words."""
     if isinstance(error, Unavailable | Refused | KsqlError):
@@ -34,23 +29,14 @@ def problem_of(error: Exception) -> str:
     )
 
 
-async def answers(http: httpx.AsyncClient, url: str) -> Health:
-    """Whether GET answers with success."""
-    try:
-        (await http.get(url)).raise_for_status()
-        return Health(True)
-    except httpx.HTTPError as error:
-        return Health(False, problem_of(error))
-
-
-async def responds(http: httpx.AsyncClient, url: str) -> Health:
-    """Whether GET gets a response that is no server error: a page that is missing or needs a login shows a service as well."""
+async def responds(http: httpx.AsyncClient, url: str, below: int = 500) -> Health:
+    """Whether GET gets a status below `below`: a page that is missing or needs a login shows a service as well."""
     try:
         async with http.stream("GET", url) as response:  # the body, whose size nobody knows, is not read
             code = response.status_code
     except httpx.HTTPError as error:
         return Health(False, problem_of(error))
-    return Health(code < 500, f"HTTP {code}" if code >= 500 else "")
+    return Health(code < below, "" if code < below else f"HTTP {code}")
 
 
 def connectors(connect: Connect) -> dict[str, Connector]:
@@ -92,7 +78,7 @@ async def replicas(http: httpx.AsyncClient, url: str) -> tuple[Health, list[str]
         f"{address.scheme}://{host}:{address.port or 80}{address.path}"
         for host in sorted({str(info[4][0]) for info in found})
     ]
-    health = await asyncio.gather(*(answers(http, f"{base}/healthz") for base in bases))
+    health = await asyncio.gather(*(responds(http, f"{base}/healthz", 300) for base in bases))
     healthy = [base for base, service in zip(bases, health, strict=True) if service.up]
     problems = sorted({service.detail for service in health if not service.up})
     count = [f"{len(healthy)} of {len(bases)} replicas are healthy"] if len(bases) > 1 else []
@@ -105,6 +91,18 @@ class Calls:
 
     buckets: dict[float, float]
     failed: float = 0.0
+
+    def since(self, before: "Calls") -> "Calls":
+        """Those that came after a reading; all of them when that was another process's, which had made more."""
+        if any(self.buckets.get(bound, 0.0) < count for bound, count in before.buckets.items()):
+            return self
+        buckets = {bound: count - before.buckets.get(bound, 0.0) for bound, count in self.buckets.items()}
+        return Calls(buckets, max(self.failed - before.failed, 0.0))
+
+    def __add__(self, other: "Calls") -> "Calls":
+        bounds = self.buckets.keys() | other.buckets.keys()
+        buckets = {bound: self.buckets.get(bound, 0.0) + other.buckets.get(bound, 0.0) for bound in bounds}
+        return Calls(buckets, self.failed + other.failed)
 
 
 async def validator_calls(http: httpx.AsyncClient, base: str) -> Calls:

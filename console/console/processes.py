@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from console.events import RESTART, Event
 from console.state import Health
@@ -38,17 +37,12 @@ def read(file: Path | None) -> dict[str, Process]:
     try:
         if file is None or time.time() - file.stat().st_mtime > STALE_SECONDS:
             return {}
-        return parse(json.loads(file.read_text()))
+        return {
+            name: Process(*(service[field] for field in ("phase", "gone", "gone_at", "back_at")))
+            for name, service in json.loads(file.read_text())["services"].items()
+        }
     except (OSError, ValueError, KeyError):
         return {}
-
-
-def parse(state: Mapping[str, Any]) -> dict[str, Process]:
-    """The launcher's own words. Raises KeyError when they are none."""
-    return {
-        name: Process(*(service[field] for field in ("phase", "gone", "gone_at", "back_at")))
-        for name, service in state["services"].items()
-    }
 
 
 def health(processes: Mapping[str, Process]) -> dict[str, Health]:

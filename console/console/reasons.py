@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from console.dead_letters import DeadLetter
 from console.events import NEW_REASON, Event
-from contracts.dead_letters import kind_of, reason_in
+from contracts.dead_letters import kind_of
 
 # Reasons kept for a topic; what comes beyond is one.
 MOST = 50
@@ -31,7 +31,7 @@ class Reasons:
     def add(self, dead_letter: DeadLetter) -> None:
         """Count one that is no copy."""
         known = self._found.setdefault(dead_letter.topic, {})
-        text = kind_of(reason_in([*dead_letter.headers.items()]))
+        text = kind_of(dead_letter.reason)
         if text not in known and len(known) >= MOST:
             text = OTHERS
         reason = known.get(text)

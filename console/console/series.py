@@ -26,15 +26,8 @@ class Tick:
     fraud_share: float | None
 
 
-@dataclass(frozen=True)
-class Range:
-    """How far back a chart looks; a point of it is made of `ticks` ticks."""
-
-    name: str
-    ticks: int
-
-
-RANGES = (Range("10 min", 1), Range("1 h", 6), Range("6 h", 36))
+# How far back a chart may look, and of how many ticks a point of it is then made.
+RANGES = {"10 min": 1, "1 h": 6, "6 h": 36}
 
 
 class Series:
@@ -42,17 +35,17 @@ class Series:
 
     def __init__(self) -> None:
         self._points = {one: deque[Tick](maxlen=POINTS) for one in RANGES}
-        self._gathered: dict[Range, list[Tick]] = {one: [] for one in RANGES}
+        self._gathered: dict[str, list[Tick]] = {one: [] for one in RANGES}
 
     def append(self, tick: Tick) -> None:
         """Add what was measured now."""
         for one, gathered in self._gathered.items():
             gathered.append(tick)
-            if len(gathered) == one.ticks:
+            if len(gathered) == RANGES[one]:
                 self._points[one].append(merged(gathered))
                 gathered.clear()
 
-    def points(self, of: Range) -> list[Tick]:
+    def points(self, of: str) -> list[Tick]:
         """The oldest first."""
         return list(self._points[of])
 
@@ -75,12 +68,7 @@ def _worst(measured: Iterable[Quantiles | None]) -> Quantiles | None:
 
 
 def histogram_quantiles(before: Mapping[float, float], after: Mapping[float, float]) -> Quantiles | None:
-    """Of what came between two readings of a cumulative histogram, by upper bound; None when nothing came.
-
-    A reading that is smaller than the one before is a new process's.
-    """
-    if any(after.get(bound, 0.0) < count for bound, count in before.items()):
-        before = {}
+    """Of what came between two readings of a cumulative histogram, by upper bound; None when nothing came."""
     counts = sorted((bound, count - before.get(bound, 0.0)) for bound, count in after.items())
     total = counts[-1][1] if counts else 0.0
     if total <= 0:

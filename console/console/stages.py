@@ -108,9 +108,9 @@ def _stages(found: Found, now: float) -> Iterator[Stage]:
         at = bank_timestamp((routed or refused[0]).headers)
         yield Stage("received", DONE, f"no record on {topics.BANK_TRANSACTIONS} any more", at=at)
     if routed is None:
-        again = found.received if not refused or _is_later(found.received, refused[-1]) else None
-        if again is not None:
-            yield _waits("routed", services.INGESTOR, again, now)
+        received = found.received
+        if received is not None and not (refused and received.timestamp[1] <= refused[-1].timestamp[1]):
+            yield _waits("routed", services.INGESTOR, received, now)
         elif refused:
             yield _dead(refused[-1])
         return
@@ -201,10 +201,6 @@ def _dead(record: Record, name: str = "dead letter") -> Stage:
 
 def _waits(name: str, whose: str, record: Record, now: float) -> Stage:
     return Stage(name, WAITING, f"in the queue of {whose}, {max(now - record.timestamp[1] / 1000, 0.0):.0f} s")
-
-
-def _is_later(record: Record | None, other: Record) -> bool:
-    return record is not None and record.timestamp[1] > other.timestamp[1]
 
 
 def _replays(record: Record) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from console.dead_letters import DeadLetter, account
+from console.dead_letters import DeadLetter
 from console.events import Event, past, span, together
 from console.masking import transaction_id
 from console.reasons import Reason
@@ -222,21 +222,18 @@ def frauds(found: Iterable[Fraud], name_of: Callable[[str], str]) -> list[Row]:
 
 def dead_letters(latest: Iterable[DeadLetter]) -> list[Row]:
     """Dead letters, personal data masked."""
-    rows = []
-    for dead_letter in latest:
-        about = account(dead_letter)
-        rows.append(
-            {
-                "key": f"{dead_letter.topic} {dead_letter.partition} {dead_letter.offset}",
-                "at": _date(dead_letter.timestamp),
-                "topic": dead_letter.topic,
-                "reason": about.reason,
-                "source": about.source,
-                "id": _transaction(transaction_id(dead_letter.value)),
-                "record": about.record,
-            }
-        )
-    return rows
+    return [
+        {
+            "key": f"{one.topic} {one.partition} {one.offset}",
+            "at": _date(one.timestamp),
+            "topic": one.topic,
+            "reason": one.reason,
+            "source": one.source,
+            "id": _transaction(transaction_id(one.value)),
+            "record": one.record,
+        }
+        for one in latest
+    ]
 
 
 def events(happened: Iterable[Event]) -> list[Row]:
@@ -273,7 +270,7 @@ def reasons(found: Iterable[Reason]) -> list[Row]:
             "topic": reason.topic,
             "reason": reason.text,
             "count": f"{reason.count:,}",
-            "record": account(reason.first).record,
+            "record": reason.first.record,
         }
         for reason in found
     ]

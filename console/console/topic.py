@@ -14,6 +14,7 @@ from contracts.records import UNREADABLE_HEADERS, Headers, headers_of
 from contracts.timestamps import utc
 from runtime.errors import UserError
 from runtime.kafka import bootstrap_server, client_config
+from runtime.reading import assign_more
 from runtime.service import run_command
 
 ANSWER_SECONDS = 5.0
@@ -67,7 +68,7 @@ def show(
         while True:
             if time.monotonic() - looked_at > PARTITIONS_SECONDS:
                 looked_at = time.monotonic()
-                read = _assign_more(consumer, chosen.name, read)
+                read = assign_more(consumer, chosen.name, read, OFFSET_BEGINNING)  # what is on new ones is new
             for message in consumer.consume(500, 0.2):
                 if message.error() is None:
                     sys.stdout.buffer.write(b"\t".join(parts(message, chosen)) + b"\n")
@@ -102,18 +103,6 @@ def _headers(headers: Headers | None, as_it_is: bool) -> bytes:
         for name, value in headers
     )
     return b", ".join(shown) or b"no headers"
-
-
-def _assign_more(consumer: Consumer, topic: str, read: set[int]) -> set[int]:
-    """Read the partitions too that the topic has by now; what is on them is new. Gives all that are read."""
-    try:
-        partitions = consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic].partitions
-    except KafkaException:
-        return read  # the broker is away: the client waits for it
-    if set(partitions) > read:
-        consumer.incremental_assign([TopicPartition(topic, one, OFFSET_BEGINNING) for one in set(partitions) - read])
-        read |= set(partitions)
-    return read
 
 
 def _metadata(consumer: Consumer) -> ClusterMetadata:

@@ -12,7 +12,7 @@ from nicegui import Client, ui
 
 from console import lookup, tables
 from console.collector import Collector
-from console.page import TITLE, WEB, Rows, Theme
+from console.page import TITLE, WEB, Rows, Theme, text
 from console.stages import WAITING, Trace, trace
 
 # A transaction that waits is looked up again.
@@ -27,9 +27,9 @@ def unknown(identity: str) -> str:
 
 async def look_up(collector: Collector, identity: str) -> Trace | None:
     """The transaction's way. Raises KafkaException."""
-    committed = collector.committed()
+    committed = collector.groups.committed
     loop = asyncio.get_running_loop()
-    found = await loop.run_in_executor(lookup.THREAD, lookup.find, identity, committed, collector.keys)
+    found = await loop.run_in_executor(lookup.THREAD, lookup.find, identity, committed, collector.reader.keys)
     return trace(found, time.time())
 
 
@@ -39,13 +39,15 @@ class TransactionPage:
     def __init__(self, collector: Collector, identity: str) -> None:
         self._collector, self._identity = collector, identity
         with ui.element("header"):
-            ui.html("Transaction", tag="h1", sanitize=False)
+            text("h1", "Transaction")
             self._summary = ui.label("Looking it up…").classes("verdict").props("role=status")
             Theme()
         with ui.element("main"), ui.element("section"):
             with ui.element("div").classes("identity"):
                 ui.label(identity).classes("id")
-                _button("Copy id").on("click", lambda: ui.clipboard.write(identity))
+                text("button", "Copy id", "plain").props("type=button").on(
+                    "click", lambda: ui.clipboard.write(identity)
+                )
                 ui.link("Raw JSON", f"/api/transaction/{quote(identity, safe='')}")
                 ui.link("Console", "/")
             self._stages = Rows("Stages", tables.STAGES, "")
@@ -67,8 +69,8 @@ class TransactionPage:
         if found.status == WAITING:
             self._timer.activate()
 
-    def _say(self, text: str, tone: str) -> None:
-        self._summary.set_text(text)
+    def _say(self, summary: str, tone: str) -> None:
+        self._summary.set_text(summary)
         self._summary.classes(replace=f"verdict {tone}")
 
 
@@ -97,7 +99,3 @@ def add_to(app: FastAPI, collector: Collector) -> None:
 
 def _json(content: Any, code: int) -> Response:
     return Response(orjson.dumps(content, option=orjson.OPT_INDENT_2), code, media_type="application/json")
-
-
-def _button(text: str) -> ui.html:
-    return ui.html(text, tag="button", sanitize=False).classes("plain").props("type=button")

@@ -1,5 +1,5 @@
 // The picture of the pipeline. `picture` never changes; `values` are what its boxes show, once per second.
-const NARROW = "(max-width: 900px)";
+const NARROW = window.matchMedia("(max-width: 900px)");
 
 export default {
   props: { picture: Object, values: Object },
@@ -18,13 +18,10 @@ export default {
       </g>
     </svg>`,
   data() {
-    return { query: window.matchMedia(NARROW), narrow: window.matchMedia(NARROW).matches };
+    return { narrow: NARROW.matches };
   },
   mounted() {
-    this.query.addEventListener("change", this.look);
-  },
-  unmounted() {
-    this.query.removeEventListener("change", this.look);
+    NARROW.addEventListener("change", () => (this.narrow = NARROW.matches));
   },
   computed: {
     size() {
@@ -42,9 +39,6 @@ export default {
     },
   },
   methods: {
-    look(event) {
-      this.narrow = event.matches;
-    },
     said(node) {
       return this.values[node.id] ?? { tone: "quiet", state: "", lines: [] };
     },

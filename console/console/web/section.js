@@ -1,5 +1,5 @@
 // A section with its heading. On a narrow screen one that folds is closed until its heading is pressed.
-const NARROW = "(max-width: 900px)";
+const NARROW = window.matchMedia("(max-width: 900px)");
 
 export default {
   props: { heading: String, folds: Boolean },
@@ -12,17 +12,9 @@ export default {
       <div v-show="!folds || !narrow || open"><slot></slot></div>
     </section>`,
   data() {
-    return { open: false, query: window.matchMedia(NARROW), narrow: window.matchMedia(NARROW).matches };
+    return { open: false, narrow: NARROW.matches };
   },
   mounted() {
-    this.query.addEventListener("change", this.look);
-  },
-  unmounted() {
-    this.query.removeEventListener("change", this.look);
-  },
-  methods: {
-    look(event) {
-      this.narrow = event.matches;
-    },
+    NARROW.addEventListener("change", () => (this.narrow = NARROW.matches));
   },
 };

@@ -1,5 +1,6 @@
 // Dark, light, or as the system has it; kept in this browser. Tells the server which of both it is, for the charts.
 const CHOICES = ["auto", "dark", "light"];
+const SYSTEM = window.matchMedia("(prefers-color-scheme: dark)");
 
 export default {
   emits: ["dark"],
@@ -9,11 +10,7 @@ export default {
   },
   mounted() {
     this.apply();
-    this.system = window.matchMedia("(prefers-color-scheme: dark)");
-    this.system.addEventListener("change", this.apply);
-  },
-  unmounted() {
-    this.system.removeEventListener("change", this.apply);
+    SYSTEM.addEventListener("change", this.apply);
   },
   methods: {
     next() {

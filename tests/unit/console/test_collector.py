@@ -1,6 +1,7 @@
 """What the console says of itself."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from math import inf
 from threading import Event
@@ -14,10 +15,11 @@ from confluent_kafka.admin import ClusterMetadata
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from console import api, groups, polls
+from console import api, delays, groups, polls
 from console.causes import Problem
 from console.cluster import Broker, Cluster
 from console.collector import SILENT_SECONDS, Collector
+from console.delays import Delays
 from console.events import RESTART
 from console.events import Event as StackEvent
 from console.groups import Groups
@@ -53,12 +55,30 @@ def own_faults(collector: Collector) -> list[str]:
 def test_a_thread_that_does_not_work_is_a_fault() -> None:
     collector = Collector(settings())
     assert own_faults(collector) == []
-    collector._reader.worked_at -= SILENT_SECONDS
+    collector.reader.worked_at -= SILENT_SECONDS
     assert own_faults(collector) == ["console is down: its topic reader has failed for 30 s"]
-    collector._groups.worked_at -= SILENT_SECONDS
+    collector.groups.worked_at -= SILENT_SECONDS
     assert own_faults(collector) == [
         "console is down: its topic reader has failed for 30 s, its consumer group check has failed for 30 s"
     ]
+    collector.reader.worked_at = collector.groups.worked_at = time.monotonic()
+    collector._timing.worked_at -= SILENT_SECONDS
+    assert own_faults(collector) == ["console is down: its end-to-end timing has failed for 30 s"]
+
+
+def test_timing_goes_on_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping, tries = Event(), list[int]()
+
+    def read(_: Delays) -> None:
+        tries.append(1)
+        if len(tries) == 2:
+            stopping.set()
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(delays, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(Delays, "_read", read)
+    Delays(stopping).run()
+    assert len(tries) == 2
 
 
 def test_a_validator_that_answers_nothing_usable_is_down() -> None:
@@ -79,14 +99,40 @@ def test_a_validator_that_answers_nothing_usable_is_down() -> None:
     assert found(before, Calls({0.1: 8.0, inf: 8.0}, 8.0)) == down  # the processor was restarted
 
 
+def test_calls_count_once_whatever_replica_is_away_or_is_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
+    collector, replicas = Collector(settings()), dict[str, Calls]()
+
+    async def found(*_: object) -> tuple[Health, list[str]]:
+        return Health(True), [*replicas]
+
+    async def calls(_: object, base: str) -> Calls:
+        return replicas[base]
+
+    monkeypatch.setattr(polls, "replicas", found)
+    monkeypatch.setattr(polls, "validator_calls", calls)
+
+    def total(**now: float) -> float:
+        replicas.clear()
+        replicas.update({name: Calls({inf: count}, count) for name, count in now.items()})
+        asyncio.run(collector._look_at_services())
+        return collector._calls[-1].buckets.get(inf, 0.0)
+
+    assert total(one=1_000.0, other=500.0) == 0, "what was before the console is not recent"
+    assert total(one=1_010.0, other=500.0) == 10
+    assert total(one=1_020.0) == 20
+    assert total(one=1_020.0, other=507.0) == 27
+    assert total(one=3.0, other=507.0) == 30
+    assert collector._calls[-1].failed == 30
+
+
 def test_the_archiver_and_all_of_a_worker_s_connectors_may_commit_less_often() -> None:
     collector = Collector(settings().model_copy(update={"archive_interval_seconds": 300.0}))
     place = (topics.USERS, 0)
     connectors = ("s3-users", "mongodb-users")
     collector._connectors = dict.fromkeys(connectors, Connector("RUNNING", (), (topics.USERS,)))
     names = (services.ARCHIVER, *map(services.connector_group, connectors), services.INGESTOR)
-    collector._groups.committed = {name: {place: 5} for name in names}
-    collector._groups.members = dict.fromkeys(names, 1)
+    collector.groups.committed = {name: {place: 5} for name in names}
+    collector.groups.members = dict.fromkeys(names, 1)
     groups = collector.state().groups
     # With its connectors there is no archiver.
     assert [groups[name].interval for name in names[1:]] == [300.0, 300.0, 0.0]
@@ -137,7 +183,7 @@ def test_health_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
         return answer.status_code, answer.text
 
     assert health() == (200, "ok")
-    made._reader.worked_at -= SILENT_SECONDS
+    made.reader.worked_at -= SILENT_SECONDS
     assert health() == (503, "its topic reader has failed for 30 s")
 
 
@@ -226,7 +272,9 @@ def test_a_restart_ends_whenever_the_connector_runs_again() -> None:
         one: Connector("RUNNING", (Task(0, "RUNNING"),), (topics.USERS,)),
         other: Connector("RUNNING", (Task(0, "FAILED"),), (topics.USERS,)),
     }
-    collector._end_restarts()
+    collector._end_restarts(asked=0.5)  # by an answer from before the restart
+    assert collector._restarted[one].ended is None
+    collector._end_restarts(asked=1.5)
     assert collector._restarted[one].ended is not None
     assert collector._restarted[other].ended is None
 
@@ -235,11 +283,11 @@ def test_what_is_found_wrong_is_an_event_once_everything_was_asked() -> None:
     collector = Collector(settings())
 
     def look(broker: Health) -> list[str]:
-        collector._groups.broker = broker
+        collector.groups.broker = broker
         asyncio.run(collector._look_around())
         return [event.text for event in collector.events()]
 
-    collector._groups.partitions = dict.fromkeys(topics.CREATED, 6)
+    collector.groups.partitions = dict.fromkeys(topics.CREATED, 6)
     assert look(Health(True)) == []
     collector._health = dict.fromkeys(collector._health, Health(True))
     collector._connectors = dict.fromkeys(

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.dead_letters import account
 from console.masking import SHOWN_CHARACTERS, masked, transaction_id
 from console.records import DeadLetter
 from contracts.dead_letters import MASK, masked_reason
@@ -138,22 +137,20 @@ def dead_letter(headers: dict[str, bytes | None], value: bytes = b"{}", size: in
 
 def test_our_own_dead_letters_say_why_and_where_from() -> None:
     headers = dict(dead_letter_headers(None, "amount: is missing", "bank-transactions", 3, 17, "transactions-ingestor"))
-    about = account(dead_letter(headers))
+    about = dead_letter(headers)
     assert (about.reason, about.source) == ("amount: is missing", "bank-transactions / 3 @ 17")
 
 
 def test_connects_dead_letters_are_told_without_what_they_quote() -> None:
-    about = account(
-        dead_letter(
-            {
-                "__connect.errors.topic": b"users",
-                "__connect.errors.partition": b"1",
-                "__connect.errors.offset": b"9",
-                "__connect.errors.exception.class.name": b"org.apache.kafka.connect.errors.DataException",
-                "__connect.errors.exception.message": b"E11000 dup key: { email: \"u1@example.org\" } for 'Name 1'",
-            },
-            size=4_000,
-        )
+    about = dead_letter(
+        {
+            "__connect.errors.topic": b"users",
+            "__connect.errors.partition": b"1",
+            "__connect.errors.offset": b"9",
+            "__connect.errors.exception.class.name": b"org.apache.kafka.connect.errors.DataException",
+            "__connect.errors.exception.message": b"E11000 dup key: { email: \"u1@example.org\" } for 'Name 1'",
+        },
+        size=4_000,
     )
     assert about.source == "users / 1 @ 9"
     assert about.reason == f"DataException: E{MASK} dup key: {{ email: {MASK} }} for {MASK}"
@@ -161,7 +158,7 @@ def test_connects_dead_letters_are_told_without_what_they_quote() -> None:
 
 
 def test_a_dead_letter_without_headers() -> None:
-    about = account(dead_letter({}))
+    about = dead_letter({})
     assert (about.reason, about.source) == ("not given", "not given")
 
 

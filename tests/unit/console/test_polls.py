@@ -90,7 +90,7 @@ def test_a_service_responds_unless_it_has_an_error(
 
 def ask(question: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
     async def asked() -> T:
-        async with polls.client() as http:
+        async with httpx.AsyncClient(timeout=polls.ANSWER_SECONDS) as http:
             return await question(http)
 
     return asyncio.run(asked())
@@ -111,9 +111,9 @@ def nobody(serve) -> str:
 
 def test_a_part_answers_or_does_not(serve, nobody: str) -> None:
     url = serve({"/docs": (200, b""), "/sick": (503, b"")}).url
-    assert ask(lambda http: polls.answers(http, f"{url}/docs")) == Health(True)
-    assert ask(lambda http: polls.answers(http, f"{url}/sick")) == Health(False, "HTTP 503")
-    assert ask(lambda http: polls.answers(http, f"{nobody}/docs")) == Health(False, "does not answer")
+    assert ask(lambda http: polls.responds(http, f"{url}/docs", 300)) == Health(True)
+    assert ask(lambda http: polls.responds(http, f"{url}/sick", 300)) == Health(False, "HTTP 503")
+    assert ask(lambda http: polls.responds(http, f"{nobody}/docs", 300)) == Health(False, "does not answer")
 
 
 def test_connectors_and_their_restart(serve) -> None:

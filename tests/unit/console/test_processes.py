@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from console.events import RESTART, Event
-from console.processes import STALE_SECONDS, Process, containers, health, parse, read, restarts
+from console.processes import STALE_SECONDS, Process, containers, health, read, restarts
 from console.state import Health
 from local import state
 from runtime import services
@@ -26,9 +26,10 @@ def test_what_the_launcher_writes_is_what_the_console_reads(tmp_path: Path) -> N
     assert one.process is not None
     one.process.kill()
     running.until(lambda: one.restarts and running.supervisor.all_ready)
-    written = json.dumps(state.snapshot(running.supervisor, settings(tmp_path), None))
+    file = tmp_path / "state.json"
+    state.write(state.snapshot(running.supervisor, settings(tmp_path), None), file)
     running.stop()
-    found = parse(json.loads(written))
+    found = read(file)
     (event,) = restarts(found)
     assert event.text == f"{services.BANK} was restarted: it was ended by SIGKILL"
     assert event.kind == RESTART
