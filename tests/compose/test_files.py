@@ -366,7 +366,7 @@ def test_ksqldb_s_health_check_needs_bash_alone(
         return subprocess.run(command, check=False, env={"PATH": "/nonexistent"}, timeout=5).returncode
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Info) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         assert (check(server.server_port) == 0) == healthy
         server.shutdown()
     assert check(server.server_port) != 0

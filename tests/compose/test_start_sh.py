@@ -75,7 +75,7 @@ def env_file(here: Path) -> str:
 
 ATLAS = {"MY_MONGODB_USER": "me@home", "MY_MONGODB_PASS": "p/w:ü", "MY_MONGODB_CLUSTER": "c0.example.net"}
 AWS = {"MY_AWS_ACCESS_KEY_ID": "k", "MY_AWS_SECRET_ACCESS_KEY": "s", "MY_AWS_REGION": "eu-west-1"}
-FREE = {name: f"{45000 + number}" for number, name in enumerate(
+FREE = {name: f"{25000 + number}" for number, name in enumerate(
     ("KAFKA_PORT", "CONNECT_PORT", "KSQLDB_PORT", "VALIDATOR_PORT", "MONGODB_PORT", "S3_PORT", "PROMETHEUS_PORT",
      "GRAFANA_PORT", "CONSOLE_PORT")
 )}  # fmt: skip
@@ -86,7 +86,7 @@ def test_start(here: Path) -> None:
     assert answer.returncode == 0, answer.stderr
     assert "compose up --detach --wait --wait-timeout 600 --build" in calls(here)
     assert "./start.sh --topic" in answer.stdout
-    assert "http://localhost:45001/connectors" in answer.stdout
+    assert "http://localhost:25001/connectors" in answer.stdout
     assert answer.stdout.split()[:2] == ["console", f"http://localhost:{FREE['CONSOLE_PORT']}"]
     assert "COMPOSE_FILE=docker-compose.yml\n" in env_file(here)
     assert "COMPOSE_PROFILES=mongodb,s3\n" in env_file(here)
@@ -107,7 +107,7 @@ def test_secrets_are_made_once_and_own_lines_are_kept(here: Path) -> None:
     assert second.count("written by start.sh") == 1
 
 
-CLUSTER_PORTS = {"KAFKA_2_PORT": "45020", "KAFKA_3_PORT": "45021", "CONNECT_2_PORT": "45022"}
+CLUSTER_PORTS = {"KAFKA_2_PORT": "25020", "KAFKA_3_PORT": "25021", "CONNECT_2_PORT": "25022"}
 
 
 def test_three_brokers(here: Path) -> None:
@@ -135,11 +135,11 @@ def test_three_brokers_elsewhere_stay_what_they_are(here: Path) -> None:
 
 
 def test_the_settings_of_three_brokers(here: Path) -> None:
-    answer = run(here, "--cluster", TOPIC_REPLICATION_FACTOR="4", KAFKA_2_PORT="45000", **FREE)
+    answer = run(here, "--cluster", TOPIC_REPLICATION_FACTOR="4", KAFKA_2_PORT="25000", **FREE)
     assert answer.returncode == 1
     assert "TOPIC_REPLICATION_FACTOR='4' must be at most 3: the stack has 3 brokers" in answer.stderr
-    assert "KAFKA_PORT and KAFKA_2_PORT are both 45000" in answer.stderr
-    assert run(here, KAFKA_2_PORT="45000", **FREE).returncode == 0
+    assert "KAFKA_PORT and KAFKA_2_PORT are both 25000" in answer.stderr
+    assert run(here, KAFKA_2_PORT="25000", **FREE).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_monitoring_is_a_profile_that_the_user_adds(here: Path, compose: Path, p
         (here / "clone" / ".env").write_text("COMPOSE_PROFILES=monitoring\n")
     answer = run(here, **asked, **FREE)
     assert answer.returncode == 0, answer.stderr
-    assert "http://localhost:45007" in answer.stdout  # Grafana
+    assert "http://localhost:25007" in answer.stdout  # Grafana
     assert "COMPOSE_PROFILES=mongodb,s3,monitoring\n" in env_file(here)
     started = subprocess.run(
         [str(compose), "config", "--services"], check=True, cwd=here / "clone", capture_output=True, text=True,
@@ -605,7 +605,7 @@ def test_a_running_local_stack_is_meant_beside_a_docker_stack(here: Path) -> Non
             process.kill()
 
 
-WINDOWS = "\ufeffBANK_RATE=77\r\nMY_MONGODB_USER=\r\nMY_MONGODB_PASS=\r\nMY_MONGODB_CLUSTER=\r\nCONSOLE_PORT=45500\r\n"
+WINDOWS = "\ufeffBANK_RATE=77\r\nMY_MONGODB_USER=\r\nMY_MONGODB_PASS=\r\nMY_MONGODB_CLUSTER=\r\nCONSOLE_PORT=25500\r\n"
 
 
 def test_env_file_of_windows(here: Path) -> None:
@@ -616,28 +616,28 @@ def test_env_file_of_windows(here: Path) -> None:
     assert env_file(here).startswith("BANK_RATE=77\n")
     assert "COMPOSE_PROFILES=mongodb,s3\n" in env_file(here)
     assert "MONGODB_URI" not in env_file(here)
-    assert answer.stdout.split()[:2] == ["console", "http://localhost:45500"]
+    assert answer.stdout.split()[:2] == ["console", "http://localhost:25500"]
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "KAFKA_PORT=45600",
-        "export KAFKA_PORT=45600",
-        "KAFKA_PORT = '45600'",
-        'KAFKA_PORT="45600" # ours',
-        "KAFKA_PORT=45600 # x",
+        "KAFKA_PORT=25600",
+        "export KAFKA_PORT=25600",
+        "KAFKA_PORT = '25600'",
+        'KAFKA_PORT="25600" # ours',
+        "KAFKA_PORT=25600 # x",
     ],
 )
 def test_env_file_as_compose_reads_it(here: Path, compose: Path, line: str) -> None:
     (here / "clone" / ".env").write_text(f"{line}\n")
     answer = run(here, **{name: port for name, port in FREE.items() if name != "KAFKA_PORT"})
-    assert "localhost:45600 " in answer.stdout, answer.stdout + answer.stderr
+    assert "localhost:25600 " in answer.stdout, answer.stdout + answer.stderr
     read = subprocess.run(
         [str(compose), "config", "--format", "json"], check=True, cwd=here / "clone", capture_output=True, text=True,
         env={"PATH": os.environ["PATH"], "HOME": str(here)},
     ).stdout  # fmt: skip
-    assert json.loads(read)["services"]["kafka"]["ports"][0]["published"] == "45600"
+    assert json.loads(read)["services"]["kafka"]["ports"][0]["published"] == "25600"
 
 
 def test_a_clone_that_cannot_be_written(here: Path) -> None:

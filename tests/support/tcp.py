@@ -30,6 +30,6 @@ ServerT = TypeVar("ServerT", bound=LocalServer)
 def serving(server: ServerT) -> Iterator[ServerT]:
     """The server, which serves meanwhile."""
     with server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()

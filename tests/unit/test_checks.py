@@ -45,7 +45,7 @@ def web() -> Iterator[int]:
             pass
 
     server = HTTPServer((HOST, 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server.server_port
     server.shutdown()
     server.server_close()

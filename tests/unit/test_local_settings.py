@@ -90,14 +90,6 @@ def test_three_services_on_one_port_are_named_together(monkeypatch: pytest.Monke
         load()
 
 
-def test_an_env_file_that_is_not_utf_8_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTHON_DOTENV_DISABLED", raising=False)
-    monkeypatch.setattr("local.settings.ROOT", tmp_path)
-    (tmp_path / ".env").write_bytes("MY_MONGODB_PASS=ü".encode("latin-1"))
-    with pytest.raises(UserError, match=r"\.env is not in UTF-8"):
-        load()
-
-
 def test_a_password_with_a_dollar_is_taken_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHON_DOTENV_DISABLED", raising=False)
     (tmp_path / ".env").write_text(

@@ -386,7 +386,7 @@ class Handler(BaseHTTPRequestHandler):
             status, body = self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
             if asked in self.server.failed_ids:
                 status = 500
-        self.server.go_on.wait(5)
+        self.server.go_on.wait(60)
         with self.server.lock:
             self.server.open -= 1
         self.send_response(status)
@@ -400,7 +400,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[Server]:
     with Server() as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         yield running
         running.shutdown()
 
@@ -409,7 +409,7 @@ BODY = to_validation_request(transaction()).model_dump_json().encode()
 YES = (200, b'{"is_fraudulent_transaction": true}')
 
 
-def client(server: Server, max_in_flight: int = 8, timeout: float = 2.0) -> ValidatorClient:
+def client(server: Server, max_in_flight: int = 8, timeout: float = 60.0) -> ValidatorClient:
     return ValidatorClient(f"http://127.0.0.1:{server.server_port}", max_in_flight, timeout)
 
 
@@ -467,6 +467,7 @@ def test_client_calls_are_concurrent_and_bounded(server: Server) -> None:
     done: list[Future[Outcome]] = []
     submitting = threading.Thread(target=lambda: done.extend(validator.submit(BODY) for _ in range(9)))
     submitting.start()
+    wait_until(lambda: server.open == 3, 30, "three calls are open")
     submitting.join(0.5)
     assert submitting.is_alive()  # the fourth call waits for a place
     server.go_on.set()
@@ -507,7 +508,7 @@ def test_client_reports_a_server_that_hangs(server: Server) -> None:
     server.go_on.clear()
     assert isinstance(client(server, timeout=0.2).submit(BODY).result(10), Outage)
     server.go_on.set()
-    assert server.calls == 1
+    wait_until(lambda: server.calls == 1, 30, "the call has come in, once")
 
 
 def test_client_turns_an_error_of_its_own_into_an_outage(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "SILENT_SECONDS": LONG,
         "UNHEALTHY_SECONDS": LONG,
         "TICK_SECONDS": 0.02,
+        "MAX_TICK_SECONDS": 0.05,  # a busy machine's pauses do not count
     }.items():
         monkeypatch.setattr(supervisor, name, seconds)
 
@@ -117,13 +118,6 @@ def test_a_service_that_cannot_start_ends_the_start(tmp_path: Path, code: int, t
     running.stop()
     assert f"one ended with exit code {code}: see " in str(running.error)
     assert starts(tmp_path) == tries
-
-
-def test_a_step_that_fails_ends_the_start(tmp_path: Path) -> None:
-    running = Running([Program("step", [PYTHON, "-c", "exit(1)"])], tmp_path)
-    running.until(lambda: running.error)
-    running.stop()
-    assert running.supervisor.runs["step"].restarts == 0
 
 
 def test_one_slow_answer_is_no_fault(start, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +207,6 @@ def test_nothing_is_restarted_for_a_pause_of_the_launcher(
     start, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after SIGSTOP and SIGCONT: it cannot know of what it has not seen."""
-    monkeypatch.setattr(supervisor, "MAX_TICK_SECONDS", 0.05)
     pause = Event()
 
     def on_tick() -> None:

@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-import time
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +18,9 @@ from runtime.transactions import BATCH_SIZE, LONGEST_PERIOD, SHORTEST_PERIOD, Tr
 from tests.support.messages import Message
 from tests.unit.test_ingestor import a_message
 
+# The clock of the tests: only waiting for records takes time.
+NOW = SimpleNamespace(seconds=0.0)
+
 
 class Topic:
     """A consumer of a topic with more on it than the client's queue holds."""
@@ -31,7 +34,7 @@ class Topic:
         count = min(count, self._queue)
         taken, self.messages = self.messages[:count], self.messages[count:]
         if not taken:
-            time.sleep(seconds)
+            NOW.seconds += seconds
         return taken
 
 
@@ -48,6 +51,7 @@ def batches(consumer: Topic, due: float = 0.0) -> list[int]:
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transactions, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(transactions, "time", SimpleNamespace(monotonic=lambda: NOW.seconds))
 
 
 @pytest.mark.parametrize(
@@ -58,17 +62,17 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_batch_ends_at_its_bytes(large: Any) -> None:
     consumer = Topic(*(a_message(offset, **large) for offset in range(20)))
     # One is waited for, and a slice of what is in the client's queue then comes along.
-    assert batches(consumer, due=time.monotonic() + 60) == [5, 5, 5, 5, 0]
+    assert batches(consumer, due=NOW.seconds + 60) == [5, 5, 5, 5, 0]
 
 
 def test_a_batch_ends_at_its_count() -> None:
     consumer = Topic(*(a_message(offset, b"x") for offset in range(BATCH_SIZE + 5)))
-    assert batches(consumer, due=time.monotonic() + 0.5)[0] == BATCH_SIZE
+    assert batches(consumer, due=NOW.seconds + 0.5)[0] == BATCH_SIZE
 
 
 def test_unreadable_headers_end_a_batch() -> None:
     consumer = Topic(*(a_message(offset, b"x", broken="headers") for offset in range(6)))
-    assert batches(consumer, due=time.monotonic() + 60) == [1] * 6 + [0]
+    assert batches(consumer, due=NOW.seconds + 60) == [1] * 6 + [0]
 
 
 def test_what_was_small_while_it_was_compressed_is_read_in_slices() -> None:
@@ -88,7 +92,7 @@ def test_with_no_transaction_lately_a_batch_ends_with_what_is_there() -> None:
 
 def test_after_a_transaction_a_batch_gathers_for_the_rest_of_the_period() -> None:
     consumer = Topic(*(a_message(offset, b"x") for offset in range(10)))
-    assert batches(consumer, due=time.monotonic() + 0.1) == [10, 0]
+    assert batches(consumer, due=NOW.seconds + 0.1) == [10, 0]
 
 
 @pytest.mark.parametrize("call", [2, 3, 4])
@@ -96,7 +100,7 @@ def test_what_was_read_before_its_partition_went_is_dropped(call: int) -> None:
     """A rebalance may come within any call to the consumer; the partition's new owner reads those records again."""
     consumer = Topic(*(a_message(offset, b"x") for offset in range(10)))
     reader = Transactions(consumer, None, Event())  # type: ignore[arg-type]
-    reader._due = time.monotonic() + 0.1
+    reader._due = NOW.seconds + 0.1
     calls, before = 0, list[int]()
     consume = consumer.consume
 
@@ -158,7 +162,7 @@ import time
 from runtime import hang
 from runtime.service import run_service
 
-hang.SILENT_SECONDS = 0.5
+hang.SILENT_SECONDS = {seconds}
 
 def main(stopping):
     hang.alive("client")
@@ -171,14 +175,14 @@ def main(stopping):
     [
         ("ctypes.PyDLL(None).sleep(30)", 1),  # as some calls of the client, it lets no other thread run
         ("time.sleep(30)", 1),
-        ("[(time.sleep(0.1), hang.alive('client')) for _ in range(10)]", 0),
+        ("[(time.sleep(0.1), hang.alive('client')) for _ in range(30)]", 0),
         ("[(time.sleep(0.1), hang.alive('another')) for _ in range(20)]", 1),
-        ("hang.over('client'); time.sleep(2)", 0),
-        ("hang.over('client'); [(time.sleep(0.1), hang.alive('another')) for _ in range(20)]", 0),
+        ("hang.over('client'); time.sleep(5)", 0),
+        ("hang.over('client'); [(time.sleep(0.1), hang.alive('another')) for _ in range(30)]", 0),
     ],
 )
 def test_a_process_that_gives_no_sign_of_life_ends(call: str, code: int) -> None:
-    script = f"{SILENT.format(call=call)}run_service(main); time.sleep(1)"
+    script = f"{SILENT.format(call=call, seconds=0.5 if code else 2)}run_service(main); time.sleep(1)"
     ended = subprocess.run(
         [sys.executable, "-c", script], check=False, cwd=ROOT, capture_output=True, text=True, timeout=20
     )

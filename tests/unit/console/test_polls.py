@@ -77,6 +77,11 @@ def test_a_password_of_an_address_is_in_no_message() -> None:
         wait(SECRET_URL, 0.1)
 
 
+@pytest.fixture(autouse=True)
+def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polls, "ANSWER_SECONDS", 60.0)
+
+
 @pytest.mark.parametrize(
     ("code", "health"),
     [(200, Health(True)), (302, Health(True)), (401, Health(True)), (503, Health(False, "HTTP 503"))],

@@ -14,7 +14,6 @@ import pytest
 from init import clean_ksqldb, init_ksqldb
 from init.ksqldb_statements import NotUnderstood, Statement, created, same
 from runtime.errors import UserError
-from runtime.ksqldb import split
 
 GOLDEN = Path(__file__).parent / "golden"
 # The files as they were when the real server was asked.
@@ -165,14 +164,6 @@ def test_text_that_is_no_statement() -> None:
     assert created("SHOW STREAMS;") is None
 
 
-def test_splitting() -> None:
-    assert split("-- one; two\nSHOW STREAMS; /* ; */ SELECT ';', `;` FROM s;\n-- end") == [
-        "SHOW STREAMS;",
-        "SELECT ';', `;` FROM s;",
-    ]
-    assert split("SHOW STREAMS") == ["SHOW STREAMS"]
-
-
 @pytest.fixture
 def ksqldb(world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """The emulator's engine behind /ksql, and a copy of the files to change."""
@@ -199,7 +190,7 @@ def ksqldb(world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     for file in FILES:
         (tmp_path / file.name).write_text(file.read_text("utf-8"))
     monkeypatch.setenv("KSQLDB_URL", f"http://127.0.0.1:{server.server_port}")

@@ -97,7 +97,7 @@ def worker() -> Iterator[tuple[str, type[Worker]]]:
     """Its address and its class."""
     handler = type("OneWorker", (Worker,), {"registered": {}})
     server = HTTPServer(("127.0.0.1", 0), handler)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", handler
     server.shutdown()

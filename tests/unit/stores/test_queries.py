@@ -48,11 +48,6 @@ TABLES = [("raw_fraudulent_transactions_result", TransactionResult), ("raw_users
 FOLDERS = {table: table.removeprefix("raw_").replace("_", "-") for table, _ in TABLES}
 
 
-@pytest.mark.parametrize(("table", "model"), TABLES)
-def test_athenas_tables_have_the_contracts_columns(table: str, model: Any) -> None:
-    assert list(athena_join.columns(table)) == list(model.model_fields)
-
-
 def test_athenas_tables_are_over_the_folders_by_day() -> None:
     assert FOLDERS == athena_join.TOPICS
     statements = (athena_join.HERE / "athena_tables.sql").read_text().split("CREATE ")[1:]
