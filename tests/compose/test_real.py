@@ -61,26 +61,33 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield stack
 
 
-def told(ended: subprocess.CompletedProcess[str]) -> str:
-    """What a command that failed has printed; nothing of one that succeeded."""
-    return ended.stdout + ended.stderr if ended.returncode else ""
-
-
-def test_the_seeded_set_goes_through(running: Running) -> None:
+@pytest.fixture(scope="module")
+def settled(running: Running) -> Running:
+    """The stack once all that the seed makes is in MongoDB."""
     expected = expectation()
     with MongoClient(f"mongodb://127.0.0.1:{running.environment['MONGODB_PORT']}") as client:
         collection = client["fraudulent_transactions_db"]["transactions"]
         wait_until(lambda: collection.count_documents({}) >= len(expected.results), 180, "all documents")
         assert {document["_id"] for document in collection.find({}, {"_id": 1})} == set(expected.results)
+    return running
+
+
+def told(ended: subprocess.CompletedProcess[str]) -> str:
+    """What a command that failed has printed; nothing of one that succeeded."""
+    return ended.stdout + ended.stderr if ended.returncode else ""
+
+
+def test_the_seeded_set_goes_through(settled: Running) -> None:
+    expected = expectation()
     ids = Counter(
-        (record.key or b"").decode() for record in read_all(running.kafka, topics.FRAUDULENT_TRANSACTIONS_RESULT)
+        (record.key or b"").decode() for record in read_all(settled.kafka, topics.FRAUDULENT_TRANSACTIONS_RESULT)
     )
     assert ids == Counter(list(expected.results))
-    assert len(read_all(running.kafka, topics.BANK_TRANSACTIONS_DLQ)) == expected.poisoned
+    assert len(read_all(settled.kafka, topics.BANK_TRANSACTIONS_DLQ)) == expected.poisoned
 
 
-def test_status_is_well(running: Running) -> None:
-    status = running.run("bash", "start.sh", "--status")
+def test_status_is_well(settled: Running) -> None:
+    status = settled.run("bash", "start.sh", "--status")
     assert status.returncode == 0, status.stdout + status.stderr
 
 
@@ -204,19 +211,19 @@ def test_a_broker_that_hangs_is_not_healthy(running: Running) -> None:
     wait_until(lambda: running.run(*check).returncode == 0, 30, "the broker answers again")
 
 
-def test_the_readme_s_commands(running: Running) -> None:
-    status = running.run(
-        "curl", "-s", f"http://localhost:{running.environment['CONNECT_PORT']}/connectors/mongodb-transactions/status"
+def test_the_readme_s_commands(settled: Running) -> None:
+    status = settled.run(
+        "curl", "-s", f"http://localhost:{settled.environment['CONNECT_PORT']}/connectors/mongodb-transactions/status"
     )
     assert json.loads(status.stdout)["connector"]["state"] == "RUNNING"
-    info = running.run("curl", "-s", f"http://localhost:{running.environment['KSQLDB_PORT']}/info")
+    info = settled.run("curl", "-s", f"http://localhost:{settled.environment['KSQLDB_PORT']}/info")
     assert json.loads(info.stdout)["KsqlServerInfo"]["serverStatus"] == "RUNNING"
-    assert "sent=" in running.run("docker-compose", "logs", "multi-bank-system").stdout
-    asked = running.run("bash", "start.sh", "--ksql", "SHOW TOPICS;")
+    assert "sent=" in settled.run("docker-compose", "logs", "multi-bank-system").stdout
+    asked = settled.run("bash", "start.sh", "--ksql", "SHOW TOPICS;")
     assert "fraudulent-transactions-result" in asked.stdout, asked.stderr
-    printed = running.run("bash", "start.sh", "--ksql", "PRINT 'users' FROM BEGINNING LIMIT 3;")
+    printed = settled.run("bash", "start.sh", "--ksql", "PRINT 'users' FROM BEGINNING LIMIT 3;")
     assert printed.stdout.count("rowtime: ") == 3, printed.stderr
-    dead_letters = running.run("bash", "start.sh", "--replay-dlq", topics.BANK_TRANSACTIONS_DLQ, "--dry-run")
+    dead_letters = settled.run("bash", "start.sh", "--replay-dlq", topics.BANK_TRANSACTIONS_DLQ, "--dry-run")
     assert f"{expectation().poisoned} dead letters would be replayed" in dead_letters.stdout, dead_letters.stderr
 
 
@@ -252,9 +259,9 @@ def test_third_party_images_need_no_program(running: Running) -> None:
     wait_until(lambda: stack.run("bash", "start.sh", "--status").returncode == 0, 60, "everything is healthy again")
 
 
-def test_commands_follow_the_stack_of_the_clone(running: Running, tmp_path: Path) -> None:
+def test_commands_follow_the_stack_of_the_clone(settled: Running, tmp_path: Path) -> None:
     elsewhere = replace(
-        running,
+        settled,
         environment={
             "COMPOSE_PROJECT_NAME": "another",
             "COMPOSE_FILE": "no.yml",
@@ -265,10 +272,10 @@ def test_commands_follow_the_stack_of_the_clone(running: Running, tmp_path: Path
     assert f"{expectation().poisoned} dead letters would be replayed" in replayed.stdout, replayed.stderr
     assert f"note: the stack was started as the project {PROJECT}" in replayed.stderr
     # Another clone under the same name touches nothing of it.
-    other = replace(running, folder=clone(tmp_path / "clone"), environment={"COMPOSE_PROJECT_NAME": PROJECT})
+    other = replace(settled, folder=clone(tmp_path / "clone"), environment={"COMPOSE_PROJECT_NAME": PROJECT})
     before = docker("ps", "--quiet")
     for command in (["--stop"], ["--clean"], ["--replay-dlq", topics.BANK_TRANSACTIONS_DLQ], []):
         refused = other.run("bash", "start.sh", *command)
         assert refused.returncode == 1
-        assert f"belongs to the clone in {running.folder}" in refused.stderr
+        assert f"belongs to the clone in {settled.folder}" in refused.stderr
     assert docker("ps", "--quiet") == before

@@ -142,12 +142,17 @@ def replay(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     return stack.start_sh("--replay-dlq", *arguments)
 
 
-def test_poison_is_one_dead_letter_each(stack: Stack, watcher: Watcher) -> None:
+@pytest.fixture(scope="module")
+def poisoned(stack: Stack) -> dict[str, list[Record]]:
+    """The dead letters of what the ingestor refuses, by name."""
     send(stack, topics.BANK_TRANSACTIONS, {name: value for name, (value, _) in REFUSED.items()})
-    died = await_dead_letters(stack, topics.BANK_TRANSACTIONS_DLQ, REFUSED)
+    return await_dead_letters(stack, topics.BANK_TRANSACTIONS_DLQ, REFUSED)
+
+
+def test_poison_is_one_dead_letter_each(watcher: Watcher, poisoned: dict[str, list[Record]]) -> None:
     places = set()
     for name, (value, reason) in REFUSED.items():
-        (dead_letter,) = died[name]
+        (dead_letter,) = poisoned[name]
         assert dead_letter.value == value, name
         assert reason in (dead_letter.headers[REASON] or b"").decode(), name
         assert dead_letter.headers[SOURCE_TOPIC] == topics.BANK_TRANSACTIONS.encode()
@@ -240,11 +245,10 @@ def test_a_refused_transaction_can_be_put_back_once(stack: Stack, refused: dict[
     assert all(len(died) == 1 for died in dead_letters(stack, topic, refused).values())
 
 
-def test_what_is_refused_again_is_counted(stack: Stack) -> None:
+def test_what_is_refused_again_is_counted(stack: Stack, poisoned: dict[str, list[Record]]) -> None:
     """Two at the same time put every dead letter back once: the later one ends the other's transaction and goes on from there."""
     topic = topics.BANK_TRANSACTIONS_DLQ
-    before = dead_letters(stack, topic, REFUSED)
-    assert all(len(died) == 1 for died in before.values())
+    assert all(len(died) == 1 for died in poisoned.values())
     command = ["bash", str(ROOT / "start.sh"), "--replay-dlq", topic]
     at_once = [subprocess.Popen(command, env={**os.environ, **stack.environment}) for _ in range(2)]
     assert 0 in [process.wait(SECONDS) for process in at_once]
