@@ -68,11 +68,10 @@ def _set_rights(admin: AdminClient) -> None:
         )
         for user in RIGHTS
     ]
+    new = [one for user in RIGHTS for one in bindings(user)]
     for future in admin.delete_acls(old, request_timeout=SECONDS).values():
         future.result()
-    for future in admin.create_acls(
-        [one for user in RIGHTS for one in bindings(user)], request_timeout=SECONDS
-    ).values():
+    for future in admin.create_acls(new, request_timeout=SECONDS).values():
         future.result()
 
 

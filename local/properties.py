@@ -10,5 +10,5 @@ def to_text(values: Mapping[str, object]) -> str:
 
 
 def _escaped(value: str) -> str:
-    escaped = json.dumps(value)[1:-1]  # JSON's escapes are Java's too
+    escaped = json.dumps(value)[1:-1]  # JSON's escapes are Java's too, but for a backspace
     return f"\\{escaped}" if escaped.startswith(" ") else escaped

@@ -88,7 +88,7 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
     INIT: _on(TOPIC, *topics.CREATED, may=(CREATE, DESCRIBE, CONFIGS, CONFIGURE)),
     TOOLS: (
         *_on(TOPIC, EVERY, may=(READ,)),
-        *_on(TOPIC, topics.BANK_TRANSACTIONS, topics.DLQ_REPLAYS, may=(WRITE,)),
+        *_on(TOPIC, topics.DLQ_REPLAYS, may=(WRITE,)),
         *_on(TOPIC, *{one for read in services.READ_FROM.values() for one in read}, may=(WRITE,)),
         *_on(GROUP, REPLAY, may=(DESCRIBE,)),
         *_below(GROUP, TOPIC_READERS, may=(READ,)),  # Kafka's own console consumer adds a number

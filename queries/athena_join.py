@@ -37,11 +37,17 @@ def columns(table: str) -> dict[str, str]:
     return {name.upper(): DUCKDB_TYPES[kind] for name, kind in pairs}
 
 
+def keys_in(s3: Any, bucket: str, folder: str) -> list[str]:
+    """The keys of a table's objects. The embedded S3 server lists what is still being written too, with more behind its name."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{folder}/")
+    keys = (item["Key"] for page in pages for item in page.get("Contents", []))
+    return [key for key in keys if key.endswith(".jsonl.gz")]
+
+
 def fetch(s3: Any, bucket: str, folder: str, target: Path) -> list[str]:
     """Download a table's objects; returns the paths of the files. Objects of two days may have the same last name."""
     target.mkdir(exist_ok=True)
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{folder}/")
-    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    keys = keys_in(s3, bucket, folder)
     files = [str(target / f"{number}.jsonl.gz") for number in range(len(keys))]
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as executor:
         for _ in executor.map(lambda key, file: s3.download_file(bucket, key, file), keys, files):

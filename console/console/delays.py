@@ -82,7 +82,12 @@ class Delays:
                     )
                 messages = consumer.consume(1, BATCH_SECONDS) + consumer.consume(BATCH_SIZE, 0)
                 now = time.time()
-                rows = [message for message in messages if message.error() is None]
+                rows = []
+                for message in messages:
+                    if (error := message.error()) is None:
+                        rows.append(message)
+                    elif error.fatal():
+                        raise KafkaException(error)
                 delays = [delay for row in rows if (delay := delay_of(row, now)) is not None]
                 with self._lock:
                     self._seen += delays

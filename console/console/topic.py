@@ -68,7 +68,7 @@ def show(
         while True:
             if time.monotonic() - looked_at > PARTITIONS_SECONDS:
                 looked_at = time.monotonic()
-                read = assign_more(consumer, chosen.name, read, OFFSET_BEGINNING)  # what is on new ones is new
+                read = assign_more(consumer, chosen.name, read, OFFSET_BEGINNING, ANSWER_SECONDS)
             for message in consumer.consume(500, 0.2):
                 if message.error() is None:
                     sys.stdout.buffer.write(b"\t".join(parts(message, chosen)) + b"\n")

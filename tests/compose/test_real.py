@@ -197,17 +197,18 @@ def test_kafka_s_tools_have_options_of_their_own(running: Running) -> None:
     assert topics.USERS in listed.stdout.split(), listed.stdout + listed.stderr
 
 
-def test_a_broker_that_hangs_is_not_healthy(running: Running) -> None:
+@pytest.mark.parametrize(("name", "program"), [("kafka", "java"), (f"{PROJECT}-mongodb-1", "python3*")])
+def test_a_server_that_hangs_is_not_healthy(running: Running, name: str, program: str) -> None:
     """Its port takes connections all the same."""
-    (kafka,) = json.loads(docker("inspect", "kafka"))
-    check = ["docker", "exec", "kafka", *kafka["Config"]["Healthcheck"]["Test"][1:]]
+    (server,) = json.loads(docker("inspect", name))
+    check = ["docker", "exec", name, *server["Config"]["Healthcheck"]["Test"][1:]]
     assert running.run(*check).returncode == 0
-    signal = "for p in /proc/[0-9]*; do case $(readlink $p/exe) in */java) kill -$0 ${p#/proc/} ;; esac; done"
-    running.run("docker", "exec", "kafka", "bash", "-c", signal, "STOP")
+    signal = f"for p in /proc/[0-9]*; do case $(readlink $p/exe) in */{program}) kill -$0 ${{p#/proc/}} ;; esac; done"
+    running.run("docker", "exec", name, "bash", "-c", signal, "STOP")
     try:
         assert running.run(*check).returncode != 0
     finally:
-        running.run("docker", "exec", "kafka", "bash", "-c", signal, "CONT")
+        running.run("docker", "exec", name, "bash", "-c", signal, "CONT")
     wait_until(lambda: running.run(*check).returncode == 0, 30, "the broker answers again")
 
 

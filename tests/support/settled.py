@@ -9,6 +9,7 @@ from pymongo import MongoClient
 
 from contracts import topics
 from local.plan import DATABASE
+from queries.athena_join import keys_in
 from tests.support.expectation import Expectation
 from tests.support.stack import Stack, wait_until
 from tests.support.topics import Record, read_all
@@ -23,12 +24,9 @@ def objects(stack: Stack, topic: str) -> list[bytes]:
         aws_secret_access_key=stack.s3_secret_key,
         region_name="us-east-1",
     )
-    bucket, prefix = stack.settings.s3.bucket, f"{stack.settings.s3.prefix}/{topic}/"
-    lines = []
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for item in page.get("Contents", []):
-            body = client.get_object(Bucket=bucket, Key=item.get("Key", ""))["Body"].read()
-            lines += gzip.decompress(body).splitlines()
+    bucket, lines = stack.settings.s3.bucket, []
+    for key in keys_in(client, bucket, f"{stack.settings.s3.prefix}/{topic}"):
+        lines += gzip.decompress(client.get_object(Bucket=bucket, Key=key)["Body"].read()).splitlines()
     return lines
 
 

@@ -95,7 +95,7 @@ def test_the_process_of_a_consumer_that_has_lost_its_broker_ends_instead_of_wait
         config = {"bootstrap.servers": broker.address, "group.id": "g", **LOSES}
         consumer = Consumer({**config, **watched(heard.append), "statistics.interval.ms": 100})
         assert consumer.list_topics(timeout=10).brokers.keys() == {1}
-        wait_until(lambda: consumer.consume(1, 0.1) or heard, 30, "the client tells of itself")
+        wait_until(lambda: (consumer.consume(1, 0.1), heard)[1], 30, "the client tells of itself")
         lose(broker, lambda: consumer.list_topics(timeout=0.5))
         wait_until(lambda: (consumer.consume(1, 0.1) and False) or ended, 30, "the loss is noticed")
         assert Consumer(config).list_topics(timeout=10).brokers.keys() == {1}

@@ -62,6 +62,7 @@ def test_nobody_may_do_everything() -> None:
     for user in RIGHTS:
         assert all(one.operation not in (AclOperation.ALL, AclOperation.ALTER) for one in bindings(user))
         assert all(one.restype is not ResourceType.BROKER for one in bindings(user)), "no right on the cluster"
+        assert len(list(bindings(user))) == len(set(bindings(user))), "Kafka's client refuses what is there twice"
 
 
 def test_who_has_no_service_of_its_own_has_the_rights_for_its_group() -> None:

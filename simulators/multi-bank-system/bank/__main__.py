@@ -72,10 +72,9 @@ def _send(
         group = list(itertools.islice(stream, min(max(due, 0), MAX_GROUP)))
         if due > 0 and not group:
             break
-        for message in group:
-            _produce(producer, topic, message, heartbeat, tracing, stopping)
-        sent += len(group)
-        totals.add({"sent": len(group)} if group else {})
+        produced = sum(_produce(producer, topic, message, heartbeat, tracing, stopping) for message in group)
+        sent += produced
+        totals.add({"sent": produced} if produced else {})
         producer.poll(0)
         heartbeat.on_pause(producer)
         if bank.rate and due <= MAX_GROUP:
@@ -83,7 +82,7 @@ def _send(
     while producer.flush(1) and not stopping.is_set():
         pass
     if left := producer.flush(STOP_SECONDS):
-        logger.warning("%d messages were not delivered: the broker does not answer", left)
+        logger.warning("%d messages were not delivered: the broker is away, or too slow", left)
     logger.info("done: %d messages sent", sent - left)
     if bank.count:  # a supervisor would take an exit for a crash and send everything again
         while not stopping.wait(1):
@@ -93,16 +92,19 @@ def _send(
 
 def _produce(
     producer: Producer, topic: str, message: Message, heartbeat: Heartbeat, tracing: "Tracer | None", stopping: Event
-) -> None:
+) -> bool:
+    """Whether it was; not at a stop while the queue is full."""
     headers: Headers = []
     report = heartbeat.on_delivery
     if tracing is not None:
         headers, report = tracing.sending(topic, message.key, report)
-    while not stopping.is_set():
+    while True:
         try:
             producer.produce(topic, message.value, message.key, on_delivery=report, headers=headers)
-            return
+            return True
         except BufferError:  # the queue is full: the broker is slower than the rate, or away
+            if stopping.is_set():
+                return False
             producer.poll(0.1)
 
 

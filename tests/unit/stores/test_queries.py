@@ -101,6 +101,7 @@ def test_the_documented_athena_join_has_a_row_for_each_stored_row() -> None:
         {
             "p/fraudulent-transactions-result/dt=2026-01-01/t.jsonl.gz": [transaction(1, "a", "b")] * 2,
             "p/users/dt=2026-01-01/u.jsonl.gz": [user("a")],
+            "p/users/dt=2026-01-01/v.jsonl.gz-0a1b2c3d-still-being-written": [user("b")],
         }
     )
     rows = found(s3, athena_join.EVERY_ROW)
