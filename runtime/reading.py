@@ -29,7 +29,7 @@ def end_of(consumer: Consumer, topic: str) -> dict[int, int]:
     return {one: _end(consumer, TopicPartition(topic, one)) for one in partitions}
 
 
-def assign_more(consumer: Consumer, topic: str, read: set[int], start: int, seconds: float = SECONDS) -> set[int]:
+def assign_more(consumer: Consumer, topic: str, read: set[int], start: int, seconds: float) -> set[int]:
     """Read the partitions too that the topic has by now, from `start`. Gives all that are read; when no broker answers, the
     same ones as before.
     """

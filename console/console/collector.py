@@ -4,10 +4,9 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from math import inf
 from threading import Event, Thread
 
 import httpx
@@ -156,7 +155,8 @@ class Collector:
             **self._unasked,
             services.CONSOLE: self.health(),
         }
-        failed = _failed_share(self._calls)
+        recent_calls = self._calls[-1].since(self._calls[0])
+        failed = recent_calls.failed_share
         if failed is not None and failed > FAILING_SHARE and looked_at[services.VALIDATOR].up:
             looked_at[services.VALIDATOR] = Health(False, f"{failed:.0%} of the processor's calls get no usable answer")
         if services.ARCHIVER in groups:  # it has no address that is known here, but a group
@@ -178,7 +178,7 @@ class Collector:
             expected_connectors=self._expected_connectors,
             end_to_end=self._recent_end_to_end,
             oldest_waiting=oldest_waiting,
-            validator_calls=histogram_quantiles(self._calls[0].buckets, self._calls[-1].buckets),
+            validator_calls=histogram_quantiles(recent_calls.buckets),
             fraud_share=_share(totals),
             disk=self._disk,
             recent=self._journal.recent(time.time()),
@@ -362,7 +362,7 @@ class Collector:
             END_TO_END.observe(delay)
         self._delays.append(delays)
         self._recent_end_to_end = quantiles([delay for tick in self._delays for delay in tick])
-        calls = histogram_quantiles(self._calls[-2].buckets, self._calls[-1].buckets) if len(self._calls) > 1 else None
+        calls = histogram_quantiles(self._calls[-1].since(self._calls[-2]).buckets) if len(self._calls) > 1 else None
         if rates and not self.reader.counting:
             self.series.append(Tick(time.time(), rates, quantiles(delays), calls, _share(recent)))
 
@@ -371,10 +371,3 @@ def _share(counts: Mapping[str, float]) -> float | None:
     """The share found fraudulent, of records or of rates. Results lag behind the input, so it is capped at 1."""
     came = counts.get(topics.BANK_TRANSACTIONS)
     return min(counts[topics.FRAUDULENT_TRANSACTIONS_RESULT] / came, 1.0) if came else None
-
-
-def _failed_share(calls: Sequence[polls.Calls]) -> float | None:
-    """Of the calls between the first and the last look; None without calls."""
-    recent = calls[-1].since(calls[0])
-    came = recent.buckets.get(inf, 0.0)
-    return recent.failed / came if came else None

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from dataclasses import dataclass
+from math import inf
 from urllib.parse import urlsplit
 
 import httpx
@@ -91,6 +92,12 @@ class Calls:
 
     buckets: dict[float, float]
     failed: float = 0.0
+
+    @property
+    def failed_share(self) -> float | None:
+        """None without calls."""
+        came = self.buckets.get(inf, 0.0)
+        return self.failed / came if came else None
 
     def since(self, before: "Calls") -> "Calls":
         """Those that came after a reading; all of them when that was another process's, which had made more."""

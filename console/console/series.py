@@ -67,9 +67,9 @@ def _worst(measured: Iterable[Quantiles | None]) -> Quantiles | None:
     return Quantiles(median(one.p50 for one in found), max(one.p99 for one in found)) if found else None
 
 
-def histogram_quantiles(before: Mapping[float, float], after: Mapping[float, float]) -> Quantiles | None:
-    """Of what came between two readings of a cumulative histogram, by upper bound; None when nothing came."""
-    counts = sorted((bound, count - before.get(bound, 0.0)) for bound, count in after.items())
+def histogram_quantiles(buckets: Mapping[float, float]) -> Quantiles | None:
+    """Of a cumulative histogram, by upper bound; None of an empty one."""
+    counts = sorted(buckets.items())
     total = counts[-1][1] if counts else 0.0
     if total <= 0:
         return None

@@ -209,7 +209,7 @@ def test_a_server_that_hangs_is_not_healthy(running: Running, name: str, program
         assert running.run(*check).returncode != 0
     finally:
         running.run("docker", "exec", name, "bash", "-c", signal, "CONT")
-    wait_until(lambda: running.run(*check).returncode == 0, 30, "the broker answers again")
+    wait_until(lambda: running.run(*check).returncode == 0, 30, "it answers again")
 
 
 def test_the_readme_s_commands(settled: Running) -> None:

@@ -107,7 +107,7 @@ def test_passwords_and_the_certificate_stay_what_they_are(settings: Settings) ->
     assert {oct(file.stat().st_mode & 0o777) for file in secret} == {oct(0o600)}
 
 
-def test_the_certificate_is_made_again_before_they_end(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_certificate_is_made_again_before_it_ends(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     file = settings.folders.run / "secure" / secure.CERTIFICATE
     ends = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
     monkeypatch.setattr(certificates, "_now", lambda: ends - datetime.timedelta(days=1))

@@ -46,9 +46,8 @@ def create_app() -> FastAPI:
         """Judge one transaction."""
         simulation: Simulation = app.state.simulation
         while simulation.hang or asked.transaction_id in simulation.ignored_ids:
-            if (
-                await request.is_disconnected()
-            ):  # its caller has given up; the server would not end before this one does
+            # Its caller has given up, and the server would not end before this call does.
+            if await request.is_disconnected():
                 return Response()
             await asyncio.sleep(0.1)
             simulation = app.state.simulation

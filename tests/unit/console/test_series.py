@@ -5,6 +5,7 @@ from math import inf
 import pytest
 
 from console.charts import CHARTS, options, rows
+from console.polls import Calls
 from console.series import POINTS, RANGES, Series, Tick, histogram_quantiles
 from console.state import Quantiles
 from contracts import topics
@@ -13,15 +14,21 @@ from contracts import topics
 def test_quantiles_of_a_histogram_are_of_what_came_between() -> None:
     before = {0.1: 100.0, 1.0: 100.0, inf: 100.0}
     after = {0.1: 150.0, 1.0: 198.0, inf: 200.0}
-    found = histogram_quantiles(before, after)
+    found = histogram_quantiles(Calls(after).since(Calls(before)).buckets)
     assert found is not None
     assert found.p50 == pytest.approx(0.1)
     assert found.p99 == 1.0  # above the last bound: that bound
 
 
+def test_a_new_process_counts_from_nothing() -> None:
+    found = histogram_quantiles(Calls({1.0: 10.0, inf: 10.0}).since(Calls({1.0: 50.0, inf: 50.0})).buckets)
+    assert found == Quantiles(0.5, 0.99)
+
+
 def test_nothing_came() -> None:
-    assert histogram_quantiles({}, {}) is None
-    assert histogram_quantiles({1.0: 5.0, inf: 5.0}, {1.0: 5.0, inf: 5.0}) is None
+    assert histogram_quantiles({}) is None
+    same = Calls({1.0: 5.0, inf: 5.0})
+    assert histogram_quantiles(same.since(same).buckets) is None
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.title)
