@@ -33,6 +33,8 @@ CLOCKS_MS = 1_000
 # Times that Kafka's protocol has names for, as milliseconds.
 _EARLIEST, _LATEST = -2, -1
 
+Wanted = Callable[[Message], bool]
+
 # One at a time, since each needs some megabytes, and in a thread of its own: what waits for its turn holds up nothing else.
 THREAD = ThreadPoolExecutor(1, "look-up")
 
@@ -114,13 +116,13 @@ class _Lookup:
         return (
             found
             or self._newest_of({place: first[place] for place in keyed}, older)
-            or self._newest_of({place: first[place] for place in sent})
+            or self._newest_of({place: first[place] for place in sent}, wanted=self._is_it)
         )
 
     def _of_key(self, first: Mapping[Place, int]) -> list[Record]:
         """Those whose offsets are known."""
         found = (
-            self._first_of({(topic, partition): (offset, offset + 1)}, self._is_it)
+            self._first_of({(topic, partition): (offset, offset + 1)}, self._has_its_key)
             for topic, partition, offset in self._keys.find(self._key)
             if offset >= first.get((topic, partition), offset + 1)
         )
@@ -177,16 +179,19 @@ class _Lookup:
         records = map(Record.of, self._read(self._since(since, self._all(*names))))
         return [one for one in records if source_of(one.headers) in sources]
 
-    def _newest_of(self, first: Mapping[Place, int], last: Mapping[Place, int] | None = None) -> list[Record]:
-        """The transaction's records in the newest step that has any, back from before `last` or from the ends."""
+    def _newest_of(
+        self, first: Mapping[Place, int], last: Mapping[Place, int] | None = None, wanted: Wanted | None = None
+    ) -> list[Record]:
+        """The wanted records in the newest step that has any, back from before `last` or from the ends: those with its key."""
+        wanted = wanted or self._has_its_key
         for begin, end in steps_back(first, last or {place: self._end[place] for place in first}):
             spans = {place: (begin[place], end[place]) for place in begin}
-            found = [Record.of(message) for message in self._read(spans) if self._is_it(message)]
+            found = [Record.of(message) for message in self._read(spans) if wanted(message)]
             if found or time.monotonic() > self._deadline:
                 return found
         return []
 
-    def _first_of(self, spans: Spans, wanted: Callable[[Message], bool]) -> Record | None:
+    def _first_of(self, spans: Spans, wanted: Wanted) -> Record | None:
         return next((Record.of(message) for message in self._read(spans) if wanted(message)), None)
 
     def _read(self, spans: Spans) -> Iterator[Message]:
@@ -220,9 +225,12 @@ class _Lookup:
     def _all(self, *names: str) -> list[Place]:
         return [(name, one) for name in names for one in range(self._partitions.get(name, 0))]
 
+    def _has_its_key(self, message: Message) -> bool:
+        return message.key() == self._key
+
     def _is_it(self, message: Message) -> bool:
         """Whether it is the transaction's own: by its key, or what a bank sent with another key by its field."""
-        if message.key() == self._key:
+        if self._has_its_key(message):
             return True
         value = message.value() or b""
         return (

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Any
 
@@ -16,6 +16,7 @@ from console.reader import client
 from console.stages import Found
 from contracts import topics
 from contracts.models import UNIDENTIFIED
+from contracts.partitions import partition_of
 from contracts.records import Record
 from contracts.timestamps import BANK_TIMESTAMP
 from runtime.reading import end_of, records_between
@@ -25,7 +26,19 @@ from tests.support.stack import running_broker
 
 PARTITIONS, SECONDS = 3, 30
 OTHERS = 400
-ROUTED, REFUSED, WAITS, ANY_KEY = (str(uuid.uuid4()) for _ in range(4))
+ROUTED, REFUSED, WAITS = (str(uuid.uuid4()) for _ in range(3))
+BANKS_KEY = "a bank's own key"
+
+
+def partition(key: str) -> int:
+    return partition_of(key.encode(), PARTITIONS)
+
+
+# Of transactions with a key of their bank's, one whose id leads to the same partition as that key, and one whose id does not.
+ANY_KEY = [
+    next(one for one in (str(uuid.uuid4()) for _ in count()) if (partition(one) == partition(BANKS_KEY)) is same)
+    for same in (True, False)
+]
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +75,11 @@ def write_all(bootstrap: str) -> None:
     write_others()
     for identity in (ROUTED, REFUSED):
         write(topics.BANK_TRANSACTIONS, identity)
-    write(topics.BANK_TRANSACTIONS, ANY_KEY, "a bank's own key")
+    for identity in ANY_KEY:
+        write(topics.BANK_TRANSACTIONS, identity, BANKS_KEY)
     assert producer.flush(SECONDS) == 0
     write(topics.UNIDENTIFIED_TRANSACTIONS, ROUTED, None, [(BANK_TIMESTAMP, b"%d" % written[ROUTED])])
-    for identity, key in ((REFUSED, None), (ANY_KEY, "a bank's own key")):
+    for identity, key in ((REFUSED, None), *((one, BANKS_KEY) for one in ANY_KEY)):
         headers = dead_letter_headers([], "broken", topics.BANK_TRANSACTIONS, 0, 0, "ingestor")
         write(topics.BANK_TRANSACTIONS_DLQ, identity, key, headers)
     write_others()
@@ -73,11 +87,11 @@ def write_all(bootstrap: str) -> None:
     assert producer.flush(SECONDS) == 0
 
 
-def read(into: Keys, most: int) -> None:
+def read(into: Keys, most: int, names: Iterable[str] = topics.ALL) -> None:
     """As the console's reader gives them, at most so many of each topic."""
     consumer = Consumer(client("keys"))
     try:
-        for topic in topics.ALL:
+        for topic in names:
             left = count()
             for batch in records_between(consumer, topic, {}, end_of(consumer, topic)):
                 into.take(message for message in batch if next(left) < most)
@@ -101,15 +115,23 @@ def test_what_followed_is_found_though_its_offset_is_forgotten(cluster: str, mon
 
 
 @pytest.mark.parametrize(
-    ("kept", "taken"),
-    [(keys.MOST, 0), (keys.MOST, OTHERS), (keys.MOST, 10 * OTHERS), (200, 10 * OTHERS)],
-    ids=["nothing is known", "the oldest", "everything", "the newest"],
+    ("kept", "taken", "names"),
+    [
+        (keys.MOST, 0, topics.ALL),
+        (keys.MOST, OTHERS, topics.ALL),
+        (keys.MOST, 10 * OTHERS, topics.ALL),
+        (200, 10 * OTHERS, topics.ALL),
+        *((keys.MOST, 10 * OTHERS, [name]) for name in sorted(keys.TOPICS)),
+    ],
+    ids=["nothing is known", "the oldest", "everything", "the newest", *sorted(keys.TOPICS)],
 )
-def test_what_is_found_is_the_same(cluster: str, monkeypatch: pytest.MonkeyPatch, kept: int, taken: int) -> None:
+def test_what_is_found_is_the_same(
+    cluster: str, monkeypatch: pytest.MonkeyPatch, kept: int, taken: int, names: Iterable[str]
+) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVER", cluster)
     monkeypatch.setattr(keys, "CHUNK", 50)
     known = Keys(kept)
-    read(known, taken)
+    read(known, taken, names)
 
     def find(identity: str) -> Found:
         return lookup.find(identity, {}, known)
@@ -119,7 +141,7 @@ def test_what_is_found_is_the_same(cluster: str, monkeypatch: pytest.MonkeyPatch
 
     routed = find(ROUTED)
     assert (id_of(routed.received), id_of(routed.routed), routed.dead_letters) == (ROUTED, ROUTED, [])
-    for identity in (REFUSED, ANY_KEY):
+    for identity in (REFUSED, *ANY_KEY):
         refused = find(identity)
         assert (refused.routed, [id_of(one) for one in refused.dead_letters]) == (None, [identity])
     waits = find(WAITS)
