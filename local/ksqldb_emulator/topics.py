@@ -59,13 +59,12 @@ class Topics:
         config = {"cleanup.policy": "delete", "retention.ms": str(topic.retention_ms)}
         new = NewTopic(topic.name, topic.partitions, topic.replicas, config=config)
         self._ask(lambda admin: admin.create_topics([new])[topic.name], KafkaError.TOPIC_ALREADY_EXISTS)
-        deadline = time.monotonic() + _PATIENCE
-        while self._listed(topic.name) is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+        self._await(lambda: self._listed(topic.name) is not None)
 
     def delete(self, name: str) -> None:
-        """Delete a topic. It is no error when it is gone already."""
+        """Delete a topic, and wait until the broker no longer lists it. It is no error when it is gone already."""
         self._ask(lambda admin: admin.delete_topics([name])[name], KafkaError.UNKNOWN_TOPIC_OR_PART)
+        self._await(lambda: name not in self._metadata().topics)
 
     def forget_group(self, group: str) -> None:
         """Delete a consumer group and its offsets, as soon as it has no members. Usually there is none to delete."""
@@ -91,6 +90,12 @@ class Topics:
     def _listed(self, name: str) -> TopicMetadata | None:
         found = self._metadata().topics.get(name)
         return None if found is None or found.error is not None else found  # an error until it has a leader
+
+    @staticmethod
+    def _await(seen: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not seen() and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def _ask(self, request: Callable[[AdminClient], Future[Any]], harmless: int | None = None) -> Any:
         """What the broker answers; None when that is the harmless error.

@@ -18,7 +18,7 @@ from local import jars
 from local.settings import cache_folder
 from tests.compose.conftest import clone
 from tests.compose.images import JAR_LISTS
-from tests.support.stack import free_ports
+from tests.support.stack import HEALTHY_SECONDS, await_success, free_ports
 
 PROJECT = "fraud-detection-test"
 IMAGES = ("apache/kafka:4.3.1", "python:3.13-slim", "maven:3.9-eclipse-temurin-21")
@@ -46,6 +46,10 @@ class Running:
             capture_output=True,
             text=True,
         )
+
+    def await_healthy(self, seconds: float = HEALTHY_SECONDS) -> None:
+        """Until `--status` says that nothing is wrong."""
+        await_success(lambda: self.run("bash", "start.sh", "--status"), seconds)
 
     def health(self, service: str) -> list[str]:
         """The health of each replica."""

@@ -87,8 +87,7 @@ def test_the_seeded_set_goes_through(settled: Running) -> None:
 
 
 def test_status_is_well(settled: Running) -> None:
-    status = settled.run("bash", "start.sh", "--status")
-    assert status.returncode == 0, status.stdout + status.stderr
+    settled.await_healthy()
 
 
 def test_ports_are_published_on_loopback_only(running: Running) -> None:
@@ -143,7 +142,7 @@ def test_a_killed_broker_reads_its_offsets_once(running: Running) -> None:
     """Twice, and it may mistake one reading for the other (kafka/start.sh)."""
     docker("restart", "--time", "0", "kafka")
     wait_until(lambda: running.health("kafka") == ["healthy"], 120, "the broker is healthy again")
-    wait_until(lambda: running.run("bash", "start.sh", "--status").returncode == 0, 120, "everything is healthy again")
+    running.await_healthy(120)
     since = docker("inspect", "--format", "{{.State.StartedAt}}", "kafka").strip()
     log = subprocess.run(["docker", "logs", "--since", since, "kafka"], check=True, capture_output=True, text=True)
     read = Counter(re.findall(r"Scheduling loading of metadata from (__consumer_offsets-\d+)", log.stdout + log.stderr))
@@ -248,7 +247,7 @@ def test_third_party_images_need_no_program(running: Running) -> None:
         assert stack.run("docker", "exec", "multi-bank-system", program, "-c", "1").returncode != 0
     sent = len(read_all(running.kafka, topics.BANK_TRANSACTIONS))
     wait_until(lambda: len(read_all(running.kafka, topics.BANK_TRANSACTIONS)) > sent, 30, "the bank sends")
-    assert stack.run("bash", "start.sh", "--status").returncode == 0
+    stack.await_healthy()
 
     for name, seen in (
         ("multi-bank-system", "unhealthy: multi-bank-system"),
@@ -257,7 +256,7 @@ def test_third_party_images_need_no_program(running: Running) -> None:
         stack.run("docker", "compose", "stop", name)
         wait_until(lambda: seen in told(stack.run("bash", "start.sh", "--status")), 30, seen)  # noqa: B023
         stack.run("docker", "compose", "start", name)
-    wait_until(lambda: stack.run("bash", "start.sh", "--status").returncode == 0, 60, "everything is healthy again")
+    stack.await_healthy()
 
 
 def test_commands_follow_the_stack_of_the_clone(settled: Running, tmp_path: Path) -> None:

@@ -60,8 +60,7 @@ def test_everything_arrives_where_the_settings_say(poisoned: Stack) -> None:
 
 
 def test_the_commands_answer(poisoned: Stack) -> None:
-    status = poisoned.start_sh("--status")
-    assert status.returncode == 0, status.stdout + status.stderr
+    poisoned.await_healthy()
     replay = poisoned.start_sh("--replay-dlq", topics.BANK_TRANSACTIONS_DLQ, "--dry-run")
     assert replay.returncode == 0, replay.stdout + replay.stderr
 

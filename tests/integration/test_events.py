@@ -68,8 +68,7 @@ def test_a_service_that_was_killed_is_an_event_that_outlives_the_console(stack: 
     wait_until(
         lambda: {**before, "seconds": None} in [{**one, "seconds": None} for one in written()], SECONDS, "it is written"
     )
-    wait_until(lambda: stack.start_sh("--status").returncode == 0, SECONDS, "all is healthy again")
-    said = stack.start_sh("--status", "--json").stdout
+    said = stack.await_healthy("--json").stdout
     assert before["text"] in [event["text"] for event in json.loads(said)["recent"]]
 
 

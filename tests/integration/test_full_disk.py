@@ -44,7 +44,7 @@ def test_mongodb_ends_and_keeps_what_it_has_answered(disk: Path) -> None:
     try:
         wait_until(mongodb_answers(HOST, PORT), SECONDS, "MongoDB answers")
         written = 0
-        with MongoClient(HOST, PORT, serverSelectionTimeoutMS=2_000) as client, filled(disk):
+        with MongoClient(HOST, PORT, serverSelectionTimeoutMS=30_000) as client, filled(disk):
             with pytest.raises(PyMongoError):
                 while written < 100_000:
                     client["full"]["documents"].insert_one({"_id": written, "text": os.urandom(1_000)})
@@ -52,7 +52,7 @@ def test_mongodb_ends_and_keeps_what_it_has_answered(disk: Path) -> None:
             assert process.wait(SECONDS) == 1
         process = mongodb(disk / "mongodb")
         wait_until(mongodb_answers(HOST, PORT), SECONDS, "MongoDB answers again")
-        with MongoClient(HOST, PORT, serverSelectionTimeoutMS=2_000) as client:
+        with MongoClient(HOST, PORT, serverSelectionTimeoutMS=30_000) as client:
             documents = client["full"]["documents"]
             # The last one may have been written, although its answer did not come.
             assert documents.count_documents({}) in (written, written + 1)

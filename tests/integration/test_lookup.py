@@ -41,6 +41,13 @@ ANY_KEY = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limits of a user who waits are none of a machine that has other things to do."""
+    monkeypatch.setattr(lookup, "SECONDS", 60.0)
+    monkeypatch.setattr(lookup, "ANSWER_SECONDS", 60.0)
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with running_broker(tmp_path_factory.mktemp("broker")) as bootstrap:

@@ -42,7 +42,7 @@ def test_everything_arrives_once(stack: Stack) -> None:
 
 def test_the_stack_is_healthy(stack: Stack) -> None:
     """The console sees all topics and groups: what it may not see would be a fault."""
-    wait_until(lambda: stack.start_sh("--status").returncode == 0, SECONDS, "no fault is left")
+    stack.await_healthy(seconds=SECONDS)
 
 
 def test_the_tools_get_in(stack: Stack) -> None:

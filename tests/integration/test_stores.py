@@ -97,6 +97,14 @@ def dead_letters_of(stack: Stack, topic: str, run: str) -> dict[str, Record]:
     return found
 
 
+def await_dead_letters(stack: Stack, topic: str, run: str, names: set[str]) -> dict[str, Record]:
+    """They are committed after the rows around them are in the store."""
+    wait_until(lambda: names <= set(dead_letters_of(stack, topic, run)), SECONDS, f"{names} are on {topic}")
+    found = dead_letters_of(stack, topic, run)
+    assert set(found) == names
+    return found
+
+
 @both
 def test_poison_is_refused_or_stripped_and_touches_nothing_else(
     stack: Stack, database: Database, run: str, tmp_path: Path, topic: str, collection: str, model: Any
@@ -140,8 +148,7 @@ def test_poison_is_refused_or_stripped_and_touches_nothing_else(
     for key in stripped:
         assert mine[run + key] == {"_id": run + key, **row(model, run + key)}
 
-    dead_letters = dead_letters_of(stack, topics.MONGODB_SINK_DLQ, run)
-    assert set(dead_letters) == {*refused_by_both, "no key"}
+    dead_letters = await_dead_letters(stack, topics.MONGODB_SINK_DLQ, run, {*refused_by_both, "no key"})
     for dead_letter in dead_letters.values():
         assert dead_letter.headers["__connect.errors.topic"] == topic.encode()
         assert dead_letter.headers["__connect.errors.partition"] == b"0"
@@ -157,8 +164,7 @@ def test_poison_is_refused_or_stripped_and_touches_nothing_else(
     kept = [good, *(row(model, run + key) for key in stripped), no_key, row(model, last)]
     found = lines(stack, topic, tmp_path / "objects")
     assert {line: count for line, count in found.items() if run in line} == {json.dumps(one): 1 for one in kept}
-    archive_dead_letters = dead_letters_of(stack, topics.S3_SINK_DLQ, run)
-    assert set(archive_dead_letters) == set(refused_by_both)
+    archive_dead_letters = await_dead_letters(stack, topics.S3_SINK_DLQ, run, set(refused_by_both))
     for dead_letter in archive_dead_letters.values():
         assert dead_letter.headers[REASON]
         assert dead_letter.headers[SOURCE_TOPIC] == topic.encode()

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from contracts.dead_letters import MASK, REASON
 from contracts.records import Headers
 from local.settings import ROOT
 from tests.support import samples
+from tests.support.stack import wait_until
 
 SECONDS = 30
 ID = "0b2c9a5e-7d0f-4a51-9a0e-3f1c2d4b5a69"
@@ -63,9 +64,15 @@ def produce(
     bootstrap: str, topic: str, *records: tuple[bytes | None, bytes | None, Headers], partition: int = 0
 ) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+    undelivered: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            undelivered.append(error)
+
     for key, value, headers in records:
-        producer.produce(topic, value, key, headers=headers, partition=partition)
-    assert producer.flush(SECONDS) == 0
+        producer.produce(topic, value, key, headers=headers, partition=partition, on_delivery=delivered)
+    assert (producer.flush(SECONDS), undelivered) == (0, [])
 
 
 def lines(process: subprocess.Popen[bytes], count: int) -> list[bytes]:
@@ -116,6 +123,9 @@ def test_partitions_that_are_added_are_printed_too(kafka_bootstrap: str, topic: 
     assert lines(process, 1) == [b"old"]
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     admin.create_partitions([NewPartitions(topic, 2)])[topic].result(SECONDS)
+    wait_until(
+        lambda: len(admin.list_topics(topic, timeout=SECONDS).topics[topic].partitions) == 2, SECONDS, "it is listed"
+    )
     produce(kafka_bootstrap, topic, (None, b"new", []), partition=1)
     assert lines(process, 1) == [b"new"]
     produce(kafka_bootstrap, topic, (None, b"old again", []))

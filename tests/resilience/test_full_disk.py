@@ -43,7 +43,7 @@ def test_a_full_disk_is_said_and_survived(tmp_path: Path) -> None:
             wait_until(
                 lambda: all(watcher.wrote_after(stage, moment) for stage in STAGES), 2 * BACK_SECONDS, "all write again"
             )
-            wait_until(lambda: stack.start_sh("--status").returncode == 0, BACK_SECONDS, "the status is healthy again")
+            stack.await_healthy(seconds=BACK_SECONDS)
         log = (stack.settings.folders.logs / "launcher.log").read_text()
         assert f"{sentence}: " in log
         assert f"the disk of {disk / 'local'} has space again" in log

@@ -16,6 +16,7 @@ from local.settings import HOST, ROOT, Folders, MongoTarget, Ports, S3Target, Se
 
 START_SECONDS = 600  # the first start on a machine fetches the jars
 SLOWNESS = 3
+HEALTHY_SECONDS = 60
 PORTS = tuple(Ports.model_fields)
 
 
@@ -66,6 +67,10 @@ class Stack:
     def start_sh(self, *arguments: str, timeout: float = START_SECONDS) -> subprocess.CompletedProcess[str]:
         """Run start.sh as a user would."""
         return start_sh(self.environment, *arguments, timeout=timeout)
+
+    def await_healthy(self, *arguments: str, seconds: float = HEALTHY_SECONDS) -> subprocess.CompletedProcess[str]:
+        """What `--status` says as soon as nothing is wrong: one poll without an answer in time is a fault until the next one."""
+        return await_success(lambda: self.start_sh("--status", *arguments), seconds)
 
 
 def free_ports() -> dict[str, str]:
@@ -191,6 +196,17 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
     while not condition():
         assert time.monotonic() < deadline, f"not within {SLOWNESS * seconds} s: {what}"
         time.sleep(0.2)
+
+
+def await_success(
+    command: Callable[[], subprocess.CompletedProcess[str]], seconds: float = HEALTHY_SECONDS
+) -> subprocess.CompletedProcess[str]:
+    """Run a command until it exits with 0; fails with the last answer."""
+    deadline = time.monotonic() + SLOWNESS * seconds
+    while (answer := command()).returncode != 0:
+        assert time.monotonic() < deadline, answer.stdout + answer.stderr
+        time.sleep(0.2)
+    return answer
 
 
 @contextmanager

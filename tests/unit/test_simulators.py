@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from confluent_kafka import KafkaError
 from fastapi.testclient import TestClient
 
 from bank import health
-from bank.generator import messages
+from bank.generator import customers, messages
 from contracts.models import Transaction
 from runtime.errors import UserError
 from simulators.send import key_of, send
@@ -24,6 +25,19 @@ def test_the_same_seed_gives_the_same_set() -> None:
     )
     assert first == second
     assert first != [(m.key, m.evaluation) for m in itertools.islice(messages(8, 20, 0.3, 0.1), 500)]
+
+
+def test_the_people_are_the_same_on_another_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bank that is restarted after midnight, and a test that began before, have the same people."""
+
+    class Tomorrow(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) + timedelta(days=1)
+
+    today = customers(7, 20)
+    monkeypatch.setattr("faker.providers.date_time.datetime", Tomorrow)
+    assert customers(7, 20) == today
 
 
 def test_messages_pass_the_contract_and_users_recur() -> None:

@@ -175,16 +175,16 @@ def main(stopping):
     [
         ("ctypes.PyDLL(None).sleep(30)", 1),  # as some calls of the client, it lets no other thread run
         ("time.sleep(30)", 1),
-        ("[(time.sleep(0.1), hang.alive('client')) for _ in range(30)]", 0),
+        ("[(time.sleep(0.1), hang.alive('client')) for _ in range(60)]", 0),
         ("[(time.sleep(0.1), hang.alive('another')) for _ in range(20)]", 1),
-        ("hang.over('client'); time.sleep(5)", 0),
-        ("hang.over('client'); [(time.sleep(0.1), hang.alive('another')) for _ in range(30)]", 0),
+        ("hang.over('client'); time.sleep(6)", 0),
+        ("hang.over('client'); [(time.sleep(0.1), hang.alive('another')) for _ in range(60)]", 0),
     ],
 )
 def test_a_process_that_gives_no_sign_of_life_ends(call: str, code: int) -> None:
-    script = f"{SILENT.format(call=call, seconds=0.5 if code else 2)}run_service(main); time.sleep(1)"
+    script = f"{SILENT.format(call=call, seconds=0.5 if code else 4)}run_service(main); time.sleep(1)"
     ended = subprocess.run(
-        [sys.executable, "-c", script], check=False, cwd=ROOT, capture_output=True, text=True, timeout=20
+        [sys.executable, "-c", script], check=False, cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert ended.returncode == code, ended.stderr
     assert ("most recent call first" in ended.stderr) == (code == 1)

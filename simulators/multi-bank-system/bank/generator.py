@@ -4,7 +4,7 @@ import json
 import random
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from faker import Faker
@@ -14,6 +14,7 @@ from contracts.models import FRAUDULENT, UNIDENTIFIED
 
 BANKS = ("Northwind Bank", "Banco del Sol", "Harbour Trust", "First Meridian", "Alpine Kantonalbank", "Lotus Savings")
 BLOOD_GROUPS = ("A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-")
+FIRST_BIRTHDATE, BIRTHDATES = date(1940, 1, 1), 24_000  # until 2005
 
 
 class Message(NamedTuple):
@@ -30,21 +31,21 @@ def customers(seed: int, count: int) -> list[dict[str, str]]:
     faker.seed_instance(seed)
     people = []
     for _ in range(count):
-        profile: dict[str, Any] = faker.simple_profile()
         people.append(
             {
                 "id": faker.uuid4(),
-                "name": profile["name"],
-                "address": profile["address"],
-                "email": profile["mail"],
-                "birthdate": profile["birthdate"].isoformat(),
+                "name": faker.name(),
+                "address": faker.address(),
+                "email": faker.free_email(),
+                # Faker's own dates of birth are counted back from today: a bank that starts tomorrow would have other people.
+                "birthdate": str(FIRST_BIRTHDATE + timedelta(faker.random_int(0, BIRTHDATES))),
                 "phone_number": faker.phone_number(),
                 "job": faker.job(),
                 "company": faker.company(),
                 "ssn": faker.ssn(),
                 "blood_group": faker.random_element(BLOOD_GROUPS),
                 "website": faker.url(),
-                "username": profile["username"],
+                "username": faker.user_name(),
                 "bank_account": faker.iban(),
             }
         )
