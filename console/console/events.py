@@ -99,7 +99,9 @@ class Log:
         unfinished = self._unfinished()
         oldest = self.newest()[-1].began if len(self._events) >= KEPT else 0.0
         for told in happened:
-            unfinished.pop((told.kind, told.name), None)
+            before = unfinished.pop((told.kind, told.name), None)
+            if before is not None and before.began < told.began:  # nobody will tell of its end any more
+                self._put(replace(before, ended=told.began))
             known = self._events.get(told.key)
             event = replace(told, cause=self._cause(services.NEEDS.get(told.name, ()), told.began))
             if event != known and event.began >= oldest and (known is None or known.ended is None):

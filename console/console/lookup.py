@@ -1,11 +1,12 @@
 """Finds the records of one transaction by key and time, so that of each topic no more is read than has to be.
 
-Its key leads to where it was routed. Outside the range that the index covers, the key's partition is searched from the newest
-record to the oldest. That record has the bank's timestamp, and everything derived from it is newer.
+Its key leads to where it was routed. Outside the range that the index covers, partitions are searched from the newest record
+to the oldest, the key's first: partitions may have been added since. That record has the bank's timestamp, and everything
+derived from it is newer.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -29,6 +30,8 @@ ANSWER_SECONDS = 5.0
 BEHIND = 1_000
 # The clocks of several brokers differ by less.
 CLOCKS_MS = 1_000
+# Kafka's clients ask at least this often how many partitions a topic has, unless they are told otherwise.
+METADATA_MS = 300_000
 
 # Times that Kafka's protocol has names for, as milliseconds.
 _EARLIEST, _LATEST = -2, -1
@@ -74,8 +77,7 @@ class _Lookup:
         received = _newest(newest, topics.BANK_TRANSACTIONS)
         refused = _newest(newest, topics.BANK_TRANSACTIONS_DLQ)
         if refused is not None and routed is None:  # it may have been replayed since, and have been routed
-            since = self._offsets(self._keyed(self._key, *topics.ROUTED), refused.timestamp[1])
-            routed = _newest(self._newest_of(since), *topics.ROUTED)
+            routed = _newest(self._unknown(self._since(refused, self._all(*topics.ROUTED))), *topics.ROUTED)
         if received is None:
             received = self._received(routed, refused)
         dead_letters = [refused] if refused else []
@@ -97,36 +99,39 @@ class _Lookup:
 
         What a bank sends may have any key, and so may its dead letter: those are looked for by key, and then by what they hold.
         """
-        sent = self._all(topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
-        keyed = self._keyed(self._key, *topics.ROUTED, topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
         done = self._committed.get(services.INGESTOR, {})
-        first = {place: max(done.get(place, 0), self._first[place]) for place in {*sent, *keyed}}
-        known = {place: self._keys.known(place) for place in keyed}
-        newer = {place: max(first[place], until) for place, (_, until) in known.items()}
-        older = {place: min(since, self._end[place]) for place, (since, _) in known.items()}
-        found = self._of_key(first)
-        if _only_received(found):  # it may have been routed or refused since
-            found += self._newest_of(newer)
-        if found and _only_received(found):  # or its offset is forgotten, while that of what came in is known
-            went = [place for place in keyed if place[0] != topics.BANK_TRANSACTIONS]
-            since = self._offsets(went, found[0].timestamp[1] - CLOCKS_MS)
-            found += self._newest_of(
-                {place: max(first[place], since[place]) for place in went}, {place: older[place] for place in went}
-            )
-        return (
-            found
-            or self._newest_of({place: first[place] for place in keyed}, older)
-            or self._newest_of({place: first[place] for place in sent}, wanted=self._is_it)
-        )
+        spans = {
+            place: (max(done.get(place, 0), self._first[place]), self._end[place])
+            for place in self._all(*topics.ROUTED, topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
+        }
+        found = self._of_key(spans) or self._unknown(spans)
+        if found and _only_received(found):  # it may have been routed or refused since, or that offset is forgotten
+            went = self._all(*topics.ROUTED, topics.BANK_TRANSACTIONS_DLQ)
+            found += self._unknown(self._since(found[0], went))
+        sent = {place: span for place, span in spans.items() if place[0] not in topics.ROUTED}
+        return found or self._newest_of(sent, self._is_it)
 
-    def _of_key(self, first: Mapping[Place, int]) -> list[Record]:
-        """Those whose offsets are known."""
+    def _of_key(self, spans: Spans) -> list[Record]:
+        """Those of the spans whose offsets are known."""
         found = (
             self._first_of({(topic, partition): (offset, offset + 1)}, self._has_its_key)
             for topic, partition, offset in self._keys.find(self._key)
-            if offset >= first.get((topic, partition), offset + 1)
+            if offset >= spans.get((topic, partition), (offset + 1, 0))[0]
         )
         return [one for one in found if one is not None]
+
+    def _unknown(self, spans: Spans) -> list[Record]:
+        """Those of the spans whose offsets are not known, from the newest step that has any."""
+        newer, older = {}, {}
+        for place, (begin, end) in spans.items():
+            since, until = self._keys.known(place)
+            newer[place], older[place] = (max(begin, until), end), (begin, min(since, end))
+        for unread in newer, older:
+            likely = {place: span for place, span in unread.items() if self._leads_to(place)}
+            others = {place: span for place, span in unread.items() if place not in likely}
+            if found := self._newest_of(likely, self._has_its_key) or self._newest_of(others, self._has_its_key):
+                return found
+        return []
 
     def _received(self, routed: Record | None, refused: Record | None) -> Record | None:
         """Of all that came in the millisecond that the bank sent it, or where its dead letter was."""
@@ -136,11 +141,13 @@ class _Lookup:
                 return None
             begin, end = self._offsets(places, sent), self._offsets(places, sent + 1)
             return self._first_of({place: (begin[place], end[place]) for place in places}, self._is_it)
-        source = source_of(refused.headers) if refused is not None else None
-        if source is None or (source.topic, source.partition) not in self._end:
+        if refused is None or (source := source_of(refused.headers)) is None:
             return None
+        if (source.topic, source.partition) not in self._end:
+            return None
+        # Another record may have this offset by now: that of a topic that was deleted and created.
         span = {(source.topic, source.partition): (source.offset, source.offset + 1)}
-        return self._first_of(span, lambda message: message.offset() == source.offset)
+        return self._first_of(span, lambda message: _same(refused, Record.of(message)))
 
     def _row(self, routed: Record) -> Record | None:
         """The first on the result topic since it was routed, unless the row of one that was validated later comes first."""
@@ -155,17 +162,19 @@ class _Lookup:
         def ends(message: Message) -> bool:
             return message.key() == self._key or (message.key(), bank_timestamp(headers_of(message)) or 0) in behind
 
-        found = self._first_of(self._since(routed, self._keyed(self._key, topics.FRAUDULENT_TRANSACTIONS_RESULT)), ends)
-        return found if found is not None and found.key == self._key else None
+        for place in self._keyed(self._key, topics.FRAUDULENT_TRANSACTIONS_RESULT, routed):
+            found = self._first_of(self._since(routed, [place]), ends)
+            if found is not None and found.key == self._key:
+                return found
+        return None
 
     def _users(self, routed: Record, row: Record) -> tuple[Record | None, Record | None]:
         """Rows of users have their keys, and the bank's timestamp of the transaction that they came with."""
         fields, sent = row_of(row.value or b""), bank_timestamp(routed.headers)
         ids = [text_of(fields, name).encode() for name in ("SENDER_ID", "RECEIVER_ID")]
         rows: dict[bytes | None, Record] = {}
-        for message in self._read(
-            self._since(routed, {place for one in ids for place in self._keyed(one, topics.USERS)})
-        ):
+        places = {place for one in ids for place in self._keyed(one, topics.USERS, routed)}
+        for message in self._read(self._since(routed, places)):
             if message.key() in ids and message.key() not in rows:
                 record = Record.of(message)
                 if bank_timestamp(record.headers) == sent:
@@ -179,14 +188,12 @@ class _Lookup:
         records = map(Record.of, self._read(self._since(since, self._all(*names))))
         return [one for one in records if source_of(one.headers) in sources]
 
-    def _newest_of(
-        self, first: Mapping[Place, int], last: Mapping[Place, int] | None = None, wanted: Wanted | None = None
-    ) -> list[Record]:
-        """The wanted records in the newest step that has any, back from before `last` or from the ends: those with its key."""
-        wanted = wanted or self._has_its_key
-        for begin, end in steps_back(first, last or {place: self._end[place] for place in first}):
-            spans = {place: (begin[place], end[place]) for place in begin}
-            found = [Record.of(message) for message in self._read(spans) if wanted(message)]
+    def _newest_of(self, spans: Spans, wanted: Wanted) -> list[Record]:
+        """The wanted records in the newest step that has any, back from the ends of the spans."""
+        first, last = ({place: span[one] for place, span in spans.items()} for one in (0, 1))
+        for begin, end in steps_back(first, last):
+            step = {place: (begin[place], end[place]) for place in begin}
+            found = [Record.of(message) for message in self._read(step) if wanted(message)]
             if found or time.monotonic() > self._deadline:
                 return found
         return []
@@ -218,9 +225,18 @@ class _Lookup:
             offsets[place] = one.offset if one.offset >= 0 else self._end.get(place, 0)
         return offsets
 
-    def _keyed(self, key: bytes, *names: str) -> list[Place]:
-        """Where records with this key are."""
-        return [(name, partition_of(key, self._partitions[name])) for name in names if name in self._partitions]
+    def _leads_to(self, place: Place) -> bool:
+        topic, partition = place
+        return partition == partition_of(self._key, self._partitions[topic])
+
+    def _keyed(self, key: bytes, topic: str, since: Record) -> list[Place]:
+        """Where a record with this key can be that followed from one. A partition without any record from well before that
+        one may have been added later, or have been new to the producer.
+        """
+        before = self._offsets(self._all(topic), since.timestamp[1] - METADATA_MS)
+        there = max((partition + 1 for (_, partition), offset in before.items() if offset > 0), default=1)
+        counts = range(self._partitions.get(topic, 0), there - 1, -1)
+        return list(dict.fromkeys((topic, partition_of(key, count)) for count in counts))
 
     def _all(self, *names: str) -> list[Place]:
         return [(name, one) for name in names for one in range(self._partitions.get(name, 0))]
@@ -235,9 +251,14 @@ class _Lookup:
         value = message.value() or b""
         return (
             message.topic() in (topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
-            and self._key in value
+            and (self._key in value or b"\\" in value)  # JSON may escape any character
             and text_of(row_of(value), "transaction_id") == self._identity
         )
+
+
+def _same(dead_letter: Record, source: Record) -> bool:
+    """Whether a dead letter is of this record; one that was too large has its position alone."""
+    return dead_letter.value is None or (dead_letter.key, dead_letter.value) == (source.key, source.value)
 
 
 def _only_received(records: Iterable[Record]) -> bool:

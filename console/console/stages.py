@@ -24,6 +24,8 @@ STORES = {
     "S3": ((*map(services.connector_group, services.S3_CONNECTORS), services.ARCHIVER), topics.S3_SINK_DLQ),
 }
 
+NOT_COMPLETE = "not known: there was no time to look through all records for its row"
+
 Committed = Mapping[str, Mapping[Place, int]]
 
 
@@ -134,7 +136,9 @@ def _validated(found: Found, routed: Record, now: float) -> Stage:
         return Stage("validated", DONE, "fraudulent")
     if failed:
         return _dead(failed[-1])
-    if found.complete and _passed(found, routed, (services.PROCESSOR,)):
+    if _passed(found, routed, (services.PROCESSOR,)):
+        if not found.complete:
+            return Stage("validated", UNKNOWN, NOT_COMPLETE)
         return Stage("validated", DONE, "honest: no row is written")
     return _waits("validated", "the validator", routed, now)
 
@@ -142,8 +146,9 @@ def _validated(found: Found, routed: Record, now: float) -> Stage:
 def _missing(name: str, found: Found, routed: Record, now: float) -> Stage:
     """A row that is still to come, or that should be there."""
     to_validate = routed.topic == topics.UNIDENTIFIED_TRANSACTIONS
-    if found.complete and _passed(found, routed, _groups_of(found, routed)):
-        return Stage(name, UNKNOWN, f"every reader of {routed.topic} has passed the transaction, and no row is found")
+    if _passed(found, routed, _groups_of(found, routed)):
+        nothing = f"every reader of {routed.topic} has passed the transaction, and no row is found"
+        return Stage(name, UNKNOWN, nothing if found.complete else NOT_COMPLETE)
     return _waits(name, services.PROCESSOR if to_validate else services.KSQLDB, routed, now)
 
 
@@ -179,9 +184,10 @@ def _passed(found: Found, record: Record, groups: Sequence[str]) -> bool:
 
 
 def _offsets(found: Found, record: Record, groups: Sequence[str]) -> list[int]:
+    """How far each of the groups that read the record's topic is in its partition: one that has committed nothing yet, at 0."""
     place = record.topic, record.partition
     committed = found.committed or {}
-    return [committed[one][place] for one in groups if committed.get(one, {}).get(place, -1) >= 0]
+    return [max(committed[one][place], 0) for one in groups if place in committed.get(one, {})]
 
 
 def _groups_of(found: Found, record: Record) -> list[str]:

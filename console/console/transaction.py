@@ -20,17 +20,30 @@ REFRESH_SECONDS = 2.0
 NO_KAFKA = "Kafka does not answer: try again when it is up"
 
 
-def unknown(identity: str) -> str:
-    """What is said of an id that no record has."""
-    return f"No transaction {identity} is among the records that Kafka holds (by default those of the last 7 days)"
+class NotFoundError(Exception):
+    """Why a transaction's way is not known; `code` is HTTP's."""
+
+    def __init__(self, code: int, summary: str) -> None:
+        super().__init__(summary)
+        self.code = code
 
 
-async def look_up(collector: Collector, identity: str) -> Trace | None:
-    """The transaction's way. Raises KafkaException."""
+async def look_up(collector: Collector, identity: str) -> Trace:
+    """The transaction's way. Raises NotFoundError."""
     committed = collector.groups.committed
     loop = asyncio.get_running_loop()
-    found = await loop.run_in_executor(lookup.THREAD, lookup.find, identity, committed, collector.reader.keys)
-    return trace(found, time.time())
+    try:
+        found = await loop.run_in_executor(lookup.THREAD, lookup.find, identity, committed, collector.reader.keys)
+    except KafkaException:
+        raise NotFoundError(503, NO_KAFKA) from None
+    if (way := trace(found, time.time())) is not None:
+        return way
+    if not found.complete:
+        seconds = f"{lookup.SECONDS:.0f} s"
+        raise NotFoundError(504, f"No transaction {identity} was found in {seconds}: not all that Kafka holds was read")
+    raise NotFoundError(
+        404, f"No transaction {identity} is among the records that Kafka holds (by default those of the last 7 days)"
+    )
 
 
 class TransactionPage:
@@ -57,12 +70,10 @@ class TransactionPage:
         self._timer.deactivate()
         try:
             found = await look_up(self._collector, self._identity)
-        except KafkaException:
-            self._say(NO_KAFKA, "bad")
-            self._timer.activate()
-            return
-        if found is None:
-            self._say(unknown(self._identity), "warn")
+        except NotFoundError as error:
+            self._say(str(error), "warn")
+            if error.code == 503:
+                self._timer.activate()
             return
         self._say(found.summary, TONES[found.status])
         self._stages.show(tables.stages(found.stages))
@@ -84,10 +95,8 @@ def add_to(app: FastAPI, collector: Collector) -> None:
     async def transaction(identity: str) -> Response:
         try:
             found = await look_up(collector, identity)
-        except KafkaException:
-            return _json({"id": identity, "summary": NO_KAFKA}, 503)
-        if found is None:
-            return _json({"id": identity, "summary": unknown(identity)}, 404)
+        except NotFoundError as error:
+            return _json({"id": identity, "summary": str(error)}, error.code)
         return _json(found.to_json(), 200)
 
     @ui.page("/transaction/{identity:path}", title=f"Transaction · {TITLE}")

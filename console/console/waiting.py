@@ -43,10 +43,11 @@ class Queues:
         runs = self._runs.setdefault(place, [])
         if runs and offset < runs[-1].last:  # of a topic that was deleted and created
             runs.clear()
-        if runs and written - runs[-1].written < RUN_MS:
+        if runs and abs(written - runs[-1].written) < RUN_MS:
             runs[-1] = runs[-1]._replace(last=offset)
             return
-        runs.append(Run(written, bank_timestamp(headers_of(message)) or written, offset))
+        sent = None if place[0] == topics.BANK_TRANSACTIONS else bank_timestamp(headers_of(message))
+        runs.append(Run(written, sent or written, offset))
         if len(runs) > MAX_RUNS:
             pairs = zip_longest(runs[::2], runs[1::2])
             self._runs[place] = [one if two is None else one._replace(last=two.last) for one, two in pairs]
@@ -61,6 +62,7 @@ class Queues:
         oldest = None
         for place, offset in next_read.items():
             runs = self._runs[place] = [run for run in self._runs.get(place, ()) if run.last >= offset]
-            if runs and runs[0].written <= at * 1000:
-                oldest = min(runs[0].sent, runs[0].sent if oldest is None else oldest)
+            # What was written since is not asked for; nor is the time known of what a clock that was ahead dates later.
+            waits = next((run.sent for run in runs if run.written <= at * 1000), None)
+            oldest = min((one for one in (waits, oldest) if one is not None), default=None)
         return None if oldest is None else max(at - oldest / 1000, 0.0)

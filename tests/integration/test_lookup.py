@@ -4,11 +4,10 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator
 from itertools import count
-from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, Message, Producer
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from console import keys, lookup
 from console.keys import Keys
@@ -17,16 +16,17 @@ from console.stages import Found
 from contracts import topics
 from contracts.models import UNIDENTIFIED
 from contracts.partitions import partition_of
-from contracts.records import Record
+from contracts.records import Headers, Record
 from contracts.timestamps import BANK_TIMESTAMP
 from runtime.reading import end_of, records_between
 from tests.support import samples
 from tests.support.dead import dead_letter_headers
-from tests.support.stack import running_broker
+from tests.support.stack import running_broker, wait_until
 
 PARTITIONS, SECONDS = 3, 30
 OTHERS = 400
 ROUTED, REFUSED, WAITS = (str(uuid.uuid4()) for _ in range(3))
+FRAUDS = [str(uuid.uuid4()) for _ in range(10)]
 BANKS_KEY = "a bank's own key"
 
 
@@ -35,8 +35,9 @@ def partition(key: str) -> int:
 
 
 # Of transactions with a key of their bank's, one whose id leads to the same partition as that key, and one whose id does not.
+# JSON may escape a character of the id.
 ANY_KEY = [
-    next(one for one in (str(uuid.uuid4()) for _ in count()) if (partition(one) == partition(BANKS_KEY)) is same)
+    next(one for one in (f"é{uuid.uuid4()}" for _ in count()) if (partition(one) == partition(BANKS_KEY)) is same)
     for same in (True, False)
 ]
 
@@ -65,10 +66,10 @@ def write_all(bootstrap: str) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "partitioner": "murmur2_random"})
     written: dict[str, int] = {}
 
-    def write(topic: str, identity: str, key: str | None = None, headers: Any = None) -> None:
+    def write(topic: str, identity: str, key: str | None = None, headers: Headers | None = None) -> None:
         value = json.dumps(samples.raw(transaction_id=identity, evaluation=UNIDENTIFIED))
 
-        def delivered(_: object, message: Any) -> None:
+        def delivered(_: object, message: Message) -> None:
             written[identity] = message.timestamp()[1]
 
         producer.produce(topic, value, key or identity, headers=headers, on_delivery=delivered)
@@ -80,7 +81,7 @@ def write_all(bootstrap: str) -> None:
         assert producer.flush(SECONDS) == 0
 
     write_others()
-    for identity in (ROUTED, REFUSED):
+    for identity in (ROUTED, REFUSED, *FRAUDS):
         write(topics.BANK_TRANSACTIONS, identity)
     for identity in ANY_KEY:
         write(topics.BANK_TRANSACTIONS, identity, BANKS_KEY)
@@ -89,6 +90,14 @@ def write_all(bootstrap: str) -> None:
     for identity, key in ((REFUSED, None), *((one, BANKS_KEY) for one in ANY_KEY)):
         headers = dead_letter_headers([], "broken", topics.BANK_TRANSACTIONS, 0, 0, "ingestor")
         write(topics.BANK_TRANSACTIONS_DLQ, identity, key, headers)
+    for identity in FRAUDS:
+        sent: Headers = [(BANK_TIMESTAMP, b"%d" % written[identity])]
+        users = f"sender of {identity}", f"receiver of {identity}"
+        row = {"TRANSACTION_ID": identity, "SENDER_ID": users[0], "RECEIVER_ID": users[1]}
+        write(topics.FRAUDULENT_TRANSACTIONS, identity, headers=sent)
+        producer.produce(topics.FRAUDULENT_TRANSACTIONS_RESULT, json.dumps(row), identity, headers=sent)
+        for user in users:
+            producer.produce(topics.USERS, json.dumps({"ID": user}), user, headers=sent)
     write_others()
     write(topics.BANK_TRANSACTIONS, WAITS)
     assert producer.flush(SECONDS) == 0
@@ -155,3 +164,42 @@ def test_what_is_found_is_the_same(
     assert (id_of(waits.received), waits.routed, waits.dead_letters) == (WAITS, None, [])
     nothing = find(str(uuid.uuid4()))
     assert (nothing.received, nothing.routed, nothing.dead_letters, nothing.complete) == (None, None, [], True)
+    for identity in FRAUDS:
+        check_fraud(find(identity))
+
+
+def check_fraud(found: Found) -> None:
+    assert found.complete
+    assert (found.received and found.received.key, found.routed and found.routed.key) == (found.identity.encode(),) * 2
+    assert found.row is not None
+    assert [user and user.key for user in found.users] == [
+        f"{whose} of {found.identity}".encode() for whose in ("sender", "receiver")
+    ]
+
+
+@pytest.fixture
+def grown(cluster: str) -> str:
+    """Every topic has more partitions than when the records were written: keys lead elsewhere now."""
+    admin = AdminClient({"bootstrap.servers": cluster})
+    more = admin.create_partitions([NewPartitions(name, 2 * PARTITIONS + 1) for name in topics.ALL])
+    for future in more.values():
+        future.result(SECONDS)
+
+    def listed() -> bool:
+        found = admin.list_topics(timeout=SECONDS).topics
+        return all(len(found[name].partitions) > PARTITIONS for name in topics.ALL)
+
+    wait_until(listed, SECONDS, "the partitions are listed")
+    return cluster
+
+
+def test_what_was_written_before_partitions_were_added_is_found(grown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVER", grown)
+    everything = Keys()
+    read(everything, 10 * OTHERS)
+    for known in (Keys(), everything):
+        for identity in FRAUDS:
+            check_fraud(lookup.find(identity, {}, known))
+        refused, waits = lookup.find(REFUSED, {}, known), lookup.find(WAITS, {}, known)
+        assert (refused.routed, len(refused.dead_letters)) == (None, 1)
+        assert (waits.received is None, waits.routed, waits.dead_letters) == (False, None, [])

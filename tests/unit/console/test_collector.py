@@ -15,7 +15,7 @@ from confluent_kafka.admin import ClusterMetadata
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from console import api, delays, groups, polls
+from console import api, delays, groups, lookup, polls
 from console.causes import Problem
 from console.cluster import Broker, Cluster
 from console.collector import SILENT_SECONDS, Collector
@@ -25,6 +25,7 @@ from console.events import Event as StackEvent
 from console.groups import Groups
 from console.polls import Calls
 from console.settings import Settings
+from console.stages import Found
 from console.state import Connector, Health, Query, Task
 from contracts import topics
 from runtime import services
@@ -185,6 +186,22 @@ def test_health_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
     assert health() == (200, "ok")
     made.reader.worked_at -= SILENT_SECONDS
     assert health() == (503, "its topic reader has failed for 30 s")
+
+
+@pytest.mark.parametrize(
+    ("complete", "code", "summary"),
+    [
+        (True, 404, "No transaction t1 is among the records that Kafka holds"),
+        (False, 504, "No transaction t1 was found in 10 s: not all that Kafka holds was read"),
+    ],
+)
+def test_what_was_not_read_to_the_end_is_not_called_unknown(
+    complete: bool, code: int, summary: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, http = served(monkeypatch)
+    monkeypatch.setattr(lookup, "find", lambda identity, *_: Found(identity, complete=complete))
+    answer: httpx.Response = http.get("/api/transaction/t1")
+    assert (answer.status_code, answer.json()["summary"].startswith(summary)) == (code, True)
 
 
 class Admin:

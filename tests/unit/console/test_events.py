@@ -241,6 +241,19 @@ def test_a_restart_that_is_told_again_and_again_is_one_event() -> None:
     assert reloaded.unwritten == {}
 
 
+def test_a_restart_whose_end_nobody_told_ends_when_the_next_one_begins() -> None:
+    """Else it would be the cause of all that comes later."""
+    log = started()
+    first, second = (Event(RESTART, KAFKA, "kafka was restarted", began) for began in (10.0, 50.0))
+    log.look([], [first], 11.0)
+    log.look([], [second], 51.0)
+    log.look([], [replace(second, ended=52.0)], 53.0)
+    assert log.newest() == [replace(second, ended=52.0), replace(first, ended=50.0)]
+    down = Problem("service", INGESTOR, "transactions-ingestor is down: HTTP 503", needs=(KAFKA,))
+    log.look([down], [], 5_000.0)
+    assert log.newest()[0].cause == ""
+
+
 def test_a_service_that_is_down_shortly_after_its_restart_was_restarted() -> None:
     """It runs again, but has not joined its group yet."""
     log = started()

@@ -102,8 +102,14 @@ def test_one_that_the_processor_has_not_committed_waits(offset: int) -> None:
     assert (made.status, made.summary) == ("waiting", "Not validated yet: in the queue of the validator, 10 s")
 
 
-def test_one_for_which_there_was_no_time_to_look_is_not_called_honest() -> None:
-    assert traced(Found("t1", RECEIVED, TO_VALIDATE, committed=EVERYONE, complete=False)).status != "done"
+@pytest.mark.parametrize(
+    ("routed", "users"), [(TO_VALIDATE, (None, None)), (TO_KSQLDB, (None, None)), (TO_KSQLDB, (None, USERS[1]))]
+)
+def test_what_there_was_no_time_to_look_for_is_neither_missing_nor_waiting(routed: Record, users: Any) -> None:
+    row = ROW if any(users) else None
+    made = traced(Found("t1", RECEIVED, routed, row, users, committed=EVERYONE, complete=False))
+    assert made.status == "unknown"
+    assert "there was no time to look through all records" in made.summary
 
 
 def test_one_that_waits_for_ksqldb() -> None:
@@ -143,6 +149,22 @@ def only_their_own(groups: dict[str, dict[Place, int]]) -> dict[str, dict[Place,
 def test_the_archiver_stores_in_s3_as_well() -> None:
     groups = committed(services.ARCHIVER, *map(services.connector_group, services.CONNECTORS))
     assert traced(Found("t1", RECEIVED, TO_KSQLDB, ROW, USERS, committed=groups)).status == "done"
+
+
+@pytest.mark.parametrize("sink", [services.ARCHIVER, "connect-mongodb-transactions"])
+def test_a_sink_that_has_committed_nothing_in_a_partition_yet_has_its_rows_to_store(sink: str) -> None:
+    groups = committed(services.ARCHIVER, *map(services.connector_group, services.CONNECTORS))
+    groups = only_their_own(groups | committed(sink, offset=-1001))
+    made = traced(Found("t1", RECEIVED, TO_KSQLDB, ROW, USERS, committed=groups))
+    assert made.status == "waiting"
+
+
+def test_a_query_that_has_committed_nothing_in_a_partition_yet_has_not_passed_it() -> None:
+    queue = committed("query 1", topic=topics.FRAUDULENT_TRANSACTIONS) | committed(
+        "query 2", topic=topics.FRAUDULENT_TRANSACTIONS, offset=-1001
+    )
+    made = traced(Found("t1", RECEIVED, TO_KSQLDB, ROW, (None, USERS[1]), committed=queue))
+    assert dict(names(made))["sender row"] == "waiting"
 
 
 def test_of_a_store_without_sinks_nothing_is_known() -> None:

@@ -9,6 +9,7 @@ from console.waiting import MAX_RUNS, Queues
 from contracts import topics
 from contracts.records import Headers
 from contracts.timestamps import BANK_TIMESTAMP
+from runtime import services
 from tests.unit.console.test_records import message
 
 START = 1_800_000_000.0
@@ -53,6 +54,17 @@ def test_of_several_readers_of_a_topic_the_last_counts() -> None:
 
 def test_what_came_after_the_look_does_not_wait_yet() -> None:
     assert oldest(queues((0, 50.0)), 0, at=49.0) is None
+
+
+def test_a_clock_that_was_ahead_and_is_set_back_hides_nothing_that_waits() -> None:
+    assert oldest(queues((0, 7_200.0), (1, 0.0), (2, 10.0)), 0) == 100.0
+
+
+def test_only_the_ingestor_says_when_a_bank_sent_it() -> None:
+    """A replayed dead letter has the header of its first way, and counts from its replay."""
+    place: Place = (topics.BANK_TRANSACTIONS, 0)
+    made = queues((0, 60.0), sent=20.0, topic=topics.BANK_TRANSACTIONS)
+    assert made.oldest({services.INGESTOR: {place: 0}}, START + 100) == 40.0
 
 
 def test_rows_that_wait_for_a_sink_are_no_transactions_that_wait() -> None:
