@@ -87,6 +87,8 @@ class DeadLetter(NamedTuple):
     @property
     def line(self) -> str:
         """The line that stands for it and for all like it."""
+        if _is_empty(self.message):
+            return f"not replayed, it has no content: {self.kind}"
         if self.replay.topic is None:
             return f"not replayed, its headers name no known source topic: {self.kind}"
         tried = f", replayed {self.replay.tries} times before" if self.replay.tries else ""
@@ -223,9 +225,15 @@ def _without_copies(batch: Iterable[Message], notes: Notes) -> Iterable[DeadLett
         known = identity(message.value(), message.key(), headers)
         name = known.hex() if known is not None else None
         if name is None or name not in notes.replayed:
-            yield DeadLetter(message, replay(headers), name)
+            # Of a record that was too large for a dead letter there is nothing to replay.
+            how = replay(headers)._replace(topic=None) if _is_empty(message) else replay(headers)
+            yield DeadLetter(message, how, name)
         if name is not None:
             notes.replayed.add(name)
+
+
+def _is_empty(message: Message) -> bool:
+    return message.value() is None and message.key() is None
 
 
 def _write(

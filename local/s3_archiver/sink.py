@@ -17,6 +17,7 @@ from contracts.records import Record
 from local.s3_archiver import metrics
 from local.s3_archiver.rules import NotARow, Row, objects, row_line
 from local.s3_archiver.settings import SERVICE, Settings
+from runtime.hang import alive
 from runtime.metrics import LAST_COMMIT
 from runtime.quix import Producer, RecordSink
 from runtime.service import Totals
@@ -99,6 +100,7 @@ class ArchiveSink(RecordSink):
             for name, content in contents.items():
                 self._client.put_object(Bucket=self._settings.s3_bucket, Key=name, Body=content)
                 self._counts["objects"] += 1
+                alive(SERVICE)  # many partitions, or a slow S3, take longer than the client may be silent
         except (BotoCoreError, ClientError) as error:
             logger.warning("S3 did not take an object, next try in %.0f s: %s", RETRY_AFTER_SECONDS, error)
             raise SinkBackpressureError(retry_after=RETRY_AFTER_SECONDS) from error

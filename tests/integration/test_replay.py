@@ -77,7 +77,7 @@ def connects(offset: int, stage: str = "VALUE_CONVERTER") -> tuple[bytes, Header
     ]
 
 
-def write(bootstrap: str, dead_letters: Sequence[tuple[bytes, Headers]]) -> None:
+def write(bootstrap: str, dead_letters: Sequence[tuple[bytes | None, Headers]]) -> None:
     """Over all partitions in turn, as records without a key may be."""
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
     for number, (value, headers) in enumerate(dead_letters):
@@ -102,6 +102,14 @@ def test_what_went_back_does_not_go_twice(kafka: str) -> None:
     assert f"{DLQ}: 1 dead letter would be replayed" in replay(kafka, "--dry-run")
     assert "1 dead letter replayed" in replay(kafka)
     assert went_back(kafka) == once(1, 2, 3, 4)
+
+
+def test_a_record_that_was_too_large_for_its_dead_letter_is_not_replayed_as_an_empty_one(kafka: str) -> None:
+    write(kafka, [(None, ours(1)[1]), ours(2)])
+    said = replay(kafka)
+    assert "1 not replayed, it has no content: no row" in said
+    assert "1 dead letter replayed" in said
+    assert went_back(kafka) == once(2)
 
 
 def test_a_topic_that_was_made_again_is_read_from_its_start(kafka: str) -> None:

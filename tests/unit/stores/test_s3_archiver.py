@@ -217,6 +217,16 @@ def test_a_checkpoint_is_one_object_per_topic_and_partition(sink: ArchiveSink, s
     }
 
 
+def test_each_object_is_a_sign_of_life(sink: ArchiveSink, s3: StubS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many partitions, or an S3 that is slow, take longer than the client may be silent."""
+    heard: list[int] = []
+    monkeypatch.setattr("local.s3_archiver.sink.alive", lambda _: heard.append(len(s3.objects)))
+    add(sink, encoded(USER), 7)
+    add(sink, encoded(RESULT), 3, topics.FRAUDULENT_TRANSACTIONS_RESULT)
+    sink.flush()
+    assert heard == [1, 2]
+
+
 def test_what_is_not_a_row_is_a_dead_letter_with_its_place(
     sink: ArchiveSink, s3: StubS3, producer: StubProducer
 ) -> None:
