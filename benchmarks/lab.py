@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -31,7 +31,7 @@ from local.plan import PYTHON_SOURCES
 from local.settings import ROOT
 from local.supervisor import tail
 from runtime.kafka import PARTITIONER
-from runtime.reading import end_of, records_between
+from runtime.reading import end_of, reader, records_between
 from tests.support.stack import running_broker, wait_until
 
 SEED = 20261124
@@ -246,22 +246,8 @@ class Lab:
         sources = os.pathsep.join(map(str, PYTHON_SOURCES))
         return {**os.environ, "PYTHONPATH": sources, "KAFKA_BOOTSTRAP_SERVER": self.bootstrap, **environment}
 
-    @contextmanager
-    def _reader(self) -> Iterator[Consumer]:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.bootstrap,
-                "group.id": "benchmark-reader",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "log_level": 0,
-            }
-        )
-        try:
-            yield consumer
-        finally:
-            consumer.close()
+    def _reader(self) -> closing[Consumer]:
+        return reader("benchmark-reader", {"bootstrap.servers": self.bootstrap, "log_level": 0})
 
 
 @contextmanager

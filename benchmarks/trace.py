@@ -24,6 +24,7 @@ from local.settings import HOST
 from processor.rules import outputs
 from processor.settings import SERVICE as PROCESSOR
 from processor.validator import Verdict
+from runtime.reading import READ_ONLY
 from tests.support.stack import free_ports, wait_until
 from validator.verdict import is_fraudulent
 
@@ -90,11 +91,10 @@ def _written(lab: Lab, count: int) -> dict[str, Expected]:
     producer = lab.producer()
     reader = Consumer(
         {
+            **READ_ONLY,
             "bootstrap.servers": lab.bootstrap,
             "group.id": PROCESSOR,
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
+            "enable.partition.eof": False,
             "log_level": 0,
         }
     )

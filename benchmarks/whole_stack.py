@@ -25,7 +25,7 @@ from contracts.records import headers_of
 from contracts.timestamps import bank_timestamp
 from local.plan import DATABASE
 from runtime import services
-from runtime.reading import end_of
+from runtime.reading import READ_ONLY, end_of
 from tests.support.stack import Stack, running_stack, wait_until
 from validator.verdict import is_fraudulent
 
@@ -184,9 +184,9 @@ class Reader:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": stack.kafka,
+                **READ_ONLY,
                 "group.id": "benchmark-reader",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
+                "enable.partition.eof": False,
             }
         )
         self._began = time.time()

@@ -29,7 +29,7 @@ from contracts.dead_letters import Replay, identity, kind_of, replay
 from contracts.records import headers_of
 from runtime.errors import UserError
 from runtime.kafka import SMALL_QUEUE, bootstrap_server, client_config, transactional
-from runtime.reading import end_of, records_between
+from runtime.reading import end_of, reader, records_between
 from runtime.service import run_command
 
 logger = logging.getLogger("replay_dlq")
@@ -144,19 +144,7 @@ def replay_topic(topic: str, dry_run: bool, choice: Choice) -> None:
     """Replay the chosen of the dead letters that were not replayed yet, and log how many by source, kind of reason and tries."""
     if topic not in topics.DEAD_LETTERS:
         raise UserError(f"{topic} is not a dead-letter topic: must be one of {', '.join(topics.DEAD_LETTERS)}")
-    consumer = Consumer(
-        {
-            **client_config(),
-            **SMALL_QUEUE,
-            "group.id": NAME,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-        },
-        logger=logging.getLogger("kafka"),
-    )
-    try:
+    with reader(NAME, {**client_config(), **SMALL_QUEUE}) as consumer:
         _check_broker(consumer)
         producer = None if dry_run else Producer({**client_config(), **transactional(NAME)})
         if producer is not None:
@@ -182,12 +170,6 @@ def replay_topic(topic: str, dry_run: bool, choice: Choice) -> None:
         what = "would be replayed" if dry_run else "replayed"
         others = f", {choice.left} others stay" if choice.left else ""
         logger.info("%s: %d %s %s%s", topic, choice.replayed, noun, what, others)
-    except KafkaException as error:
-        raise UserError(
-            f"stopped by a Kafka error ({error.args[0].str()}): run this again, nothing is replayed twice"
-        ) from None
-    finally:
-        consumer.close()
 
 
 def _check_broker(consumer: Consumer) -> None:
@@ -281,7 +263,12 @@ def main() -> None:
         "--limit", metavar="N", type=_limit, help="replay at most N, the oldest of each partition first"
     )
     arguments = parser.parse_args()
-    replay_topic(arguments.topic, arguments.dry_run, Choice(arguments.reason, arguments.limit))
+    try:
+        replay_topic(arguments.topic, arguments.dry_run, Choice(arguments.reason, arguments.limit))
+    except KafkaException as error:
+        raise UserError(
+            f"stopped by a Kafka error ({error.args[0].str()}): run this again, nothing is replayed twice"
+        ) from None
 
 
 if __name__ == "__main__":

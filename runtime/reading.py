@@ -1,7 +1,10 @@
-"""Reads the records that a topic holds now, and then stops."""
+"""Reads what is committed: the records that a topic holds now, for one."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -19,8 +22,21 @@ TRANSIENT = (
     KafkaError._TRANSPORT,
 )
 
+# A consumer that commits nothing. `records_of` needs the last one.
+READ_ONLY = {
+    "enable.auto.commit": False,
+    "auto.offset.reset": "earliest",
+    "isolation.level": "read_committed",
+    "enable.partition.eof": True,
+}
+
 # By topic and partition: the first offset, and the one after the last.
 Spans = Mapping[tuple[str, int], tuple[int, int]]
+
+
+def reader(group: str, config: Mapping[str, Any]) -> closing[Consumer]:
+    """A consumer for a `with` block. A consumer needs a group's name; nothing is ever committed to it."""
+    return closing(Consumer({**READ_ONLY, "group.id": group, **config}, logger=logging.getLogger("kafka")))
 
 
 def end_of(consumer: Consumer, topic: str) -> dict[int, int]:

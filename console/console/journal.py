@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from threading import Event as Signal
 from threading import Lock
 
@@ -80,8 +81,7 @@ class Journal:
 
 def _stored() -> Iterator[Event]:
     """The newest events of each partition, as they were written last. Raises KafkaException and KeyError."""
-    consumer = Consumer(client("console-events"))
-    try:
+    with closing(Consumer(client("console-events"))) as consumer:
         end = end_of(consumer, topics.STACK_EVENTS)
         begin = {partition: max(offset - 2 * KEPT, 0) for partition, offset in end.items()}
         found: dict[str, Event] = {}
@@ -94,8 +94,6 @@ def _stored() -> Iterator[Event]:
                 else:
                     found[event.key] = event
         yield from found.values()
-    finally:
-        consumer.close()
 
 
 def _delivered(error: object, _message: object) -> None:

@@ -8,6 +8,7 @@ derived from it is newer.
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
@@ -44,11 +45,8 @@ THREAD = ThreadPoolExecutor(1, "look-up")
 
 def find(identity: str, committed: Committed, keys: Keys) -> Found:
     """The records of a transaction. `committed` is what the groups had committed just before. Raises KafkaException."""
-    consumer = Consumer(client("console-lookup") | {"fetch.min.bytes": 1, "fetch.wait.max.ms": 10})
-    try:
+    with closing(Consumer(client("console-lookup") | {"fetch.min.bytes": 1, "fetch.wait.max.ms": 10})) as consumer:
         return _Lookup(consumer, identity, committed, keys).found()
-    finally:
-        consumer.close()
 
 
 class _Lookup:

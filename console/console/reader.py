@@ -14,6 +14,7 @@ from contracts import topics
 from runtime.hang import alive, over
 from runtime.kafka import client_config
 from runtime.lost import watched
+from runtime.reading import READ_ONLY
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +36,8 @@ def client(group: str) -> dict[str, Any]:
     """
     return {
         **client_config(),
+        **READ_ONLY,
         "group.id": group,
-        "enable.auto.commit": False,
-        "auto.offset.reset": "earliest",
-        "enable.partition.eof": True,
-        "isolation.level": "read_committed",
         "fetch.message.max.bytes": 256 * 1024,
         "fetch.max.bytes": 2 * 1024 * 1024,
         "queued.max.messages.kbytes": 1024,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from heapq import nlargest
 from math import inf
@@ -90,9 +91,8 @@ def _scan(
 
     Returns how many records were looked at, and whether no other could matter.
     """
-    consumer = Consumer(client("console-search"))
     looked = 0
-    try:
+    with closing(Consumer(client("console-search"))) as consumer:
         newest = end_of(consumer, topic)
         first = {partition: max(offset - PARTITION_RECORDS, 0) for partition, offset in newest.items()}
         for begin, end in steps_back(first, newest):
@@ -110,8 +110,6 @@ def _scan(
                     return looked, False
             if oldest and enough(max(oldest.values())):
                 return looked, True
-    finally:
-        consumer.close()
     return looked, not any(first.values())
 
 

@@ -14,7 +14,7 @@ from contracts.records import UNREADABLE_HEADERS, Headers, headers_of
 from contracts.timestamps import utc
 from runtime.errors import UserError
 from runtime.kafka import bootstrap_server, client_config
-from runtime.reading import assign_more
+from runtime.reading import assign_more, reader
 from runtime.service import run_command
 
 ANSWER_SECONDS = 5.0
@@ -45,40 +45,32 @@ def show(
 
     Raises UserError for a topic that is not there.
     """
-    consumer = Consumer(
-        {
-            **config,
-            "group.id": "console-consumer",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "log_level": 0,
-        }
-    )
     try:
-        known = metadata(consumer).topics
-        if chosen.name not in known:
-            names = ", ".join(sorted(name for name in known if not name.startswith("_")))
-            raise UserError(f"there is no topic {chosen.name}; there are {names or 'none yet, the stack is starting'}")
-        if not (chosen.unmasked or chosen.name in HARMLESS):
-            sys.stderr.write(NOTE)
-        start = OFFSET_BEGINNING if chosen.from_beginning else OFFSET_END
-        read = set(known[chosen.name].partitions)
-        consumer.assign([TopicPartition(chosen.name, partition, start) for partition in read])
-        looked_at = time.monotonic()
-        while True:
-            if time.monotonic() - looked_at > PARTITIONS_SECONDS:
-                looked_at = time.monotonic()
-                read = assign_more(consumer, chosen.name, read, OFFSET_BEGINNING, ANSWER_SECONDS)
-            for message in consumer.consume(500, 0.2):
-                if message.error() is None:
-                    sys.stdout.buffer.write(b"\t".join(parts(message, chosen)) + b"\n")
-            sys.stdout.flush()
+        with reader("console-consumer", {**config, "enable.partition.eof": False, "log_level": 0}) as consumer:
+            known = metadata(consumer).topics
+            if chosen.name not in known:
+                names = ", ".join(sorted(name for name in known if not name.startswith("_")))
+                raise UserError(
+                    f"there is no topic {chosen.name}; there are {names or 'none yet, the stack is starting'}"
+                )
+            if not (chosen.unmasked or chosen.name in HARMLESS):
+                sys.stderr.write(NOTE)
+            start = OFFSET_BEGINNING if chosen.from_beginning else OFFSET_END
+            read = set(known[chosen.name].partitions)
+            consumer.assign([TopicPartition(chosen.name, partition, start) for partition in read])
+            looked_at = time.monotonic()
+            while True:
+                if time.monotonic() - looked_at > PARTITIONS_SECONDS:
+                    looked_at = time.monotonic()
+                    read = assign_more(consumer, chosen.name, read, OFFSET_BEGINNING, ANSWER_SECONDS)
+                for message in consumer.consume(500, 0.2):
+                    if message.error() is None:
+                        sys.stdout.buffer.write(b"\t".join(parts(message, chosen)) + b"\n")
+                sys.stdout.flush()
     except KeyboardInterrupt:
         pass
     except BrokenPipeError:
         sys.stderr.close()  # `| head` has what it wanted
-    finally:
-        consumer.close()
 
 
 def parts(message: Message, chosen: argparse.Namespace) -> Iterator[bytes]:

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Producer
 
 from local.ksqldb_emulator.settings import Settings
 from runtime.kafka import transactional
-from runtime.reading import end_of, records_between
+from runtime.reading import end_of, reader, records_between
 
 _TIMEOUT = 15.0
 _CLIENT_LOG = logging.getLogger("librdkafka")
@@ -53,19 +53,7 @@ class CommandLog:
 
     def read(self) -> Iterator[tuple[int, Command]]:
         """All commands with their offsets, from the first to the one that is the last now. Raises KafkaException."""
-        consumer = Consumer(
-            {
-                **self._settings.kafka,
-                "group.id": self._settings["service.id"],
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-            },
-            logger=_CLIENT_LOG,
-        )
-        try:
+        with reader(self._settings["service.id"], self._settings.kafka) as consumer:
             for batch in records_between(consumer, self._topic, {}, end_of(consumer, self._topic)):
                 for message in batch:
                     yield message.offset() or 0, Command(**json.loads(message.value() or b"{}"))
-        finally:
-            consumer.close()

@@ -1,20 +1,21 @@
 """Push queries and PRINT: records of a topic as they come, until enough of them came or the client went away."""
 
-import logging
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, Message, TopicPartition
 
 from contracts.timestamps import utc
 from local.ksqldb_emulator.pipeline import row_reader
 from local.ksqldb_emulator.planner import QueryPlan
 from local.ksqldb_emulator.serde import Unreadable
 from local.ksqldb_emulator.settings import Settings
+from runtime.reading import reader
 
 _POLL = 0.25
 _BATCH = 500
+_SMALL = {"enable.partition.eof": False, "fetch.wait.max.ms": 100, "queued.max.messages.kbytes": 4096}
 # What PRINT says first.
 FORMATS = "Key format: KAFKA_STRING\nValue format: JSON or KAFKA_STRING\n"
 
@@ -58,19 +59,8 @@ def _records(
     """What `convert` makes of the records in batches, a batch at least every quarter of a second, so that the caller can
     give up; None is left out. Closing the generator ends it. Raises KafkaException.
     """
-    consumer = Consumer(
-        {
-            **settings.kafka,
-            "group.id": "ksqldb-push-query",  # a consumer needs one; nothing is ever committed to it
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "fetch.wait.max.ms": 100,
-            "queued.max.messages.kbytes": 4096,
-        },
-        logger=logging.getLogger("librdkafka"),
-    )
     left = limit
-    try:
+    with reader("ksqldb-push-query", {**settings.kafka, **_SMALL}) as consumer:
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         start = OFFSET_BEGINNING if from_beginning else OFFSET_END
         consumer.assign([TopicPartition(topic, partition, start) for partition in partitions])
@@ -85,5 +75,3 @@ def _records(
             if left is not None:
                 left -= len(batch)
             yield batch
-    finally:
-        consumer.close()

@@ -137,10 +137,8 @@ SHORT = {
     *(
         "console/console/lookup.py",
         "console/console/search.py",
-        "console/console/topic.py",
         "local/running.py",
-        "local/ksqldb_emulator/commands.py",
-        "local/ksqldb_emulator/push.py",
+        "runtime/reading.py",
     ),
 }
 

@@ -71,7 +71,7 @@ def test_who_has_no_service_of_its_own_has_the_rights_for_its_group() -> None:
         rights.PUSH_QUERIES: "local/ksqldb_emulator/push.py",
         rights.TOPIC_READERS: "console/console/topic.py",
     }.items():
-        assert f'"group.id": "{group}"' in (ROOT / file).read_text()
+        assert f'reader("{group}", ' in (ROOT / file).read_text()
 
 
 def test_each_client_gets_in_as_itself(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
