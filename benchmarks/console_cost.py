@@ -37,9 +37,7 @@ def _idle(plan: Plan) -> list[Row]:
         time.sleep(SETTLE_SECONDS)
         process = _process(stack)
         for _ in range(plan.repetitions):
-            before, started = _cpu_seconds(process), time.monotonic()
-            time.sleep(plan.stack_seconds)
-            cpu.ours.append(100 * (_cpu_seconds(process) - before) / (time.monotonic() - started))
+            cpu.ours.append(process.cpu_percent(plan.stack_seconds))
             memory.ours.append(process.memory_info().rss / 2**20)
     return [cpu, memory]
 
@@ -54,9 +52,9 @@ def _under_load(plan: Plan) -> list[Row]:
         process = _process(stack)
 
         def with_console() -> list[float]:
-            before, started = _cpu_seconds(process), time.monotonic()
+            process.cpu_percent()  # since when the next one counts
             found = result_delays(stack, plan.stack_seconds)
-            cpu.ours.append(100 * (_cpu_seconds(process) - before) / (time.monotonic() - started))
+            cpu.ours.append(process.cpu_percent())
             return found
 
         def without() -> list[float]:
@@ -112,8 +110,3 @@ def _at_rest(stack: Stack) -> bool:
 
 def _process(stack: Stack) -> psutil.Process:
     return psutil.Process(state_of(stack)["services"]["console"]["pid"])
-
-
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system

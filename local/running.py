@@ -22,11 +22,6 @@ ANSWER_SECONDS = 5.0
 class RunningStack(Addresses):
     """Where it listens, and where it keeps its things."""
 
-    ports: Ports
-    folders: Folders
-    kafka_brokers: int
-    kafka_secure: bool
-
     @property
     def clients(self) -> dict[str, str]:
         """The variables by which the tools reach Kafka."""
@@ -64,7 +59,7 @@ def stack_of(current: dict[str, Any], folders: Folders) -> RunningStack:
             f"note: the running stack was started with {' '.join(started)}, which is used: "
             f"{' '.join(now)} in the environment or .env counts from the next start\n"
         )
-    return RunningStack(ports, folders, current["kafka_brokers"], current["kafka_secure"])
+    return RunningStack(ports, folders, kafka_brokers=current["kafka_brokers"], kafka_secure=current["kafka_secure"])
 
 
 def metadata(stack: RunningStack, client: Consumer | AdminClient) -> ClusterMetadata:

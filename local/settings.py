@@ -116,45 +116,19 @@ class Stores(Environment):
     my_aws_region: Annotated[str, _matching("[a-z]+(-[a-z0-9]+)+", "a region's name, such as eu-west-1")] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Folders:
     """Where things are kept: `base` is this clone's own, `cache` is the user's and shared by all clones."""
 
     base: Path
     cache: Path
 
-    @property
-    def data(self) -> Path:
-        return self.base / "data"
-
-    @property
-    def logs(self) -> Path:
-        return self.base / "logs"
-
-    @property
-    def run(self) -> Path:
-        return self.base / "run"
-
-    @property
-    def temporary(self) -> Path:
-        return self.run / "tmp"
-
-    @property
-    def state(self) -> Path:
-        return self.run / "state.json"
-
-    @property
-    def stores(self) -> Path:
-        return self.run / "stores.env"
-
-    @property
-    def history(self) -> Path:
-        return self.base / "ksql-history"
-
-    @property
-    def made(self) -> tuple[Path, ...]:
-        """All that the stack makes in `base`: what else is there is somebody else's."""
-        return self.data, self.logs, self.run, self.history, self.base / "python"
+    def __post_init__(self) -> None:
+        self.data, self.logs, self.run = self.base / "data", self.base / "logs", self.base / "run"
+        self.temporary, self.state, self.stores = self.run / "tmp", self.run / "state.json", self.run / "stores.env"
+        self.history = self.base / "ksql-history"
+        # All that the stack makes in `base`: what else is there is somebody else's.
+        self.made = self.data, self.logs, self.run, self.history, self.base / "python"
 
 
 @dataclass(frozen=True)
@@ -193,13 +167,14 @@ class S3Target:
         return variables | ({"S3_ENDPOINT": self.endpoint} if self.endpoint else {})
 
 
+@dataclass(frozen=True)
 class Addresses:
     """Where the services listen."""
 
     ports: Ports
     folders: Folders
-    kafka_brokers: int
-    kafka_secure: bool
+    kafka_brokers: int = field(default=1, kw_only=True)
+    kafka_secure: bool = field(default=False, kw_only=True)
 
     @property
     def brokers(self) -> tuple[Broker, ...]:
@@ -240,14 +215,10 @@ class Addresses:
 class Settings(Addresses):
     """All of it."""
 
-    ports: Ports
-    folders: Folders
     mongodb: MongoTarget
     s3: S3Target
     # What the user has set of a service's own settings, by the service's name.
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    kafka_brokers: int = 1
-    kafka_secure: bool = False
 
     @property
     def traced(self) -> bool:
@@ -318,7 +289,15 @@ def load() -> Settings:
     assert mongodb
     own = folders()
     s3 = _s3(ports, own, stores, aws)
-    return Settings(ports, own, mongodb, s3, of_services, cluster.kafka_brokers, cluster.kafka_secure)
+    return Settings(
+        ports,
+        own,
+        mongodb,
+        s3,
+        of_services,
+        kafka_brokers=cluster.kafka_brokers,
+        kafka_secure=cluster.kafka_secure,
+    )
 
 
 def atlas_uri(user: str, password: str, cluster: str) -> str:

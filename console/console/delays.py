@@ -1,6 +1,5 @@
 """From a transaction's timestamp to the sight of its row on the result topic: what a read_committed reader has to wait."""
 
-import logging
 import time
 from threading import Event, Lock
 
@@ -12,6 +11,7 @@ from console.reader import (
     METADATA_SECONDS,
     PARTITIONS_SECONDS,
     RETRY_SECONDS,
+    keep_on,
     watched_client,
 )
 from contracts import topics
@@ -19,8 +19,6 @@ from contracts.records import Message, headers_of
 from contracts.timestamps import bank_timestamp
 from runtime.hang import over
 from runtime.reading import assign_more
-
-logger = logging.getLogger(__name__)
 
 GROUP = "console-delays"
 
@@ -53,14 +51,7 @@ class Delays:
 
     def run(self) -> None:
         """Read what comes from now on, until told to stop."""
-        while not self._stopping.is_set():
-            try:
-                self._read()
-            except KafkaException as error:  # the broker is away
-                logger.info("not timing for now: %s", error)
-            except Exception:
-                logger.exception("not timing for now")
-            self._stopping.wait(RETRY_SECONDS)
+        keep_on(self._read, self._stopping, RETRY_SECONDS, "rows are not timed")
 
     def _read(self) -> None:
         consumer = Consumer(

@@ -5,7 +5,6 @@ a broker dies (librdkafka issue 4605). A consumer that has a group's name and su
 offsets, and the older `list_groups` waits by itself.
 """
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from threading import Event
@@ -15,13 +14,11 @@ from confluent_kafka.admin import ClusterMetadata
 
 from console import cluster
 from console.cluster import Cluster
-from console.reader import client
+from console.reader import client, keep_on
 from console.records import Place
 from console.state import NOT_ASKED, Health
 from runtime.kafka import client_config
 from runtime.lost import Admin
-
-logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
 ANSWER_SECONDS = 2.0
@@ -49,15 +46,7 @@ class Groups:
 
     def run(self) -> None:
         """Look until told to stop."""
-        while not self._stopping.is_set():
-            try:
-                self._look()
-                self.worked_at = time.monotonic()
-            except KafkaException as error:  # a coordinator that is just starting, say
-                logger.info("groups are not known for now: %s", error.args[0].str())
-            except Exception:  # one malformed response must not end the looking
-                logger.exception("groups are not known for now")
-            self._stopping.wait(LOOK_SECONDS)
+        keep_on(self._look, self._stopping, LOOK_SECONDS, "groups are not known")
         for consumer in self._consumers.values():
             consumer.close()
 
@@ -68,6 +57,7 @@ class Groups:
         except KafkaException:
             self.broker, self.members = Health(False, "does not answer"), None
             self.cluster = cluster.unreachable(self.cluster)
+            self.worked_at = time.monotonic()
             return
         self.cluster = cluster.read(metadata)
         self.broker = Health(True, self.cluster.summary)
@@ -79,6 +69,7 @@ class Groups:
             if partition.leader < 0
         )
         self._look_at_groups(metadata)
+        self.worked_at = time.monotonic()
 
     def _look_at_groups(self, metadata: ClusterMetadata) -> None:
         # What the older call knows nothing about, groups of a newer protocol, is "Dead" to it.

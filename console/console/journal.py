@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 
 from console.causes import Problem
 from console.events import KEPT, Event, Log, of_json
-from console.reader import RETRY_SECONDS, client
+from console.reader import RETRY_SECONDS, client, keep_on
 from contracts import topics
 from runtime.kafka import IDEMPOTENT, client_config
 from runtime.lost import watched
@@ -49,19 +49,13 @@ class Journal:
 
     def run(self) -> None:
         """Read what is there, once there is a broker, then write what comes until told to stop."""
-        while not self._stopping.is_set():
-            try:
-                stored = list(_stored())
-                with self._lock:
-                    self._log.take(stored)
-                self._write()
-            except (KafkaException, KeyError) as error:  # the broker is away, or has no such topic yet
-                logger.info("events are not written for now: %s", error)
-            except Exception:  # events go on in memory, and are written later
-                logger.exception("events are not written for now")
-            self._stopping.wait(RETRY_SECONDS)
+        keep_on(self._write, self._stopping, RETRY_SECONDS, "events are not written", (KafkaException, KeyError))
 
     def _write(self) -> None:
+        # While there is no such topic yet, this raises KeyError.
+        stored = list(_stored())
+        with self._lock:
+            self._log.take(stored)
         producer = Producer({**client_config(), **IDEMPOTENT, **watched(), "log_level": 0})
         while not self._stopping.wait(WRITE_SECONDS):
             self._write_changes(producer)

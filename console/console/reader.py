@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from threading import Event, Lock
 from typing import Any
 
@@ -56,6 +57,26 @@ def watched_client(group: str) -> dict[str, Any]:
     return {**client(group), **statistics, "statistics.interval.ms": 5_000}  # those of many partitions are long
 
 
+def keep_on(
+    work: Callable[[], None],
+    stopping: Event,
+    seconds: float,
+    problem: str,
+    expected: tuple[type[Exception], ...] = (KafkaException,),
+) -> None:
+    """Do it again and again until told to stop, with a pause after each time: no broker that is away ends it, nor one
+    malformed record. What is not `expected` is logged with its traceback.
+    """
+    while not stopping.is_set():
+        try:
+            work()
+        except expected as error:
+            logger.info("%s for now: %s", problem, error)
+        except Exception:
+            logger.exception("%s for now", problem)
+        stopping.wait(seconds)
+
+
 class Reader:
     """`run` is a thread's. Hold `lock` while reading `records` and `queues`."""
 
@@ -77,15 +98,7 @@ class Reader:
 
     def run(self) -> None:
         """Read until told to stop, from where it was when the cluster was away."""
-        while not self._stopping.is_set():
-            try:
-                self._read()
-            except KafkaException as error:  # the broker is away
-                logger.info("the topics cannot be read, retrying: %s", error)
-                self._stopping.wait(RETRY_SECONDS)
-            except Exception:  # one malformed record must not end the reading, which goes on behind it
-                logger.exception("the topics cannot be read, retrying")
-                self._stopping.wait(RETRY_SECONDS)
+        keep_on(self._read, self._stopping, RETRY_SECONDS, "the topics are not read")
 
     def _read(self) -> None:
         consumer = Consumer(watched_client(GROUP))
