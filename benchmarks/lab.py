@@ -131,11 +131,11 @@ class Lab:
         return Process(popen, log)
 
     @contextmanager
-    def module(self, name: str, **environment: str) -> Iterator[None]:
+    def module(self, name: str, **environment: str) -> Iterator[Process]:
         """Run `python -m name` while the block runs, and stop it as the launcher does."""
         process = self.start(name, **environment)
         try:
-            yield
+            yield process
         finally:
             process.stop()
 

@@ -68,7 +68,7 @@ def trace(plan: Plan) -> list[Row]:
 def _console(lab: Lab) -> Iterator[tuple[Process, str]]:
     """The console alone: what it does not find beside it is down to it."""
     ports = free_ports()
-    process = lab.start(
+    with lab.module(
         "console",
         CONSOLE_PORT=ports["CONSOLE_PORT"],
         MALLOC_ARENA_MAX="2",  # as in the stack
@@ -77,11 +77,8 @@ def _console(lab: Lab) -> Iterator[tuple[Process, str]]:
         FRAUD_VALIDATOR_URL=f"http://{HOST}:{ports['VALIDATOR_PORT']}",
         INGESTOR_METRICS_URL=f"http://{HOST}:{ports['INGESTOR_METRICS_PORT']}",
         PROCESSOR_METRICS_URL=f"http://{HOST}:{ports['PROCESSOR_METRICS_PORT']}",
-    )
-    try:
+    ) as process:
         yield process, f"http://{HOST}:{ports['CONSOLE_PORT']}"
-    finally:
-        process.stop()
 
 
 def _written(lab: Lab, count: int) -> dict[str, Expected]:
