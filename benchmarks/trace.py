@@ -168,6 +168,6 @@ def _look_up(url: str, identity: str, expected: Expected | None) -> float:
     stages = {stage["name"]: stage for stage in answer.json()["stages"]}
     assert stages["received"]["position"]["topic"] == topics.BANK_TRANSACTIONS, stages
     assert stages["routed"]["position"]["topic"] == expected.topic, stages
-    rows = [stages.get(name, {}).get("position") for name in ("result row", "user row, sender", "user row, receiver")]
+    rows = [stages.get(name, {}).get("position") for name in ("result row", "sender row", "receiver row")]
     assert all(rows) if expected.rows else not any(rows), stages
     return took

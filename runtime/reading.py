@@ -1,4 +1,4 @@
-"""Reads what is committed: the records that a topic holds now, for one."""
+"""Readers that commit nothing, and the records that topics hold now."""
 
 import logging
 import time

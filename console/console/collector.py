@@ -133,7 +133,7 @@ class Collector:
             totals, rates, recent = dict(records.totals), records.rates(), records.came()
             last_dead_letter = dict(records.last_dead_letter)
         members = self.groups.members
-        committed = self.groups.committed
+        committed = self.committed()
         # As of the last look: what has come since may be processed by now.
         look = time.time() - (time.monotonic() - self.groups.worked_at)
         with self.reader.lock:
@@ -147,7 +147,6 @@ class Collector:
                 self._interval(name),
             )
             for name, places in self._behind(committed).items()
-            if name != services.ARCHIVER or self._has_archiver(committed[name])
         }
         looked_at = {
             services.KAFKA: self.groups.broker,
@@ -183,6 +182,14 @@ class Collector:
             disk=self._disk,
             recent=self._journal.recent(time.time()),
         )
+
+    def committed(self) -> Mapping[str, Mapping[Place, int]]:
+        """How far each group is, by partition; the archiver is one only where it archives."""
+        return {
+            name: places
+            for name, places in self.groups.committed.items()
+            if name != services.ARCHIVER or self._has_archiver(places)
+        }
 
     def events(self) -> list[StackEvent]:
         """What happened, newest first."""

@@ -23,6 +23,7 @@ from contracts.partitions import partition_of
 from contracts.records import Record, headers_of
 from contracts.timestamps import bank_timestamp
 from runtime import services
+from runtime.kafka import METADATA_MS
 from runtime.reading import Spans, records_of
 
 SECONDS = 10.0
@@ -31,8 +32,6 @@ ANSWER_SECONDS = 5.0
 BEHIND = 1_000
 # The clocks of several brokers differ by less.
 CLOCKS_MS = 1_000
-# Kafka's clients ask at least this often how many partitions a topic has, unless they are told otherwise.
-METADATA_MS = 300_000
 
 # Times that Kafka's protocol has names for, as milliseconds.
 _EARLIEST, _LATEST = -2, -1
@@ -67,6 +66,8 @@ class _Lookup:
         self._end: dict[Place, int] = {}
         self._end = self._offsets(places, _LATEST)
         self._first = self._offsets(places, _EARLIEST)
+        # Before it is searched, the index goes so far: what it takes meanwhile is not found in it.
+        self._indexed = {place: keys.known(place)[1] for place in places}
 
     def found(self) -> Found:
         """All that there is of it."""
@@ -75,7 +76,7 @@ class _Lookup:
         received = _newest(newest, topics.BANK_TRANSACTIONS)
         refused = _newest(newest, topics.BANK_TRANSACTIONS_DLQ)
         if refused is not None and routed is None:  # it may have been replayed since, and have been routed
-            routed = _newest(self._unknown(self._since(refused, self._all(*topics.ROUTED))), *topics.ROUTED)
+            routed = _newest(self._unknown(self._followed(refused, *topics.ROUTED)), *topics.ROUTED)
         if received is None:
             received = self._received(routed, refused)
         dead_letters = [refused] if refused else []
@@ -102,12 +103,18 @@ class _Lookup:
             place: (max(done.get(place, 0), self._first[place]), self._end[place])
             for place in self._all(*topics.ROUTED, topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
         }
-        found = self._of_key(spans) or self._unknown(spans)
-        if found and _only_received(found):  # it may have been routed or refused since, or that offset is forgotten
-            went = self._all(*topics.ROUTED, topics.BANK_TRANSACTIONS_DLQ)
-            found += self._unknown(self._since(found[0], went))
+        likely = {place: span for place, span in spans.items() if self._leads_to(place)}
+        others = {place: span for place, span in spans.items() if place not in likely}
         sent = {place: span for place, span in spans.items() if place[0] not in topics.ROUTED}
-        return found or self._newest_of(sent, self._is_it)
+        found = (
+            self._of_key(spans)
+            or self._unknown(likely)
+            or self._newest_of(sent, self._is_it)
+            or self._unknown(others)  # partitions may have been added since
+        )
+        if found and _only_received(found):  # it may have been routed or refused since, or that offset is forgotten
+            found += self._unknown(self._followed(found[0], *topics.ROUTED, topics.BANK_TRANSACTIONS_DLQ))
+        return found
 
     def _of_key(self, spans: Spans) -> list[Record]:
         """Those of the spans whose offsets are known."""
@@ -122,14 +129,13 @@ class _Lookup:
         """Those of the spans whose offsets are not known, from the newest step that has any."""
         newer, older = {}, {}
         for place, (begin, end) in spans.items():
-            since, until = self._keys.known(place)
-            newer[place], older[place] = (max(begin, until), end), (begin, min(since, end))
-        for unread in newer, older:
-            likely = {place: span for place, span in unread.items() if self._leads_to(place)}
-            others = {place: span for place, span in unread.items() if place not in likely}
-            if found := self._newest_of(likely, self._has_its_key) or self._newest_of(others, self._has_its_key):
-                return found
-        return []
+            forgotten = self._keys.known(place)[0]
+            newer[place], older[place] = (max(begin, self._indexed[place]), end), (begin, min(forgotten, end))
+        return self._newest_of(newer, self._has_its_key) or self._newest_of(older, self._has_its_key)
+
+    def _followed(self, record: Record, *names: str) -> Spans:
+        """Where records with its key that followed from this one can be."""
+        return self._since(record, [place for name in names for place in self._keyed(self._key, name, record)])
 
     def _received(self, routed: Record | None, refused: Record | None) -> Record | None:
         """Of all that came in the millisecond that the bank sent it, or where its dead letter was."""
@@ -228,13 +234,16 @@ class _Lookup:
         return partition == partition_of(self._key, self._partitions[topic])
 
     def _keyed(self, key: bytes, topic: str, since: Record) -> list[Place]:
-        """Where a record with this key can be that followed from one. A partition without any record from well before that
-        one may have been added later, or have been new to the producer.
+        """The partitions where a record with this key that followed from `since` can be, the likely one first.
+
+        The topic may have had fewer partitions then: one without any record from well before may have been added later.
         """
+        count = self._partitions.get(topic, 0)
         before = self._offsets(self._all(topic), since.timestamp[1] - METADATA_MS)
-        there = max((partition + 1 for (_, partition), offset in before.items() if offset > 0), default=1)
-        counts = range(self._partitions.get(topic, 0), there - 1, -1)
-        return list(dict.fromkeys((topic, partition_of(key, count)) for count in counts))
+        there = max((partition + 1 for (_, partition), offset in before.items() if offset > 0), default=0)
+        # Of a topic in its first minute nothing is known: most likely it has as many as it began with.
+        counts = range(there, count + 1) if there else range(count, 0, -1)
+        return list(dict.fromkeys((topic, partition_of(key, one)) for one in counts))
 
     def _all(self, *names: str) -> list[Place]:
         return [(name, one) for name in names for one in range(self._partitions.get(name, 0))]
@@ -249,7 +258,7 @@ class _Lookup:
         value = message.value() or b""
         return (
             message.topic() in (topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
-            and (self._key in value or b"\\" in value)  # JSON may escape any character
+            and any(mark in value for mark in (self._key, b"\\u", b"\\/"))  # JSON may escape a character of it
             and text_of(row_of(value), "transaction_id") == self._identity
         )
 

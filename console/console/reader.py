@@ -64,8 +64,8 @@ def keep_on(
     problem: str,
     expected: tuple[type[Exception], ...] = (KafkaException,),
 ) -> None:
-    """Do it again and again until told to stop, with a pause after each time: no broker that is away ends it, nor one
-    malformed record. What is not `expected` is logged with its traceback.
+    """Do it again and again until told to stop, with a pause after each time: neither a broker that is away nor a malformed
+    record ends it. An error that is not `expected` is logged with its traceback.
     """
     while not stopping.is_set():
         try:

@@ -24,7 +24,7 @@ STORES = {
     "S3": ((*map(services.connector_group, services.S3_CONNECTORS), services.ARCHIVER), topics.S3_SINK_DLQ),
 }
 
-NOT_COMPLETE = "not known: there was no time to look through all records for its row"
+NOT_COMPLETE = "there was no time to look through all records"
 
 Committed = Mapping[str, Mapping[Place, int]]
 
@@ -114,7 +114,8 @@ def _stages(found: Found, now: float) -> Iterator[Stage]:
         if received is not None and not (refused and received.timestamp[1] <= refused[-1].timestamp[1]):
             yield _waits("routed", services.INGESTOR, received, now)
         elif refused:
-            yield _dead(refused[-1])
+            dead = _dead(refused[-1])
+            yield dead if found.complete else replace(dead, detail=_joined(dead.detail, NOT_COMPLETE))
         return
     for one in refused:
         yield _written("dead letter", one, f"{reason_in(one.headers)}; replayed since")
@@ -174,6 +175,8 @@ def _stored(found: Found, store: str, rows: list[Record], now: float) -> Stage:
             return Stage(name, UNKNOWN, f"no sink of {row.topic} to {store} is known")
         if max(offsets) <= row.offset:
             return _waits(name, f"the sink to {store}", row, now)
+    if not found.complete:  # among the records that were not looked at there may be a dead letter
+        return Stage(name, UNKNOWN, NOT_COMPLETE)
     return Stage(name, DONE, "its sinks have committed all rows")
 
 

@@ -20,8 +20,8 @@ REFRESH_SECONDS = 2.0
 NO_KAFKA = "Kafka does not answer: try again when it is up"
 
 
-class NotFoundError(Exception):
-    """Why a transaction's way is not known; `code` is HTTP's."""
+class LookUpError(Exception):
+    """Why the way of a transaction cannot be shown; `code` is HTTP's."""
 
     def __init__(self, code: int, summary: str) -> None:
         super().__init__(summary)
@@ -29,19 +29,19 @@ class NotFoundError(Exception):
 
 
 async def look_up(collector: Collector, identity: str) -> Trace:
-    """The transaction's way. Raises NotFoundError."""
-    committed = collector.groups.committed
+    """The transaction's way. Raises LookUpError."""
+    committed = collector.committed()
     loop = asyncio.get_running_loop()
     try:
         found = await loop.run_in_executor(lookup.THREAD, lookup.find, identity, committed, collector.reader.keys)
     except KafkaException:
-        raise NotFoundError(503, NO_KAFKA) from None
+        raise LookUpError(503, NO_KAFKA) from None
     if (way := trace(found, time.time())) is not None:
         return way
     if not found.complete:
         seconds = f"{lookup.SECONDS:.0f} s"
-        raise NotFoundError(504, f"No transaction {identity} was found in {seconds}: not all that Kafka holds was read")
-    raise NotFoundError(
+        raise LookUpError(504, f"No transaction {identity} was found in {seconds}: not all that Kafka holds was read")
+    raise LookUpError(
         404, f"No transaction {identity} is among the records that Kafka holds (by default those of the last 7 days)"
     )
 
@@ -70,8 +70,8 @@ class TransactionPage:
         self._timer.deactivate()
         try:
             found = await look_up(self._collector, self._identity)
-        except NotFoundError as error:
-            self._say(str(error), "warn")
+        except LookUpError as error:
+            self._say(str(error), "bad" if error.code == 503 else "warn")
             if error.code == 503:
                 self._timer.activate()
             return
@@ -95,7 +95,7 @@ def add_to(app: FastAPI, collector: Collector) -> None:
     async def transaction(identity: str) -> Response:
         try:
             found = await look_up(collector, identity)
-        except NotFoundError as error:
+        except LookUpError as error:
             return _json({"id": identity, "summary": str(error)}, error.code)
         return _json(found.to_json(), 200)
 

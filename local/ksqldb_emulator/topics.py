@@ -33,6 +33,7 @@ class Topics:
     """The topics of the broker."""
 
     def __init__(self, settings: Settings) -> None:
+        self._session_seconds = int(settings["streams.session.timeout.ms"]) / 1000
         # A request has as long as its socket, unless it is told otherwise.
         config = {**settings.kafka, "socket.timeout.ms": int(_TIMEOUT * 1000)}
         self._admin = Admin(config, logging.getLogger("librdkafka"))
@@ -67,11 +68,16 @@ class Topics:
 
     def forget_group(self, group: str) -> None:
         """Delete a consumer group and its offsets, as soon as it has no members. Usually there is none to delete."""
-        self._ask(
-            lambda admin: admin.delete_consumer_groups([group])[group],
-            KafkaError.GROUP_ID_NOT_FOUND,
-            KafkaError.NON_EMPTY_GROUP,  # a static member that is gone counts until its session is over
-        )
+        deadline = time.monotonic() + self._session_seconds + _TIMEOUT
+        while True:
+            try:
+                self._ask(lambda admin: admin.delete_consumer_groups([group])[group], KafkaError.GROUP_ID_NOT_FOUND)
+                return
+            except KafkaException as error:
+                # A static member that is gone counts until its session is over.
+                if error.args[0].code() != KafkaError.NON_EMPTY_GROUP or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
 
     def cluster_id(self) -> str:
         """Kafka's id of its cluster. It raises KafkaException when no broker answers."""
@@ -91,14 +97,11 @@ class Topics:
         while not seen() and time.monotonic() < deadline:
             time.sleep(0.05)
 
-    def _ask(
-        self, request: Callable[[AdminClient], Future[Any]], harmless: int | None = None, passing: int | None = None
-    ) -> Any:
+    def _ask(self, request: Callable[[AdminClient], Future[Any]], harmless: int | None = None) -> Any:
         """What the broker answers; None when that is the harmless error.
 
-        It is asked again when the error is the passing one, and when no answer comes: a client may lose a broker that has just
-        started (runtime/lost.py), and each of the requests may be done twice. Raises KafkaException after _PATIENCE, or when the
-        broker refuses.
+        It is asked again when no answer comes: a client may lose a broker that has just started (runtime/lost.py), and each of
+        the requests may be done twice. Raises KafkaException after _PATIENCE, or when the broker refuses.
         """
         deadline = time.monotonic() + _PATIENCE
         while True:
@@ -109,7 +112,7 @@ class Topics:
                 code = error.args[0].code()
                 if code == harmless:
                     return None
-                if (code >= 0 and code != passing) or time.monotonic() > deadline:
+                if code >= 0 or time.monotonic() > deadline:
                     raise
                 log.info("asking again: %s", error.args[0].str())
             time.sleep(_PAUSE)

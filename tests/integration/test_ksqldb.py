@@ -21,6 +21,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from local.supervisor import STOP_SECONDS
+from tests.support.machine import slowness
 from tests.support.stack import SLOWNESS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +62,7 @@ class Server:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(how)
-        code = self.process.wait(SLOWNESS * STOP_SECONDS)
+        code = self.process.wait(STOP_SECONDS * slowness())
         self.process = None
         return code
 

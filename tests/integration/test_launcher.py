@@ -27,10 +27,16 @@ def test_status_of_a_running_stack(stack: Stack) -> None:
 
 
 def test_second_start_is_refused(stack: Stack) -> None:
+    def pids() -> list[int]:
+        now = state(stack)
+        return [now["launcher"]["pid"], *(service["pid"] for service in now["services"].values())]
+
+    before = pids()
     answer = stack.start_sh("--local")
     assert answer.returncode == 1
     assert "already running" in answer.stderr
     stack.await_healthy()
+    assert pids() == before
 
 
 def test_a_killed_part_is_restarted(stack: Stack) -> None:

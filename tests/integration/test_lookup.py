@@ -1,9 +1,11 @@
 """A transaction's records are the same ones whether the keys are known, not known, or known in part."""
 
 import json
+import time
 import uuid
 from collections.abc import Iterable, Iterator
-from itertools import count
+from itertools import count, product
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Message, Producer
@@ -16,14 +18,14 @@ from console.stages import Found
 from contracts import topics
 from contracts.models import UNIDENTIFIED
 from contracts.partitions import partition_of
-from contracts.records import Headers, Record
+from contracts.records import Headers, Position, Record
 from contracts.timestamps import BANK_TIMESTAMP
 from runtime.reading import end_of, records_between
 from tests.support import samples
 from tests.support.dead import dead_letter_headers
 from tests.support.stack import running_broker, wait_until
 
-PARTITIONS, SECONDS = 3, 30
+PARTITIONS, GROWN, SECONDS = 3, 7, 30
 OTHERS = 400
 ROUTED, REFUSED, WAITS = (str(uuid.uuid4()) for _ in range(3))
 FRAUDS = [str(uuid.uuid4()) for _ in range(10)]
@@ -177,29 +179,60 @@ def check_fraud(found: Found) -> None:
     ]
 
 
-@pytest.fixture
-def grown(cluster: str) -> str:
-    """Every topic has more partitions than when the records were written: keys lead elsewhere now."""
-    admin = AdminClient({"bootstrap.servers": cluster})
-    more = admin.create_partitions([NewPartitions(name, 2 * PARTITIONS + 1) for name in topics.ALL])
+def add_partitions(bootstrap: str) -> None:
+    """Keys lead elsewhere from now on. There are records in the new partitions too, at some time after the others."""
+    time.sleep(1.5)
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    more = admin.create_partitions([NewPartitions(name, GROWN) for name in topics.ALL])
     for future in more.values():
         future.result(SECONDS)
 
     def listed() -> bool:
         found = admin.list_topics(timeout=SECONDS).topics
-        return all(len(found[name].partitions) > PARTITIONS for name in topics.ALL)
+        return all(len(found[name].partitions) == GROWN for name in topics.ALL)
 
     wait_until(listed, SECONDS, "the partitions are listed")
-    return cluster
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+    for name in topics.ALL:
+        for partition in range(PARTITIONS, GROWN):
+            producer.produce(name, b"{}", "another", partition=partition)
+    assert producer.flush(SECONDS) == 0
 
 
-def test_what_was_written_before_partitions_were_added_is_found(grown: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVER", grown)
-    everything = Keys()
-    read(everything, 10 * OTHERS)
-    for known in (Keys(), everything):
-        for identity in FRAUDS:
-            check_fraud(lookup.find(identity, {}, known))
-        refused, waits = lookup.find(REFUSED, {}, known), lookup.find(WAITS, {}, known)
-        assert (refused.routed, len(refused.dead_letters)) == (None, 1)
-        assert (waits.received is None, waits.routed, waits.dead_letters) == (False, None, [])
+def test_what_was_written_before_partitions_were_added_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the topics' first minute, when nothing says how many partitions they had, and later."""
+    with running_broker(tmp_path / "broker") as bootstrap:
+        write_all(bootstrap)
+        add_partitions(bootstrap)
+        monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVER", bootstrap)
+        everything = Keys()
+        read(everything, 10 * OTHERS)
+        for known, metadata_ms in product((Keys(), everything), (lookup.METADATA_MS, 0)):
+            monkeypatch.setattr(lookup, "METADATA_MS", metadata_ms)
+            for identity in FRAUDS:
+                check_fraud(lookup.find(identity, {}, known))
+            refused, waits = lookup.find(REFUSED, {}, known), lookup.find(WAITS, {}, known)
+            assert (refused.routed, len(refused.dead_letters)) == (None, 1)
+            assert (waits.received is None, waits.routed, waits.dead_letters) == (False, None, [])
+
+
+class Growing(Keys):
+    """The console's reader goes on while a transaction is looked up."""
+
+    def find(self, key: bytes) -> list[Position]:
+        found = super().find(key)
+        read(self, 10 * OTHERS)
+        return found
+
+
+@pytest.mark.parametrize("identity", [ROUTED, REFUSED, WAITS, *FRAUDS[:2]])
+def test_what_the_reader_takes_meanwhile_is_not_skipped(
+    cluster: str, monkeypatch: pytest.MonkeyPatch, identity: str
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVER", cluster)
+    found = lookup.find(identity, {}, Growing())
+    assert found.received is not None
+    assert (found.routed is not None) == (identity in (ROUTED, *FRAUDS))
+    assert len(found.dead_letters) == (identity == REFUSED)

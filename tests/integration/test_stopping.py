@@ -19,10 +19,9 @@ from local.plan import PYTHON_SOURCES
 from local.settings import HOST, ROOT
 from local.supervisor import STOP_SECONDS
 from runtime.quix import RecordSink, run_sink
+from tests.support.machine import slowness
 from tests.support.samples import transaction
-from tests.support.stack import SLOWNESS, free_ports, wait_until
-
-SECONDS = SLOWNESS * STOP_SECONDS
+from tests.support.stack import free_ports, wait_until
 
 SETTINGS = {
     "FRAUD_VALIDATOR_URL": f"http://{HOST}:9",
@@ -50,7 +49,7 @@ def service(module: str, log: Path, **environment: str) -> Iterator[None]:
     try:
         yield
         process.send_signal(signal.SIGTERM)
-        assert process.wait(SECONDS) == 0, log.read_text()
+        assert process.wait(STOP_SECONDS * slowness()) == 0, log.read_text()
     finally:
         process.kill()
         process.wait()
@@ -103,11 +102,12 @@ def test_a_signal_before_quix_s_loop_runs_is_heard(kafka_bootstrap: str, monkeyp
     stopping = Event()
     before = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     # What would hang is ended here, and fails.
-    watch = Timer(SECONDS, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    seconds = STOP_SECONDS * slowness()
+    watch = Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGTERM))
     watch.start()
     try:
         run_sink(name, name, [name], lambda _: SignalledSink(), stopping)
-        assert watch.is_alive(), f"not stopped within {SECONDS} s"
+        assert watch.is_alive(), f"not stopped within {seconds:.0f} s"
     finally:
         watch.cancel()
         for number, handler in before.items():

@@ -25,6 +25,7 @@ from runtime.connect import Connect, Unavailable, states
 from tests.resilience.faults import BACK_SECONDS, await_back, kill, nobody_restarts, process_of, terminate
 from tests.resilience.test_drills import report
 from tests.support.expectation import SeededSet, delivered
+from tests.support.machine import slowness
 from tests.support.settled import await_everything, ids, nothing_lost_nothing_repeated
 from tests.support.stack import Stack, running_stack, wait_until
 from tests.support.topics import read_all
@@ -39,8 +40,6 @@ CONNECTORS = ("mongodb-transactions", "mongodb-users")
 SILENCE_SECONDS = 3
 # A service whose client hangs, and a client that waits as long as it does by default, are silent for longer.
 LIMIT_SECONDS = 8
-# What a usual machine needs for the sum in `slowness`.
-SUM, USUAL_SECONDS = 1_000_000, 0.012
 FROZEN_SECONDS = 20
 # What was on its way when the brokers were killed has arrived, and the time in which nothing more may.
 LAST_SECONDS, QUIET_SECONDS = 2, 5
@@ -84,17 +83,6 @@ def silence(stack: Stack, watcher: Watcher, moment: float) -> float:
     stages = (INGESTOR, KSQLDB, PROCESSOR)
     wait_until(lambda: all(watcher.wrote_after(stage, over) for stage in stages), BACK_SECONDS, "all stages write")
     return watcher.silence(RESULT, moment)
-
-
-def slowness() -> float:
-    """How many times as much CPU as on a usual machine the same work takes here, at least 1: by the quickest of ten sums."""
-
-    def seconds() -> float:
-        started = time.thread_time()
-        sum(range(SUM))
-        return time.thread_time() - started
-
-    return max(1.0, min(seconds() for _ in range(10)) / USUAL_SECONDS)
 
 
 def assert_short(what: str, seconds: list[float]) -> None:

@@ -188,6 +188,15 @@ def test_health_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
     assert health() == (503, "its topic reader has failed for 30 s")
 
 
+def test_an_archiver_that_never_archived_is_no_sink() -> None:
+    collector = Collector(settings())
+    place = topics.USERS, 0
+    collector.groups.committed = {services.ARCHIVER: {place: -1001}, services.INGESTOR: {place: -1001}}
+    assert collector.committed().keys() == {services.INGESTOR}
+    collector.groups.committed = {services.ARCHIVER: {place: -1001, (topics.USERS, 1): 0}}
+    assert collector.committed().keys() == {services.ARCHIVER}
+
+
 @pytest.mark.parametrize(
     ("complete", "code", "summary"),
     [

@@ -112,6 +112,14 @@ def test_what_there_was_no_time_to_look_for_is_neither_missing_nor_waiting(route
     assert "there was no time to look through all records" in made.summary
 
 
+def test_what_there_was_no_time_to_look_for_may_have_become_a_dead_letter_or_none_any_more() -> None:
+    stored = traced(Found("t1", RECEIVED, TO_KSQLDB, ROW, USERS, committed=EVERYONE, complete=False))
+    assert names(stored)[-2:] == [("stored in MongoDB", "unknown"), ("stored in S3", "unknown")]
+    refused = dead(topics.BANK_TRANSACTIONS_DLQ, 300, RECEIVED)
+    made = traced(Found("t1", RECEIVED, dead_letters=[refused], committed=EVERYONE, complete=False))
+    assert made.summary.endswith("there was no time to look through all records")
+
+
 def test_one_that_waits_for_ksqldb() -> None:
     queue = committed("query 1", topic=topics.FRAUDULENT_TRANSACTIONS) | committed(
         "query 2", topic=topics.FRAUDULENT_TRANSACTIONS, offset=5
