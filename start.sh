@@ -51,11 +51,8 @@ USAGE
 
     # Whether the local stack is meant: it is running, or it was started here before and Docker's is not running.
     local_is_meant() {
-        local launcher
-        launcher=$(sed -n '/"launcher"/,/}/s/.*"pid": *\([0-9]*\).*/\1/p' "$LOCAL_DIR/run/state.json" 2>/dev/null) || launcher=
-        # After a crash of the machine its number may be another program's.
-        if [ -n "$launcher" ] && ps -p "$launcher" -o args= 2>/dev/null | grep -q -- '-m local'; then return; fi
-        [ -d "$LOCAL_DIR" ] && ! bash "$root/init/compose.sh" running 2>/dev/null
+        if bash "$root/local/is_running.sh"; then return; fi
+        [ -f "$LOCAL_DIR/run/lock" ] && ! bash "$root/init/compose.sh" running 2>/dev/null
     }
 
     mode=auto

@@ -10,9 +10,9 @@ export LOCAL_DIR
 if [[ -n "${KSQLDB_URL:-}" ]]; then
     cd "$root"
     exec "${PYTHON:-python3}" -m init.clean_ksqldb
-elif [[ ! -e "$LOCAL_DIR/run/state.json" ]] && bash "$root/init/compose.sh" running 2>/dev/null; then
+elif ! bash "$root/local/is_running.sh" && bash "$root/init/compose.sh" running 2>/dev/null; then
     exec bash "$root/init/compose.sh" clean-ksqldb
-elif [[ -d "$LOCAL_DIR/data" ]]; then
+elif [[ -d "$LOCAL_DIR/data" && -f "$LOCAL_DIR/run/lock" ]]; then
     exec bash "$root/local/bootstrap.sh" clean-ksqldb
 fi
 echo "error: this clone has no stack: ./start.sh --local starts one, source start.sh --build one in Docker" >&2

@@ -5,6 +5,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from console import topic, trace
 from local import launcher
@@ -72,16 +73,21 @@ def _clean(own: Folders) -> int:
     if code == 0:
         with launcher.only_one(own, launcher.UNKNOWN):
             for path in own.made:
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
+                _remove(path)
         try:
             own.base.rmdir()
             sys.stdout.write(f"removed {own.base}\n")
         except OSError:  # LOCAL_DIR may be a folder that holds more
             sys.stdout.write(f"removed all of the local stack in {own.base}, where other files are left\n")
     return code
+
+
+def _remove(path: Path) -> None:
+    """A file, a folder, or a link to one on another disk with all that is in it."""
+    if path.is_dir():
+        shutil.rmtree(path.resolve())
+    if path.is_symlink() or path.exists():
+        path.unlink()
 
 
 def _replay(stack: RunningStack, arguments: list[str]) -> int:

@@ -49,9 +49,12 @@ make_environment() {
     "$(find_python)" -I "$root/local/install.py" "$(cache_folder)/realtime-fraud-detection" "$1"
 }
 
+# Whether a stack was started in LOCAL_DIR: else what is there is somebody else's, and nothing is touched.
+is_ours() { [ -f "$LOCAL_DIR/run/lock" ]; }
+
 # Everything that a start needs of LOCAL_DIR, before it downloads anything.
 check_local_dir() {
-    local probe=$LOCAL_DIR/probe example="as in LOCAL_DIR=/var/tmp/fraud-detection ./start.sh --local"
+    local name probe=$LOCAL_DIR/.probe.$$ example="as in LOCAL_DIR=/var/tmp/fraud-detection ./start.sh --local"
     case $LOCAL_DIR in
     *$'\n'*) fail "the path of LOCAL_DIR has a line break: set it to one without, $example" ;;
     esac
@@ -64,6 +67,13 @@ check_local_dir() {
         fail "$LOCAL_DIR is on a file system from which nothing may be run (noexec), and Kafka's libraries for snappy and zstd are: set LOCAL_DIR to another folder, $example"
     }
     rm -f "$probe"
+    if is_ours; then return; fi
+    for name in data logs run ksql-history python; do # Folders.made in local/settings.py: --clean removes them
+        [ ! -e "$LOCAL_DIR/$name" ] ||
+            fail "$LOCAL_DIR/$name was not made by this stack, which would use it and remove it: set LOCAL_DIR to another folder, $example"
+    done
+    mkdir "$LOCAL_DIR/run"
+    : >"$LOCAL_DIR/run/lock"
 }
 
 # quoted TEXT: as a word of a shell script.
@@ -97,7 +107,7 @@ SCRIPT
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     if [ "$1" = up ]; then
         check_local_dir
-    elif [ ! -d "$LOCAL_DIR" ]; then # nothing to download for
+    elif ! is_ours; then # nothing to download for
         case $1 in
         stop | clean) echo 'the local stack is not running' && exit ;;
         *) fail "the local stack is not running: ./start.sh --local starts it" ;;

@@ -44,10 +44,11 @@ def make(trusted_file: Path, brokers_file: Path) -> None:
 
 def _good(file: Path) -> bool:
     try:
-        ends = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
     except (OSError, ValueError):
         return False
-    return ends > _now() + datetime.timedelta(days=RENEW_DAYS)
+    ends = certificate.not_valid_after_utc - datetime.timedelta(days=RENEW_DAYS)
+    return certificate.not_valid_before_utc <= _now() < ends  # it was made by a clock that was ahead, or ends soon
 
 
 def _now() -> datetime.datetime:

@@ -67,8 +67,12 @@ def environment(cache: Path, requirements: Path) -> Path:
             _install(requirements, work, log)
             # Written to the disk before it has its name: after a power cut it is whole or not there.
             os.sync()
-            with suppress(OSError):  # another start was quicker
+            try:
                 (work / "environment").rename(folder)
+            except OSError:
+                if not (folder / "bin" / "python").exists():  # else another start was quicker
+                    shutil.rmtree(folder)  # a part of it was removed
+                    (work / "environment").rename(folder)
     return folder / "bin" / "python"
 
 

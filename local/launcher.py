@@ -10,16 +10,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, nullcontext, suppress
 from threading import Event
+from types import FrameType
 from typing import Any
 
 import psutil
 from rich.console import Console
 from rich.live import Live
 
-from console import status
+from console import processes, status
 from local import connect, files, jars, plan, rights, running, state, view
 from local.counts import Counts
 from local.secure import kafka_environment
@@ -44,10 +45,10 @@ UNKNOWN = (
 
 def up(settings: Settings) -> int:
     """Run the stack in the foreground until a signal. Returns the exit code."""
-    console = Console(highlight=False, soft_wrap=True)
+    # Not as rich decides: FORCE_COLOR would fill a log with pictures of the screen.
+    console = Console(highlight=False, soft_wrap=True, force_terminal=sys.stdout.isatty())
     stopping = Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stopping.set())
+    _on_signals((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda *_: stopping.set())
     started = time.monotonic()
 
     def say(line: str) -> None:
@@ -61,6 +62,7 @@ def up(settings: Settings) -> int:
             _check_ports(settings)
             _check_disk(settings)
             _fetch(settings, say, stopping)
+            _check_ports(settings)  # that may have taken minutes
             programs = plan.programs(settings)
             write_stores_environment(settings)
             supervisor = Supervisor(programs, settings.folders.logs, say)
@@ -118,7 +120,11 @@ def show_status(folders: Folders, as_json: bool) -> int:
     space = disk.space(folders.base)
     if space.problem and not any(fault.startswith(f"the disk of {folders.base} ") for fault in found["faults"]):
         found = {**found, "healthy": False, "faults": [space.problem, *found["faults"]]}
-    if space.full:
+    silent = 0.0 if starting or space.full else state.age(folders.state)
+    if silent > processes.STALE_SECONDS:
+        held = f"the launcher has stood still for {silent:.0f} s: is its terminal held, as by Ctrl-S or Ctrl-Z?"
+        found = {**found, "healthy": False, "faults": [held, *found["faults"]]}
+    if silent > processes.STALE_SECONDS or space.full:
         current = state.as_they_are(current)
     return status.show(state.with_processes(found, current), as_json)
 
@@ -133,6 +139,7 @@ def stop(folders: Folders, keep: bool = True) -> int:
     if (launcher := state.process_of(current["launcher"])) is not None:
         try:
             launcher.terminate()
+            launcher.resume()  # one that Ctrl-Z has stopped would not hear it
             launcher.wait(STOP_SECONDS)
         except psutil.NoSuchProcess:
             pass  # it has just ended by itself
@@ -158,8 +165,8 @@ def run_with_ksqldb(folders: Folders, module: str) -> int:
         running.check_cluster(stack)
         return run(stack)
     settings = load()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: nothing that was started may be left
-        signal.signal(number, signal.default_int_handler)
+    # As Ctrl-C: nothing that was started may be left.
+    _on_signals((signal.SIGTERM, signal.SIGHUP), signal.default_int_handler)
     with only_one(settings.folders):
         _make_temporary_folder(settings)
         _check_ports(settings)
@@ -250,6 +257,13 @@ def _print(console: Console, line: str) -> None:
     """Print, if there is space for it: in the background the output is a file."""
     with suppress(OSError):
         console.print(line, markup=False)
+
+
+def _on_signals(numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], object]) -> None:
+    """A terminal that closes is no signal for what nohup has started."""
+    for number in numbers:
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -343,7 +357,10 @@ def _fetch(settings: Settings, say: Callable[[str], None], stopping: Event) -> N
             told = time.monotonic()
             say(f"fetching Kafka, Connect and the stores, once: {done} of {wanted} jars")
 
-    jars.fetch(plan.jars(settings), settings.folders.cache, progress)
+    try:
+        jars.fetch(plan.jars(settings), settings.folders.cache, progress)
+    except OSError as error:
+        raise UserError(disk.refused(error, settings.folders.cache)) from None
 
 
 def write_stores_environment(settings: Settings) -> None:

@@ -7,6 +7,7 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -244,6 +245,10 @@ def cloud_group(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str
     return values
 
 
+# Where the part of .env begins that init/compose.sh writes.
+WRITTEN_BY_DOCKER = "# --- written by start.sh"
+
+
 def cache_folder() -> Path:
     """Where downloads are kept, for all clones of this user."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "realtime-fraud-detection"
@@ -255,12 +260,18 @@ def folders() -> Folders:
 
 
 def read_env_file() -> None:
-    """Add what .env has to the environment, whatever system it was written on. Raises UserError when it is not UTF-8."""
+    """Add what the user has in .env to the environment, whatever system it was written on. Raises UserError when it is not
+    UTF-8.
+
+    What a start in Docker has written there is for Docker: this mode must not write to AWS because that one did.
+    """
+    file = ROOT / ".env"
     try:
-        # As it stands: a password may have a ${...}.
-        load_dotenv(ROOT / ".env", interpolate=False, encoding="utf-8-sig")
+        text = file.read_text("utf-8-sig") if file.is_file() else ""
     except UnicodeDecodeError:
-        raise UserError(f"{ROOT / '.env'} is not in UTF-8: save it in that encoding") from None
+        raise UserError(f"{file} is not in UTF-8: save it in that encoding") from None
+    # As it stands: a password may have a ${...}.
+    load_dotenv(stream=StringIO(text.partition(WRITTEN_BY_DOCKER)[0]), interpolate=False)
 
 
 def load() -> Settings:

@@ -65,6 +65,14 @@ def run(
     )
 
 
+def local_stack_was_here(here: Path) -> Path:
+    """Gives the folder in which it keeps its state."""
+    folder = here / "clone" / ".local" / "run"
+    folder.mkdir(parents=True)
+    (folder / "lock").touch()
+    return folder
+
+
 def calls(here: Path) -> str:
     return (here / "calls").read_text()
 
@@ -166,7 +174,7 @@ def test_the_files_of_three_brokers_are_found_without_env(here: Path, command: s
     fake = here / "bin" / "docker"
     fake.write_text(FAKE_DOCKER.replace('"docker $*"', '"docker $* (${COMPOSE_FILE:-.env})"'))
     # A local stack was here: --cluster is of Docker all the same.
-    (here / "clone" / ".local").mkdir()
+    local_stack_was_here(here)
     answer = run(here, "--cluster", command, FAKE_RUNNING="c1")
     assert answer.returncode == 0, answer.stderr
     asked = "exec -T console python -m console.status" if command == "--status" else "down --remove-orphans"
@@ -454,8 +462,7 @@ def test_status_stop_clean_and_topic(here: Path) -> None:
 
 
 def test_clean_takes_docker_also_beside_a_local_stack(here: Path) -> None:
-    (here / ".local" / "run").mkdir(parents=True)
-    (here / ".local" / "run" / "state.json").write_text("{}")
+    (local_stack_was_here(here) / "state.json").write_text("{}")
     assert run(here, "--clean").returncode == 0
     assert "compose --profile * down --remove-orphans --volumes\n" in calls(here)
 
@@ -570,7 +577,7 @@ ASKING = [["--status"], ["--topic", "users"], ["--trace", "t1"], ["--ksql"], ["-
 
 @pytest.mark.parametrize("docker", ["compose missing", "engine down", "not installed", "nothing runs"])
 def test_after_a_local_stack_has_stopped_it_is_what_is_meant(here: Path, docker: str) -> None:
-    (here / "clone" / ".local").mkdir()
+    local_stack_was_here(here)
     told = {"compose missing": {"FAKE_COMPOSE": "1"}, "engine down": {"FAKE_INFO": "1"}}.get(docker, {})
     if docker == "not installed":
         (here / "bin" / "docker").unlink()
@@ -583,17 +590,18 @@ def test_after_a_local_stack_has_stopped_it_is_what_is_meant(here: Path, docker:
 
 @pytest.mark.parametrize("state", [None, "", '{\n "launcher": {\n  "pid": 99999999,\n'])
 def test_a_running_docker_stack_is_meant_beside_a_stopped_local_one(here: Path, state: str | None) -> None:
-    run_folder = here / "clone" / ".local" / "run"
-    run_folder.mkdir(parents=True)
+    run_folder = local_stack_was_here(here)
     if state is not None:  # left by a power cut
         (run_folder / "state.json").write_text(state)
     assert run(here, "--topic", "users", FAKE_RUNNING="abc", FAKE_KAFKA="abc").returncode == 0
     assert "console python -m console.topic users\n" in calls(here)
+    (run_folder.parent / "data").mkdir()
+    assert run(here, shell="bash init/clean_ksqldb.sh", FAKE_RUNNING="abc").returncode == 0
+    assert calls(here).endswith("init-ksqldb bash init/clean_ksqldb.sh\n")
 
 
 def test_a_running_local_stack_is_meant_beside_a_docker_stack(here: Path) -> None:
-    run_folder = here / "clone" / ".local" / "run"
-    run_folder.mkdir(parents=True)
+    run_folder = local_stack_was_here(here)
     (here / "clone" / "local" / "bootstrap.sh").write_text('echo "local $*"\n')
     launcher = [sys.executable, "-c", "input()", "-m", "local", "up"]
     another = [sys.executable, "-c", "input()"]  # that has the launcher's number since the machine was started again

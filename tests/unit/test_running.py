@@ -1,16 +1,31 @@
 """What the commands know of the stack that runs, and what a power cut may leave of its files."""
 
+import json
 import os
 import stat
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from console.processes import STALE_SECONDS
 from local import files, launcher, running, settings, state
-from local.__main__ import main
-from local.settings import Folders, MongoTarget, Ports, S3Target, Settings, load
+from local.__main__ import _remove, main
+from local.plan import PYTHON_SOURCES
+from local.settings import (
+    AWS_GROUP,
+    ROOT,
+    WRITTEN_BY_DOCKER,
+    Folders,
+    MongoTarget,
+    Ports,
+    S3Target,
+    Settings,
+    load,
+)
 from runtime.errors import UserError
 
 PORTS = Ports(kafka_port=40001, console_port=40002)
@@ -75,6 +90,43 @@ def test_a_stack_that_a_power_cut_ended_does_not_run(started: Settings, capsys: 
     assert "the local stack is not running" in capsys.readouterr().out
 
 
+def test_a_launcher_that_stands_still_is_a_fault(
+    started: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = state.launcher_alone(started)
+    gone = {"phase": "ready", "pid": os.getpid(), "created": 1.0, "rss_mib": 1}
+    state.write({**alone, "ready": True, "ready_seconds": 1.0, "services": {"bank": gone}}, started.folders.state)
+    monkeypatch.setattr(launcher.status, "fetch", lambda _: {"healthy": True, "faults": []})
+    old = time.time() - STALE_SECONDS - 1
+    os.utime(started.folders.state, (old, old))
+    assert launcher.show_status(started.folders, as_json=True) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["faults"][0] == "bank is gone"
+    assert said["faults"][1].startswith("the launcher has stood still for 16 s")
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_what_nohup_has_started_outlives_its_terminal(ignored: bool) -> None:
+    script = (
+        "import os, signal\nfrom local import launcher\n"
+        f"signal.signal(signal.SIGHUP, signal.{'SIG_IGN' if ignored else 'SIG_DFL'})\n"
+        "launcher._on_signals((signal.SIGHUP,), lambda *_: os._exit(3))\n"
+        "os.kill(os.getpid(), signal.SIGHUP)"
+    )
+    path = {"PYTHONPATH": os.pathsep.join(map(str, PYTHON_SOURCES))}
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={**os.environ, **path}, check=False)
+    assert ended.returncode == (0 if ignored else 3)
+
+
+def test_clean_follows_a_link_to_another_disk(started: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = tmp_path_factory.mktemp("other disk")
+    (other / "data" / "kafka").mkdir(parents=True)
+    started.folders.data.symlink_to(other / "data")
+    _remove(started.folders.data)
+    assert not started.folders.data.is_symlink()
+    assert list(other.iterdir()) == []
+
+
 @pytest.mark.parametrize("left", ["", "0123456789", "\0" * 40])
 def test_half_a_secret_is_made_again(left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_DIR", str(tmp_path))
@@ -128,6 +180,16 @@ def test_env_file_of_windows(env_file: Path) -> None:
     loaded = load()
     assert (loaded.ports.kafka_port, loaded.s3.bucket) == (40007, "mine")
     assert loaded.mongodb.embedded
+
+
+def test_what_docker_s_start_has_written_is_not_for_this_mode(env_file: Path) -> None:
+    """It has the cloud's keys of a shell that is long closed."""
+    assert f"'{WRITTEN_BY_DOCKER} at each start" in (ROOT / "init" / "compose.sh").read_text()
+    keys = "".join(f"{name}='eu-west-1'\n" for name in AWS_GROUP)
+    env_file.write_text(f"S3_BUCKET=mine\n{WRITTEN_BY_DOCKER} at each start, do not edit below\n{keys}")
+    loaded = load()
+    assert loaded.s3.bucket == "mine"
+    assert loaded.s3.endpoint is not None
 
 
 def test_env_file_in_another_encoding_is_named(env_file: Path) -> None:

@@ -107,12 +107,17 @@ def test_passwords_and_the_certificate_stay_what_they_are(settings: Settings) ->
     assert {oct(file.stat().st_mode & 0o777) for file in secret} == {oct(0o600)}
 
 
-def test_the_certificate_is_made_again_before_it_ends(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("days", [-3, certificates.DAYS - 1], ids=["a clock was ahead", "it ends soon"])
+def test_a_certificate_that_is_not_valid_for_long_is_made_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
     file = settings.folders.run / "secure" / secure.CERTIFICATE
-    ends = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
-    monkeypatch.setattr(certificates, "_now", lambda: ends - datetime.timedelta(days=1))
+    before, now = file.read_bytes(), certificates._now() + datetime.timedelta(days=days)
+    monkeypatch.setattr(certificates, "_now", lambda: now)
     secure.prepare(settings.folders)
-    assert x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc > ends
+    assert file.read_bytes() != before
+    made = x509.load_pem_x509_certificate(file.read_bytes())
+    assert made.not_valid_before_utc < now < made.not_valid_after_utc - datetime.timedelta(days=certificates.RENEW_DAYS)
 
 
 def test_a_broken_file_of_passwords_is_made_again(settings: Settings) -> None:

@@ -71,6 +71,22 @@ def test_commands_of_a_clone_that_never_ran_download_nothing(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_was_in_the_folder_before_is_neither_used_nor_removed(tmp_path: Path) -> None:
+    (tmp_path / "work" / "data").mkdir(parents=True)
+    (tmp_path / "work" / "data" / "mine").touch()
+    environment = {"LOCAL_DIR": str(tmp_path / "work"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    started = run(BASH, "start.sh", "--local", environment=environment)
+    assert started.returncode == 1
+    assert started.stderr.startswith(f"error: {tmp_path}/work/data was not made by this stack")
+    for command in ("--stop", "--clean"):
+        assert run(BASH, "start.sh", "--local", command, environment=environment).returncode == 0
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
+        "work",
+        "work/data",
+        "work/data/mine",
+    ]
+
+
 @pytest.mark.parametrize("environment", [{}, {"HOME": ""}, {"HOME": "", "XDG_CACHE_HOME": "relative"}])
 def test_without_a_home_the_cache_is_where_the_system_says(environment: dict[str, str]) -> None:
     answer = bootstrap("cache_folder", **environment)
@@ -147,6 +163,21 @@ def test_uv_is_given_what_pip_is_configured_with(tmp_path: Path) -> None:
         "--allow-insecure-host=mirror.test",
     ]
     assert "--no-index" not in options
+
+
+def test_an_environment_of_which_a_part_was_removed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def install_nothing(_requirements: Path, work: Path, _log: object) -> None:
+        (work / "environment" / "bin").mkdir(parents=True)
+        (work / "environment" / "bin" / "python").touch()
+
+    monkeypatch.setattr(install, "_install", install_nothing)
+    python = install.environment(tmp_path, ROOT / "local" / "requirements.txt")
+    (python.parent / "activate").touch()
+    python.unlink()
+    assert install.environment(tmp_path, ROOT / "local" / "requirements.txt").exists()
+    assert list(python.parent.iterdir()) == [python]
 
 
 def test_a_work_folder_of_a_killed_process_is_removed_and_that_of_a_running_one_is_kept(tmp_path: Path) -> None:
