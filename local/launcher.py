@@ -11,18 +11,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 from typing import Any
 
 import psutil
-from rich.console import Console
-from rich.live import Live
 
 from console import processes, status
 from local import connect, files, jars, plan, rights, running, state, view
 from local.counts import Counts
+from local.output import Output
 from local.secure import kafka_environment
 from local.settings import CLUSTER_PORTS, HOST, ROOT, Addresses, Folders, Settings, load
 from local.supervisor import StartFailed, Supervisor, stop_processes
@@ -45,14 +44,23 @@ UNKNOWN = (
 
 def up(settings: Settings) -> int:
     """Run the stack in the foreground until a signal. Returns the exit code."""
-    # Not as rich decides: FORCE_COLOR would fill a log with pictures of the screen.
-    console = Console(highlight=False, soft_wrap=True, force_terminal=sys.stdout.isatty())
+    output = Output()
+    try:
+        code = _up(settings, output)
+    finally:
+        written = output.close()
+    if not written:
+        os._exit(code)  # Python would wait for the terminal
+    return code
+
+
+def _up(settings: Settings, output: Output) -> int:
     stopping = Event()
     _on_signals((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda *_: stopping.set())
     started = time.monotonic()
 
     def say(line: str) -> None:
-        _print(console, f"[{time.monotonic() - started:6.1f} s] {line}")
+        output.say(f"[{time.monotonic() - started:6.1f} s] {line}")
 
     with only_one(settings.folders):
         _clear_leftovers(settings.folders, say)
@@ -66,7 +74,7 @@ def up(settings: Settings) -> int:
             programs = plan.programs(settings)
             write_stores_environment(settings)
             supervisor = Supervisor(programs, settings.folders.logs, say)
-            return _supervise(supervisor, settings, console, say, stopping)
+            return _supervise(supervisor, settings, output, say, stopping)
         except KeyboardInterrupt:  # while it was still fetching
             return 130
         finally:
@@ -122,8 +130,8 @@ def show_status(folders: Folders, as_json: bool) -> int:
         found = {**found, "healthy": False, "faults": [space.problem, *found["faults"]]}
     silent = 0.0 if starting or space.full else state.age(folders.state)
     if silent > processes.STALE_SECONDS:
-        held = f"the launcher has stood still for {silent:.0f} s: is its terminal held, as by Ctrl-S or Ctrl-Z?"
-        found = {**found, "healthy": False, "faults": [held, *found["faults"]]}
+        still = f"the launcher has stood still for {silent:.0f} s and restarts nothing: was it stopped, as by Ctrl-Z?"
+        found = {**found, "healthy": False, "faults": [still, *found["faults"]]}
     if silent > processes.STALE_SECONDS or space.full:
         current = state.as_they_are(current)
     return status.show(state.with_processes(found, current), as_json)
@@ -194,13 +202,12 @@ def run_with_ksqldb(folders: Folders, module: str) -> int:
 
 
 def _supervise(
-    supervisor: Supervisor, settings: Settings, console: Console, say: Callable[[str], None], stopping: Event
+    supervisor: Supervisor, settings: Settings, output: Output, say: Callable[[str], None], stopping: Event
 ) -> int:
     announced, written_at, summary_at = False, 0.0, 0.0
     full: str | None = None
     known: list[int | None] = []
     counts = Counts(settings.console_url)
-    screen = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def on_tick() -> None:
         nonlocal announced, written_at, summary_at, full, known
@@ -219,28 +226,26 @@ def _supervise(
             say(f"the disk of {settings.folders.base} has space again")
         if supervisor.all_ready and not announced:
             announced = True
-            if screen is None:
-                _print(console, f"\n{view.addresses(settings)}\n")
-            _print(
-                console, f"{current['rss_mib']:,} MiB resident in all. Ctrl-C or ./start.sh --stop stops everything.\n"
-            )
-        if screen is not None and announced:
-            screen.update(view.live(current, settings, *console.size), refresh=True)
+            if not output.is_terminal:
+                output.say(f"\n{view.addresses(settings)}\n")
+            output.say(f"{current['rss_mib']:,} MiB resident in all. Ctrl-C or ./start.sh --stop stops everything.\n")
+        if output.is_terminal and announced:
+            output.show(view.live(current, settings, *output.size))
         elif announced and now - summary_at > PLAIN_SUMMARY_SECONDS:
             summary_at = now
-            _print(console, view.summary(current))
+            output.say(view.summary(current))
 
     code = 0
     try:
-        with screen or nullcontext():
-            supervisor.run(stopping, on_tick)
+        supervisor.run(stopping, on_tick)
     except StartFailed as error:
-        _print(console, f"the stack did not start: {error}")
+        output.say(f"the stack did not start: {error}")
         code = 1
     finally:
-        _print(console, "stopping")
+        output.end_pictures()
+        output.say("stopping")
         supervisor.stop()
-    _print(console, "stopped, nothing is left running")
+    output.say("stopped, nothing is left running")
     return code
 
 
@@ -251,12 +256,6 @@ def _keep(current: dict[str, Any], settings: Settings) -> str | None:
     except OSError as error:
         return disk.refused(error, settings.folders.base)
     return disk.space(settings.folders.base).full
-
-
-def _print(console: Console, line: str) -> None:
-    """Print, if there is space for it: in the background the output is a file."""
-    with suppress(OSError):
-        console.print(line, markup=False)
 
 
 def _on_signals(numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], object]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from local import __main__ as commands
 from local import launcher, state
+from local.output import Output
 from local.plan import Program
 from local.settings import Folders, MongoTarget, Ports, S3Target, Settings
 from local.supervisor import Phase
@@ -82,9 +83,10 @@ def test_the_launcher_lives_when_it_cannot_write(tmp_path: Path, monkeypatch: py
     def print_nothing(*_: object, **__: object) -> None:
         raise FULL
 
-    console = launcher.Console()
-    monkeypatch.setattr(console, "print", print_nothing)
-    launcher._print(console, "a line")
+    output = Output()
+    monkeypatch.setattr(output._console, "print", print_nothing)
+    output.say("a line")
+    assert output.close()
     monkeypatch.setattr(state, "write", no_space)
     own = settings(tmp_path)
     assert f"the disk of {tmp_path} is full" in (launcher._keep(state.launcher_alone(own), own) or "")
