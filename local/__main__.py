@@ -83,11 +83,13 @@ def _clean(own: Folders) -> int:
 
 
 def _remove(path: Path) -> None:
-    """A file, a folder, or a link to one on another disk with all that is in it."""
-    if path.is_dir():
-        shutil.rmtree(path.resolve())
-    if path.is_symlink() or path.exists():
-        path.unlink()
+    """Remove a file, a folder, or a link: what that leads to may have been there before."""
+    if path.is_symlink():
+        sys.stdout.write(f"what is in {path.resolve()} is left: {path} was a link to it\n")
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _replay(stack: RunningStack, arguments: list[str]) -> int:

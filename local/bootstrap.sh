@@ -50,7 +50,7 @@ make_environment() {
 }
 
 # Whether a stack was started in LOCAL_DIR: else what is there is somebody else's, and nothing is touched.
-is_ours() { [ -f "$LOCAL_DIR/run/lock" ]; }
+is_ours() { [ -f "$LOCAL_DIR/run/lock" ] || grep -qs '/run/stores\.env' "$LOCAL_DIR/python"; }
 
 # Everything that a start needs of LOCAL_DIR, before it downloads anything.
 check_local_dir() {
@@ -68,12 +68,13 @@ check_local_dir() {
     }
     rm -f "$probe"
     if is_ours; then return; fi
-    for name in data logs run ksql-history python; do # Folders.made in local/settings.py: --clean removes them
-        [ ! -e "$LOCAL_DIR/$name" ] ||
-            fail "$LOCAL_DIR/$name was not made by this stack, which would use it and remove it: set LOCAL_DIR to another folder, $example"
+    rmdir "$LOCAL_DIR/run" 2>/dev/null || : # of a start that was interrupted just here
+    for name in data logs ksql-history python run; do # Folders.made in local/settings.py
+        is_ours || [ ! -e "$LOCAL_DIR/$name" ] ||
+            fail "$LOCAL_DIR/$name is not this stack's, which would use it, and --clean would remove it: remove it yourself if an earlier stack left it, or set LOCAL_DIR to another folder, $example"
     done
-    mkdir "$LOCAL_DIR/run"
-    : >"$LOCAL_DIR/run/lock"
+    { mkdir -p "$LOCAL_DIR/run" && : >>"$LOCAL_DIR/run/lock"; } 2>/dev/null ||
+        fail "nothing can be written in $LOCAL_DIR/run: make space there"
 }
 
 # quoted TEXT: as a word of a shell script.

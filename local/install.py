@@ -71,7 +71,7 @@ def environment(cache: Path, requirements: Path) -> Path:
                 (work / "environment").rename(folder)
             except OSError:
                 if not (folder / "bin" / "python").exists():  # else another start was quicker
-                    shutil.rmtree(folder)  # a part of it was removed
+                    shutil.rmtree(folder, ignore_errors=True)  # a part of it was removed
                     (work / "environment").rename(folder)
     return folder / "bin" / "python"
 

@@ -70,7 +70,7 @@ def _up(settings: Settings, output: Output) -> int:
             _check_ports(settings)
             _check_disk(settings)
             _fetch(settings, say, stopping)
-            _check_ports(settings)  # that may have taken minutes
+            _check_ports(settings)  # again: the download may have taken minutes
             programs = plan.programs(settings)
             write_stores_environment(settings)
             supervisor = Supervisor(programs, settings.folders.logs, say)
@@ -130,7 +130,7 @@ def show_status(folders: Folders, as_json: bool) -> int:
         found = {**found, "healthy": False, "faults": [space.problem, *found["faults"]]}
     silent = 0.0 if starting or space.full else state.age(folders.state)
     if silent > processes.STALE_SECONDS:
-        still = f"the launcher has stood still for {silent:.0f} s and restarts nothing: was it stopped, as by Ctrl-Z?"
+        still = f"the launcher has not written for {silent:.0f} s: it is stopping, or was stopped itself, as by Ctrl-Z"
         found = {**found, "healthy": False, "faults": [still, *found["faults"]]}
     if silent > processes.STALE_SECONDS or space.full:
         current = state.as_they_are(current)
@@ -259,7 +259,7 @@ def _keep(current: dict[str, Any], settings: Settings) -> str | None:
 
 
 def _on_signals(numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], object]) -> None:
-    """A terminal that closes is no signal for what nohup has started."""
+    """Set a handler; SIGHUP stays ignored where nohup ignores it."""
     for number in numbers:
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)

@@ -17,7 +17,7 @@ class Output:
 
     def __init__(self) -> None:
         # Not as rich decides: FORCE_COLOR would fill a log with pictures.
-        self.is_terminal = sys.stdout.isatty()
+        self.is_terminal = sys.stdout is not None and sys.stdout.isatty()
         self._console = Console(highlight=False, soft_wrap=True, force_terminal=self.is_terminal)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._work = SimpleQueue[Callable[[], object] | None]()

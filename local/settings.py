@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from dotenv import load_dotenv
+from dotenv import dotenv_values, load_dotenv
 from pydantic import AfterValidator
 
 from local import files
@@ -129,7 +130,8 @@ class Folders:
         self.temporary, self.state, self.stores = self.run / "tmp", self.run / "state.json", self.run / "stores.env"
         self.history = self.base / "ksql-history"
         # All that the stack makes in `base`: what else is there is somebody else's.
-        self.made = self.data, self.logs, self.run, self.history, self.base / "python"
+        # The last has the lock, by which local/bootstrap.sh knows the folder.
+        self.made = self.data, self.logs, self.history, self.base / "python", self.run
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,24 @@ def cloud_group(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str
 
 # Where the part of .env begins that init/compose.sh writes.
 WRITTEN_BY_DOCKER = "# --- written by start.sh"
+# What it decides by itself; the keys of AWS it takes from its environment.
+DOCKERS_OWN = {
+    *(
+        "MONGODB_PASSWORD",
+        "S3_PASSWORD",
+        "GRAFANA_PASSWORD",
+        "COMPOSE_PROJECT_NAME",
+        "COMPOSE_FILE",
+        "COMPOSE_PROFILES",
+    ),
+    *(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "KAFKA_BOOTSTRAP_SERVER",
+        "MONGODB_URI",
+        "S3_ENDPOINT",
+        "ARCHIVE_INTERVAL_SECONDS",
+    ),
+}
 
 
 def cache_folder() -> Path:
@@ -259,19 +279,22 @@ def folders() -> Folders:
     return Folders(Path(os.environ.get("LOCAL_DIR") or ROOT / ".local").absolute(), cache_folder())
 
 
-def read_env_file() -> None:
+def read_env_file() -> list[str]:
     """Add what the user has in .env to the environment, whatever system it was written on. Raises UserError when it is not
     UTF-8.
 
-    What a start in Docker has written there is for Docker: this mode must not write to AWS because that one did.
+    What a start in Docker has written there is for Docker: this mode must not write to AWS because that one did. The names
+    that are returned may be the user's all the same.
     """
     file = ROOT / ".env"
     try:
-        text = file.read_text("utf-8-sig") if file.is_file() else ""
+        text = file.read_text("utf-8-sig") if file.exists() and not file.is_dir() else ""
     except UnicodeDecodeError:
         raise UserError(f"{file} is not in UTF-8: save it in that encoding") from None
+    own, _, written = text.partition(WRITTEN_BY_DOCKER)
     # As it stands: a password may have a ${...}.
-    load_dotenv(stream=StringIO(text.partition(WRITTEN_BY_DOCKER)[0]), interpolate=False)
+    load_dotenv(stream=StringIO(own), interpolate=False)
+    return sorted(dotenv_values(stream=StringIO(written), interpolate=False).keys() - DOCKERS_OWN)
 
 
 def load() -> Settings:
@@ -279,7 +302,11 @@ def load() -> Settings:
 
     Raises UserError that names everything that is wrong.
     """
-    read_env_file()
+    if unread := read_env_file():
+        sys.stderr.write(
+            f"note: {', '.join(unread)} in .env is below the line '{WRITTEN_BY_DOCKER} ...' and counts in Docker alone: "
+            "write it above that line\n"
+        )
     environ = os.environ
     for name in SECURITY:  # of another cluster: this mode's brokers know users of their own, or none
         environ.pop(name, None)

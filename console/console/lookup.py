@@ -1,8 +1,8 @@
 """Finds the records of one transaction by key and time, so that of each topic no more is read than has to be.
 
 Its key leads to where it was routed. Outside the range that the index covers, partitions are searched from the newest record
-to the oldest, the key's first: partitions may have been added since. That record has the bank's timestamp, and everything
-derived from it is newer.
+to the oldest, the key's own partition first: partitions may have been added since. The routed record has the bank's timestamp,
+and everything derived from it is newer.
 """
 
 import time
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import orjson
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from console.keys import Keys
@@ -56,6 +57,8 @@ class _Lookup:
         self._keys = keys
         self._identity = identity
         self._key = identity.encode()
+        # One of these is in a value that has the id as a JSON text, in which any character may be escaped.
+        self._marks = (orjson.dumps(identity)[1:-1], b"\\u", b"\\/")
         self._committed = committed
         self._deadline = time.monotonic() + SECONDS
         known = consumer.list_topics(timeout=ANSWER_SECONDS).topics
@@ -66,7 +69,7 @@ class _Lookup:
         self._end: dict[Place, int] = {}
         self._end = self._offsets(places, _LATEST)
         self._first = self._offsets(places, _EARLIEST)
-        # Before it is searched, the index goes so far: what it takes meanwhile is not found in it.
+        # How far the index went before it was searched: what it takes later is read from Kafka.
         self._indexed = {place: keys.known(place)[1] for place in places}
 
     def found(self) -> Found:
@@ -166,10 +169,14 @@ class _Lookup:
         def ends(message: Message) -> bool:
             return message.key() == self._key or (message.key(), bank_timestamp(headers_of(message)) or 0) in behind
 
+        until = dict(self._end)
         for place in self._keyed(self._key, topics.FRAUDULENT_TRANSACTIONS_RESULT, routed):
-            found = self._first_of(self._since(routed, [place]), ends)
+            begin, _ = self._since(routed, [place])[place]
+            found = self._first_of({place: (begin, until[place])}, ends)
             if found is not None and found.key == self._key:
                 return found
+            if found is not None:  # it was processed by then: in the other partitions there is no later row of it
+                until |= self._offsets(self._all(place[0]), found.timestamp[1] + CLOCKS_MS)
         return None
 
     def _users(self, routed: Record, row: Record) -> tuple[Record | None, Record | None]:
@@ -239,7 +246,7 @@ class _Lookup:
         The topic may have had fewer partitions then: one without any record from well before may have been added later.
         """
         count = self._partitions.get(topic, 0)
-        before = self._offsets(self._all(topic), since.timestamp[1] - METADATA_MS)
+        before = self._offsets(self._all(topic), since.timestamp[1] - METADATA_MS - CLOCKS_MS)
         there = max((partition + 1 for (_, partition), offset in before.items() if offset > 0), default=0)
         # Of a topic in its first minute nothing is known: most likely it has as many as it began with.
         counts = range(there, count + 1) if there else range(count, 0, -1)
@@ -258,7 +265,7 @@ class _Lookup:
         value = message.value() or b""
         return (
             message.topic() in (topics.BANK_TRANSACTIONS, topics.BANK_TRANSACTIONS_DLQ)
-            and any(mark in value for mark in (self._key, b"\\u", b"\\/"))  # JSON may escape a character of it
+            and any(mark in value for mark in self._marks)
             and text_of(row_of(value), "transaction_id") == self._identity
         )
 

@@ -21,7 +21,7 @@ NO_KAFKA = "Kafka does not answer: try again when it is up"
 
 
 class LookUpError(Exception):
-    """Why the way of a transaction cannot be shown; `code` is HTTP's."""
+    """Why a look-up has no result; `code` is HTTP's."""
 
     def __init__(self, code: int, summary: str) -> None:
         super().__init__(summary)

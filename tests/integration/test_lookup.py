@@ -39,7 +39,7 @@ def partition(key: str) -> int:
 # Of transactions with a key of their bank's, one whose id leads to the same partition as that key, and one whose id does not.
 # JSON may escape a character of the id.
 ANY_KEY = [
-    next(one for one in (f"é{uuid.uuid4()}" for _ in count()) if (partition(one) == partition(BANKS_KEY)) is same)
+    next(one for one in (f'é"{uuid.uuid4()}' for _ in count()) if (partition(one) == partition(BANKS_KEY)) is same)
     for same in (True, False)
 ]
 

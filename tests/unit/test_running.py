@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from local.__main__ import _remove, main
 from local.plan import PYTHON_SOURCES
 from local.settings import (
     AWS_GROUP,
+    DOCKERS_OWN,
     ROOT,
     WRITTEN_BY_DOCKER,
     Folders,
@@ -102,7 +104,7 @@ def test_a_launcher_that_stands_still_is_a_fault(
     assert launcher.show_status(started.folders, as_json=True) == 1
     said = json.loads(capsys.readouterr().out)
     assert said["faults"][0] == "bank is gone"
-    assert said["faults"][1].startswith("the launcher has stood still for 16 s")
+    assert said["faults"][1].startswith("the launcher has not written for")
 
 
 @pytest.mark.parametrize("ignored", [True, False])
@@ -118,13 +120,16 @@ def test_what_nohup_has_started_outlives_its_terminal(ignored: bool) -> None:
     assert ended.returncode == (0 if ignored else 3)
 
 
-def test_clean_follows_a_link_to_another_disk(started: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_clean_removes_nothing_behind_a_link(
+    started: Settings, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = tmp_path_factory.mktemp("other disk")
-    (other / "data" / "kafka").mkdir(parents=True)
-    started.folders.data.symlink_to(other / "data")
+    (other / "mine").touch()
+    started.folders.data.symlink_to(other)
     _remove(started.folders.data)
     assert not started.folders.data.is_symlink()
-    assert list(other.iterdir()) == []
+    assert list(other.iterdir()) == [other / "mine"]
+    assert f"what is in {other} is left" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("left", ["", "0123456789", "\0" * 40])
@@ -182,14 +187,20 @@ def test_env_file_of_windows(env_file: Path) -> None:
     assert loaded.mongodb.embedded
 
 
-def test_what_docker_s_start_has_written_is_not_for_this_mode(env_file: Path) -> None:
-    """It has the cloud's keys of a shell that is long closed."""
-    assert f"'{WRITTEN_BY_DOCKER} at each start" in (ROOT / "init" / "compose.sh").read_text()
+def test_what_docker_s_start_has_written_is_not_for_this_mode(
+    env_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may have the cloud's keys that were exported for that start."""
+    script = (ROOT / "init" / "compose.sh").read_text()
+    assert f"'{WRITTEN_BY_DOCKER} at each start" in script
+    written = re.findall(r"""printf ['"]([A-Z][A-Z0-9_]*)=""", script[script.index(WRITTEN_BY_DOCKER) :])
+    assert set(written) == DOCKERS_OWN
     keys = "".join(f"{name}='eu-west-1'\n" for name in AWS_GROUP)
     env_file.write_text(f"S3_BUCKET=mine\n{WRITTEN_BY_DOCKER} at each start, do not edit below\n{keys}")
     loaded = load()
     assert loaded.s3.bucket == "mine"
     assert loaded.s3.endpoint is not None
+    assert f"note: {', '.join(sorted(AWS_GROUP))} in .env is below the line" in capsys.readouterr().err
 
 
 def test_env_file_in_another_encoding_is_named(env_file: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from local import install
-from local.settings import ROOT
+from local.settings import ROOT, Folders
 
 BASH = shutil.which("bash") or "bash"
 
@@ -71,13 +72,33 @@ def test_commands_of_a_clone_that_never_ran_download_nothing(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_of_an_earlier_start_is_this_stack_s(tmp_path: Path) -> None:
+    """However far that start came, and whatever was removed since."""
+    script = f"check_local_dir; write_python {sys.executable}"
+    for left in ("run/lock", "run", "python"):
+        folder = tmp_path / left.replace("/", "-")
+        assert bootstrap(script, LOCAL_DIR=str(folder)).returncode == 0
+        if left == "run":
+            (folder / "python").unlink()
+            (folder / "run" / "lock").unlink()
+        elif left == "python":
+            shutil.rmtree(folder / "run")
+        answer = bootstrap("check_local_dir", LOCAL_DIR=str(folder))
+        assert answer.returncode == 0, answer.stderr
+
+
+def test_all_that_clean_removes_is_checked_first() -> None:
+    checked = re.findall(r"for name in (.*); do # Folders.made", (ROOT / "local" / "bootstrap.sh").read_text())
+    assert [one.split() for one in checked] == [[path.name for path in Folders(Path("x"), Path("y")).made]]
+
+
 def test_what_was_in_the_folder_before_is_neither_used_nor_removed(tmp_path: Path) -> None:
     (tmp_path / "work" / "data").mkdir(parents=True)
     (tmp_path / "work" / "data" / "mine").touch()
     environment = {"LOCAL_DIR": str(tmp_path / "work"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     started = run(BASH, "start.sh", "--local", environment=environment)
     assert started.returncode == 1
-    assert started.stderr.startswith(f"error: {tmp_path}/work/data was not made by this stack")
+    assert started.stderr.startswith(f"error: {tmp_path}/work/data is not this stack's")
     for command in ("--stop", "--clean"):
         assert run(BASH, "start.sh", "--local", command, environment=environment).returncode == 0
     assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [

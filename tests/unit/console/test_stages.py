@@ -112,7 +112,7 @@ def test_what_there_was_no_time_to_look_for_is_neither_missing_nor_waiting(route
     assert "there was no time to look through all records" in made.summary
 
 
-def test_what_there_was_no_time_to_look_for_may_have_become_a_dead_letter_or_none_any_more() -> None:
+def test_without_time_for_all_records_nothing_is_stored_and_a_dead_letter_may_have_been_replayed() -> None:
     stored = traced(Found("t1", RECEIVED, TO_KSQLDB, ROW, USERS, committed=EVERYONE, complete=False))
     assert names(stored)[-2:] == [("stored in MongoDB", "unknown"), ("stored in S3", "unknown")]
     refused = dead(topics.BANK_TRANSACTIONS_DLQ, 300, RECEIVED)
