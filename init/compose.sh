@@ -8,6 +8,7 @@ CDPATH='' cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Those that the user asks for. Compose itself has to see all that .env has, and the environment would hide them.
 own_profiles=${COMPOSE_PROFILES:-}
+own_profiles=${own_profiles// /}
 unset COMPOSE_PROFILES
 # shellcheck source=init/settings.sh
 . init/settings.sh
@@ -64,12 +65,16 @@ follow_project() {
 
 # The containers of the project may be another clone's: nothing is done to those.
 check_ours() {
-    local container folder
+    local container folder seen
     container=$(compose ps --all --quiet 2>/dev/null) || container=
     [ -n "$container" ] || return 0
     folder=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.project.working_dir"}}' "${container%%$'\n'*}")
-    [ ! -d "$folder" ] || [ "$folder" -ef . ] ||
-        fail "the stack of this project's name belongs to the clone in $folder: call start.sh there"
+    [ ! "$folder" -ef . ] || return 0
+    # A clone that was moved here is no longer there; one below another user's home cannot be seen.
+    seen=$folder
+    until [ -e "$seen" ] || [ -z "$seen" ]; do seen=${seen%/*}; done
+    [ "$seen" != "$folder" ] && [ -x "${seen:-/}" ] ||
+        fail "the stack of this project's name belongs to the clone in $folder: call start.sh there, or start another stack here by COMPOSE_PROJECT_NAME=other ./start.sh"
 }
 
 random_secret() { LC_ALL=C tr -dc 'a-f0-9' </dev/urandom | head -c 40; }
@@ -96,7 +101,7 @@ write_env() {
     [ ! -e docker-compose.override.yml ] || files+=:docker-compose.override.yml
     kept=$(if [ -f .env ]; then own_lines; else cat .env.example; fi)
     interval=${ARCHIVE_INTERVAL_SECONDS:-$(value_of ARCHIVE_INTERVAL_SECONDS <<<"$kept")}
-    own_profiles=${own_profiles:-$(value_of COMPOSE_PROFILES <<<"$kept")}
+    own_profiles=${own_profiles:-$(value_of COMPOSE_PROFILES <<<"$kept" | tr -d ' ')}
     [ -z "$own_profiles" ] || profiles+=("$own_profiles")
     (umask 077 && : >.env.new) 2>/dev/null ||
         fail "nothing can be written in $PWD, where .env has to be: use ./start.sh --local with LOCAL_DIR in another folder, which writes nothing there"
@@ -159,8 +164,10 @@ check_password() {
     made=$(in_file MONGODB_PASSWORD)
     if whole_group "${ATLAS[@]}" >/dev/null; then return; fi
     [ -z "$made" ] || [ "$made" != "$(remembered MONGODB_PASSWORD)" ] || return 0
-    ! docker volume ls --quiet | grep -qx "${COMPOSE_PROJECT_NAME}_mongodb-data" ||
-        fail "the data of MongoDB was made with a password that .env no longer has: put its MONGODB_PASSWORD back, or remove the data with ./start.sh --clean"
+    docker volume ls --quiet | grep -qx "${COMPOSE_PROJECT_NAME}_mongodb-data" || return 0
+    [ -n "$(in_file COMPOSE_PROJECT_NAME)" ] ||
+        fail "there is data of a stack of this name that was not started here, perhaps another clone's: COMPOSE_PROJECT_NAME=other ./start.sh starts another one; if the data is yours, put its MONGODB_PASSWORD into .env, or remove it with ./start.sh --clean"
+    fail "the data of MongoDB was made with a password that .env no longer has: put its MONGODB_PASSWORD back, or remove the data with ./start.sh --clean"
 }
 
 # The names of containers are the engine's, whatever the project: another stack may have one of them.
@@ -199,11 +206,12 @@ check_ports() {
         fail "port $(IFS=,; printf '%s' "${taken[*]}") is taken by another program: stop that program, or give the variable another value in .env"
 }
 
-# What is mounted is read by the containers' own users: a clone made with umask 077 would be closed to them.
-check_mounts() {
-    local closed=''
-    read -r closed < <(find kafka ksqldb monitoring \( -type d ! -perm -005 -o -type f ! -perm -004 \) -print) || true
-    [ -z "$closed" ] || fail "$closed cannot be read by the containers' users: chmod -R o+rX kafka ksqldb monitoring"
+# What is mounted, or copied into an image, is read by the containers' own users: a clone made with umask 077 would be closed to them.
+check_modes() {
+    local closed='' read=(kafka ksqldb monitoring console contracts init runtime simulators transactions-ingestor
+        unidentified-transactions-processor local/log4j2.yaml)
+    read -r closed < <(find "${read[@]}" \( -type d ! -perm -005 -o -type f ! -perm -004 \) -print) || true
+    [ -z "$closed" ] || fail "$closed cannot be read by the containers' users: chmod -R o+rX ${read[*]}"
 }
 
 # Images that are not built here must be there before anything starts.
@@ -271,7 +279,7 @@ up() {
     write_env "$simulators" "$cluster"
     check_names
     check_ports
-    check_mounts
+    check_modes
     check_images
     # Each started by what it depends on being healthy; --wait ends when all are, or when one of them failed.
     compose up --detach --wait --wait-timeout "${START_TIMEOUT:-600}" ${build:+"$build"} || {

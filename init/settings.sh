@@ -56,6 +56,12 @@ KAFKA_SSL_CA_LOCATION KAFKA_SASL_JAAS_CONFIG KSQLDB_URL KCONNECT_URL FRAUD_VALID
 GRAFANA_PASSWORD OTEL_EXPORTER_OTLP_ENDPOINT COMPOSE_FILE COMPOSE_ENV_FILES COMPOSE_PATH_SEPARATOR COMPOSE_DISABLE_ENV_FILE
 '
 
+# What start.sh writes into .env, each at most once. Both modes tell by it what is the user's: local/settings.py
+WRITTEN='
+MONGODB_PASSWORD S3_PASSWORD GRAFANA_PASSWORD COMPOSE_PROJECT_NAME COMPOSE_FILE COMPOSE_PROFILES OTEL_EXPORTER_OTLP_ENDPOINT
+KAFKA_BOOTSTRAP_SERVER MONGODB_URI MY_AWS_ACCESS_KEY_ID MY_AWS_SECRET_ACCESS_KEY MY_AWS_REGION S3_ENDPOINT ARCHIVE_INTERVAL_SECONDS
+'
+
 # The values of .env alone, for everything that is listed above; `notes` then says what was set aside.
 notes=()
 for name in $FROM_FILE_ONLY; do
@@ -66,8 +72,18 @@ done
 # env_file: .env as Linux would have written it, without the carriage returns and the byte order mark of Windows' editors.
 env_file() { [ ! -f .env ] || tr -d '\r' <.env | sed $'1s/^\xef\xbb\xbf//'; }
 
-# own_lines: what the user has in .env, without what start.sh writes there.
-own_lines() { env_file | sed '/^# --- written by start.sh/,$d'; }
+# own_lines: what the user has in .env, without what start.sh writes there, each name once. `>>` appends below that.
+own_lines() {
+    env_file | awk -v written=" ${WRITTEN//$'\n'/ } " '
+        /^# --- written by start.sh/ {below = 1; next}
+        below {
+            name = $0
+            sub(/^[ \t]*(export[ \t]+)?/, "", name)
+            if (!sub(/[ \t]*=.*/, "", name) || name ~ /[^A-Za-z0-9_]/) next
+            if (index(written, " " name " ") && !seen[name]++) next
+        }
+        {print}'
+}
 
 # in_file NAME: its value in .env.
 in_file() { env_file | value_of "$1"; }
@@ -170,6 +186,7 @@ problems_of_settings() {
     [ -z "$(own_lines | value_of OTEL_EXPORTER_OTLP_ENDPOINT)" ] || [[ $profiles == *' tracing '* ]] ||
         printf 'OTEL_EXPORTER_OTLP_ENDPOINT needs the profile tracing: add it to COMPOSE_PROFILES\n'
     while read -r name kind low high; do
+        case $name in OTEL_TRACES_*) [[ $profiles == *' tracing '* ]] || continue ;; esac
         value=$(setting "$name")
         must=
         [ -z "$value" ] || must=$(must_be "$value" "$kind" "$low" "$high")
@@ -197,7 +214,7 @@ problems_of_settings() {
 check_settings() {
     local problems name
     # shellcheck disable=SC2046 # one word a profile
-    problems=$(problems_of_settings "$@" $(tr , ' ' <<<"${own_profiles:-$(in_file COMPOSE_PROFILES)}"))
+    problems=$(problems_of_settings "$@" $(tr , ' ' <<<"${own_profiles:-$(own_lines | value_of COMPOSE_PROFILES)}"))
     case $problems in
     '') ;;
     *$'\n'*) fail "settings that cannot be used:"$'\n'"  ${problems//$'\n'/$'\n'  }" ;;

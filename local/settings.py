@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from dotenv import dotenv_values, load_dotenv
+from dotenv import dotenv_values
 from pydantic import AfterValidator
 
 from local import files
@@ -249,8 +249,8 @@ def cloud_group(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str
 
 # Where the part of .env begins that init/compose.sh writes.
 WRITTEN_BY_DOCKER = "# --- written by start.sh"
-# What it decides by itself; the keys of AWS it takes from its environment.
-DOCKERS_OWN = {
+# What that writes, each at most once.
+WRITTEN = {
     *(
         "MONGODB_PASSWORD",
         "S3_PASSWORD",
@@ -266,6 +266,7 @@ DOCKERS_OWN = {
         "S3_ENDPOINT",
         "ARCHIVE_INTERVAL_SECONDS",
     ),
+    *AWS_GROUP,
 }
 
 
@@ -279,22 +280,36 @@ def folders() -> Folders:
     return Folders(Path(os.environ.get("LOCAL_DIR") or ROOT / ".local").absolute(), cache_folder())
 
 
+def own_lines(text: str) -> str:
+    """What the user has in .env, also below what a start in Docker has written: by `own_lines` of init/settings.sh."""
+    own, _, below = text.partition(WRITTEN_BY_DOCKER)
+    seen, kept = set[str](), []
+    for line in below.splitlines():
+        if (named := re.match(r"[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=", line, re.ASCII)) is not None:
+            if named[1] not in WRITTEN or named[1] in seen:
+                kept.append(line)
+            seen.add(named[1])
+    return "\n".join((own, *kept))
+
+
 def read_env_file() -> list[str]:
     """Add what the user has in .env to the environment, whatever system it was written on. Raises UserError when it is not
     UTF-8.
 
-    What a start in Docker has written there is for Docker: this mode must not write to AWS because that one did. The names
-    that are returned may be the user's all the same.
+    What a start in Docker has written there is for Docker: this mode must not write to AWS because that one did. Gives the
+    names of its keys.
     """
     file = ROOT / ".env"
     try:
         text = file.read_text("utf-8-sig") if file.exists() and not file.is_dir() else ""
     except UnicodeDecodeError:
         raise UserError(f"{file} is not in UTF-8: save it in that encoding") from None
-    own, _, written = text.partition(WRITTEN_BY_DOCKER)
     # As it stands: a password may have a ${...}.
-    load_dotenv(stream=StringIO(own), interpolate=False)
-    return sorted(dotenv_values(stream=StringIO(written), interpolate=False).keys() - DOCKERS_OWN)
+    own = dotenv_values(stream=StringIO(own_lines(text)), interpolate=False)
+    for name, value in own.items():
+        if value is not None:
+            os.environ.setdefault(name, value)
+    return [name for name in AWS_GROUP if re.search(rf"^{name}=", text, re.MULTILINE) and name not in own]
 
 
 def load() -> Settings:
@@ -304,8 +319,8 @@ def load() -> Settings:
     """
     if unread := read_env_file():
         sys.stderr.write(
-            f"note: {', '.join(unread)} in .env is below the line '{WRITTEN_BY_DOCKER} ...' and counts in Docker alone: "
-            "write it above that line\n"
+            f"note: {', '.join(unread)} of a start in Docker, at the end of .env, is not used: "
+            "write it at the top of .env to use AWS here too\n"
         )
     environ = os.environ
     for name in SECURITY:  # of another cluster: this mode's brokers know users of their own, or none

@@ -197,6 +197,10 @@ def test_three_brokers_in_docker_are_no_option_of(here: Path, arguments: list[st
 
 def test_a_lost_password_is_said(here: Path) -> None:
     volumes = {"COMPOSE_PROJECT_NAME": "p", "FAKE_VOLUMES": "p_kafka-data p_mongodb-data", **FREE}
+    never = run(here, **volumes)
+    assert never.returncode == 1
+    assert "a stack of this name that was not started here, perhaps another clone's" in never.stderr
+    (here / "clone" / ".env").write_text("COMPOSE_PROJECT_NAME=p\n")
     lost = run(here, **volumes)
     assert lost.returncode == 1
     assert "made with a password that .env no longer has" in lost.stderr
@@ -388,8 +392,10 @@ def test_the_profile_tracing_sends_spans_to_jaeger_unless_told_otherwise(here: P
     assert jaeger not in env_file(here)
 
     (here / "clone" / ".env").write_text(own)
-    answer = run(here, **FREE)
+    assert run(here, **FREE, COMPOSE_PROFILES="monitoring, tracing").returncode == 0
+    answer = run(here, **FREE, OTEL_TRACES_SAMPLER="always_on")  # another program's
     assert answer.returncode == 1
+    assert "OTEL_TRACES_SAMPLER" not in answer.stderr
     assert "OTEL_EXPORTER_OTLP_ENDPOINT needs the profile tracing: add it to COMPOSE_PROFILES" in answer.stderr
     (here / "clone" / ".env").write_text(f"{own}COMPOSE_PROFILES=tracing\n")
     answer = run(here, **FREE, OTEL_EXPORTER_OTLP_ENDPOINT="http://another-program-s:4318")
@@ -479,9 +485,10 @@ def test_replay(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "mode"), [("ksqldb/log4j2.yaml", 0o600), ("ksqldb", 0o700), ("kafka/healthy.sh", 0o700)]
+    ("name", "mode"),
+    [("ksqldb/log4j2.yaml", 0o600), ("ksqldb", 0o700), ("kafka/healthy.sh", 0o700), ("runtime/health.py", 0o600)],
 )
-def test_mounted_files_must_be_readable_for_the_containers(here: Path, name: str, mode: int) -> None:
+def test_what_is_mounted_or_copied_must_be_readable_for_the_containers(here: Path, name: str, mode: int) -> None:
     (here / "clone" / name).chmod(mode)
     answer = run(here, **FREE)
     assert answer.returncode == 1

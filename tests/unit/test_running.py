@@ -18,8 +18,8 @@ from local.__main__ import _remove, main
 from local.plan import PYTHON_SOURCES
 from local.settings import (
     AWS_GROUP,
-    DOCKERS_OWN,
     ROOT,
+    WRITTEN,
     WRITTEN_BY_DOCKER,
     Folders,
     MongoTarget,
@@ -191,16 +191,35 @@ def test_what_docker_s_start_has_written_is_not_for_this_mode(
     env_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It may have the cloud's keys that were exported for that start."""
-    script = (ROOT / "init" / "compose.sh").read_text()
-    assert f"'{WRITTEN_BY_DOCKER} at each start" in script
-    written = re.findall(r"""printf ['"]([A-Z][A-Z0-9_]*)=""", script[script.index(WRITTEN_BY_DOCKER) :])
-    assert set(written) == DOCKERS_OWN
     keys = "".join(f"{name}='eu-west-1'\n" for name in AWS_GROUP)
     env_file.write_text(f"S3_BUCKET=mine\n{WRITTEN_BY_DOCKER} at each start, do not edit below\n{keys}")
     loaded = load()
     assert loaded.s3.bucket == "mine"
     assert loaded.s3.endpoint is not None
-    assert f"note: {', '.join(sorted(AWS_GROUP))} in .env is below the line" in capsys.readouterr().err
+    assert (
+        f"note: {', '.join(AWS_GROUP)} of a start in Docker, at the end of .env, is not used" in capsys.readouterr().err
+    )
+
+
+def test_what_is_appended_to_what_docker_s_start_has_written_is_the_user_s(env_file: Path) -> None:
+    written = "".join(f"{name}=1\n" for name in sorted(WRITTEN))
+    own = "S3_BUCKET=mine\n# --- of mine\n"
+    appended = "KAFKA_PORT=40007\nexport MY_AWS_REGION = 'eu-west-1'\nCOMPOSE_PROFILES=monitoring\n"
+    env_file.write_text(f"{own}{WRITTEN_BY_DOCKER} at each start\n{written}# a comment\n{appended}")
+    command = ["bash", "-c", f". {ROOT}/init/settings.sh; own_lines"]
+    by_docker = subprocess.run(command, cwd=env_file.parent, check=True, capture_output=True, text=True).stdout
+    assert by_docker == own + appended
+    assert settings.own_lines(env_file.read_text()).split() == by_docker.split()
+
+
+def test_both_modes_know_what_docker_s_start_writes() -> None:
+    script = (ROOT / "init" / "compose.sh").read_text()
+    assert f"'{WRITTEN_BY_DOCKER} at each start" in script
+    written = re.findall(r"""printf ['"]([A-Z][A-Z0-9_]*)=""", script[script.index(WRITTEN_BY_DOCKER) :])
+    assert {*written, *AWS_GROUP} == WRITTEN
+    listed = re.search(r"^WRITTEN='(.*?)'", (ROOT / "init" / "settings.sh").read_text(), re.DOTALL | re.MULTILINE)
+    assert listed is not None
+    assert set(listed[1].split()) == WRITTEN
 
 
 def test_env_file_in_another_encoding_is_named(env_file: Path) -> None:
