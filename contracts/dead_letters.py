@@ -34,7 +34,7 @@ _TRACE = {TRACEPARENT, TRACESTATE}
 # In place of what may be personal data.
 MASK = "•••"
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
-_TELLING = re.compile(r"\S+@\S+|\+?\d[\d\s().-]{5,}\d|\d{4,}")
+_TELLING = re.compile(r"(?<!\S)[^\s@]*+@\S*|\+?\d[\d\s().-]{5,}\d|\d{4,}")
 
 # A partition, an offset or a count. Checked, since any client that may write to the topic may write anything.
 _NUMBER = re.compile("[0-9]{1,19}")

@@ -17,7 +17,7 @@ from quixstreams.models.serializers import IgnoreMessage
 from quixstreams.sinks import BaseSink
 
 from contracts.records import Position, Record, headers_of
-from runtime.hang import no_hang
+from runtime.hang import end, no_hang
 from runtime.health import ConsumerHealth
 from runtime.kafka import await_broker, client_config, static_member, transactional
 from runtime.metrics import serve
@@ -39,6 +39,8 @@ class RecordSink(BaseSink):
 
     def __init__(self) -> None:
         super().__init__()
+        # Whether a checkpoint is being written.
+        self.flushing = False
         self._size = 0
 
     def add(
@@ -56,10 +58,12 @@ class RecordSink(BaseSink):
 
     def flush(self) -> None:
         """Called by Quix at the end of a checkpoint. A failed one is read again as a whole: nothing of it is kept."""
+        self.flushing = True
         try:
             self.write()
         finally:
             self.forget()
+            self.flushing = False
 
     def on_paused(self) -> None:
         """Called by Quix when the open checkpoint's records will be read again."""
@@ -269,7 +273,9 @@ def survive_rebalances(context: Any) -> None:
 
     Quix pauses all partitions while a sink cannot write, and forgets the pause when they are revoked. librdkafka remembers it
     when they come back, so nothing would ever be read from them again. Quix also keeps the open checkpoint when partitions are
-    lost, as after a broker outage longer than the session timeout: their records are read again, and would be in it twice.
+    lost, as after a broker outage longer than the session timeout: their records are read again, and would be in it twice. When
+    a checkpoint is not written within a minute, Quix goes on without it while a thread still writes it: that thread would
+    forget the rows of the next one, so the process ends.
     """
     consumer = context.consumer
     subscribe = consumer.subscribe
@@ -281,6 +287,8 @@ def survive_rebalances(context: Any) -> None:
             finally:
                 consumer.resume(partitions)
                 for sink in context.sink_manager.sinks:
+                    if sink.flushing:
+                        end("a checkpoint was not written when its partitions had to be given back")
                     sink.revoked(partitions)
 
         def lost(kafka_consumer: Any, partitions: list[TopicPartition]) -> None:

@@ -23,10 +23,11 @@ SECONDS = 10
 
 
 def key_of(value: bytes) -> str | None:
-    """The transaction's id; None when the value has none."""
+    """The transaction's id; None when the value has none that a key can be."""
     try:
-        return str(json.loads(value)["transaction_id"])
-    except (ValueError, LookupError, TypeError):
+        identity = json.loads(value)["transaction_id"]
+        return identity if isinstance(identity, str) and identity.encode() else None
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
 
 

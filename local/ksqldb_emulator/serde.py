@@ -15,8 +15,8 @@ Converter = Callable[[Any], Any]
 # Python's own readers of numbers take more than Java's: digits with underscores and of other scripts, `inf`.
 _NUMBER = re.compile(r"[+-]?(NaN|Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[fFdD]?)\Z")
 _WHOLE = re.compile(r"[+-]?[0-9]+\Z")
-# How many different orders of field names a reader remembers; a topic has a handful.
-_SHAPES = 256
+# How many different orders of field names a reader remembers, and of how many characters; a topic has a handful.
+_SHAPES, _SHAPE_CHARACTERS = 256, 10_000
 
 
 class Unreadable(Exception):
@@ -73,7 +73,7 @@ def _struct_reader(fields: tuple[Field, ...]) -> Callable[[Any], Row]:
         found = shapes.get(shape)
         if found is None:
             found = _found(names, value)
-            if len(shapes) < _SHAPES:
+            if len(shapes) < _SHAPES and sum(map(len, shape)) < _SHAPE_CHARACTERS:
                 shapes[shape] = found
         get = value.get
         row = [get(name) for name in found]

@@ -751,7 +751,7 @@ def test_every_wrong_setting_is_said_at_once_and_nothing_is_started(here: Path) 
     for said in (
         "KAFKA_PORT='high' must be a whole number of at least 1 and at most 65535",
         "BANK_RATE='fast' must be a number of at least 0 and at most 1000000",
-        "FRAUD_VALIDATOR_TIMEOUT='0' must be a number above 0 and at most 15",
+        "FRAUD_VALIDATOR_TIMEOUT='0' must be a number above 0 and at most 9",
         "TOPIC_REPLICATION_FACTOR='3' must be 1: the stack has one broker (unless KAFKA_BOOTSTRAP_SERVER names another cluster)",
         "KAFKA_MEMORY='lots' must be a size, such as 512m or 1g",
         "CONNECT_PORT and KSQLDB_PORT are both 8088: give each its own port",

@@ -36,7 +36,7 @@ WRONG = {
     "VALIDATOR_HANG": ("perhaps", "must be a valid boolean"),
     "VALIDATOR_REFUSED_IDS": ("a,b", "must be a valid set"),
     "FRAUD_VALIDATOR_MAX_IN_FLIGHT": ("0", "must be greater than or equal to 1"),
-    "FRAUD_VALIDATOR_TIMEOUT": ("1e300", "must be less than or equal to 15"),
+    "FRAUD_VALIDATOR_TIMEOUT": ("1e300", "must be less than or equal to 9"),
     "ARCHIVE_INTERVAL_SECONDS": ("0", "must be greater than or equal to 1"),
     "S3_BUCKET": ("My_Bucket", "must be a bucket's name"),
     "S3_PREFIX": ("/{{topic}}", "must be a folder's name"),

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,7 +23,15 @@ from contracts.wire import Invalid, parse
 from processor.rules import outputs
 from processor.sink import RETRY_AFTER_SECONDS, ValidatingSink
 from processor.validator import INSIST_CALLS, Outage, Outcome, Refusal, ValidatorClient, Verdict, judge
-from runtime.quix import CHECKPOINT_BYTES, commit_when_drained, commit_when_full, hold, readable
+from runtime.quix import (
+    CHECKPOINT_BYTES,
+    RecordSink,
+    commit_when_drained,
+    commit_when_full,
+    hold,
+    readable,
+    survive_rebalances,
+)
 from tests.support.messages import Message
 from tests.support.metrics import Increase
 from tests.support.samples import raw, transaction
@@ -618,6 +626,46 @@ class FakeContext:
         if force or self.checkpoint.expired():
             self.committed.append(self.checkpoint.records)
             self.checkpoint = FakeCheckpoint()
+
+
+class FakeSubscription:
+    """What `survive_rebalances` uses of Quix's consumer and context."""
+
+    def __init__(self, sink: RecordSink) -> None:
+        self.consumer = self.sink_manager = self
+        self.sinks = [sink]
+        self.revoke: Callable[[Any, list[TopicPartition]], None] = lambda *_: None
+
+    def subscribe(self, *, on_revoke: Any, on_lost: Any) -> None:
+        del on_lost
+        self.revoke = on_revoke
+
+    def resume(self, partitions: list[TopicPartition]) -> None: ...
+
+
+def test_a_checkpoint_that_is_still_being_written_after_a_revoke_ends_the_process(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quix gives it a minute, and goes on while a thread of its own still writes."""
+    sink, _, _ = parts
+    ended: list[str] = []
+    monkeypatch.setattr("runtime.quix.end", ended.append)
+    context = FakeSubscription(sink)
+    survive_rebalances(context)
+    context.consumer.subscribe(on_revoke=lambda *_: None, on_lost=lambda *_: None)
+    writing, release = threading.Event(), threading.Event()
+    monkeypatch.setattr(sink, "write", lambda: (writing.set(), release.wait(30)))
+    context.revoke(None, [])
+    assert ended == []
+    thread = threading.Thread(target=sink.flush)
+    thread.start()
+    assert writing.wait(30)
+    context.revoke(None, [])
+    release.set()
+    thread.join()
+    assert ended == ["a checkpoint was not written when its partitions had to be given back"]
+    context.revoke(None, [])
+    assert len(ended) == 1
 
 
 def test_a_checkpoint_is_committed_once_its_input_is_drained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,17 @@ def test_a_busy_bank_is_healthy_while_something_is_delivered(tmp_path: Path, mon
 
 def test_a_transaction_of_one_s_own_is_sent_under_its_id() -> None:
     assert key_of(b'{"transaction_id": "t1"}') == "t1"
-    assert [key_of(value) for value in (b"not json", b"[]", b"{}", b"\xff", b"")] == [None] * 5
+    broken = (
+        b"not json",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b"",
+        b"[" * 100_000,
+        b'{"transaction_id":"\\ud800"}',
+        b'{"transaction_id":null}',
+    )
+    assert [key_of(value) for value in broken] == [None] * len(broken)
 
 
 def test_what_cannot_be_sent_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

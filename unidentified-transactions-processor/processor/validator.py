@@ -30,7 +30,7 @@ PAUSE_SECONDS = 0.2
 INSIST_CALLS = 15
 INSIST_SECONDS = 30.0
 INSIST_PAUSE_SECONDS = 1.0
-INSIST_IN_FLIGHT = 8  # in addition to the calls that a checkpoint waits for, which these must not hold up
+INSIST_IN_FLIGHT = 64  # in addition to the calls that a checkpoint waits for, which these must not hold up
 INSIST_LOG_SECONDS = 10.0
 # What is longer is no answer.
 ANSWER_BYTES = 4096

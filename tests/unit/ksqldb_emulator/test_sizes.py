@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from contracts.records import MAX_TRANSACTION_BYTES, Headers, headers_size
 from contracts.wire import Invalid, parse
 from ingestor.routing import Routed, route
 from local.ksqldb_emulator.runner import processor
+from local.ksqldb_emulator.schema import STRING, Field
+from local.ksqldb_emulator.serde import value_reader
 from processor.rules import outputs
 from processor.validator import Verdict
 from tests.support.samples import raw, user
@@ -101,3 +104,15 @@ def test_a_broken_record_that_is_too_large_for_the_log_is_skipped_with_a_short_e
         assert second["recordB64"] is None
         assert second["errorMessage"].startswith(first["errorMessage"])
         assert max(len(entry) for _, entry in written) < LIMIT
+
+
+def test_field_names_of_any_size_are_not_kept() -> None:
+    read = value_reader((Field("ID", STRING),))
+    rows = [json.dumps({"ID": "a", f"{number}{'x' * 100_000}": 1}).encode() for number in range(50)]
+    tracemalloc.start()
+    try:
+        assert {read(row) for row in rows} == {("a",)}
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
