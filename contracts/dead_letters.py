@@ -34,7 +34,8 @@ _TRACE = {TRACEPARENT, TRACESTATE}
 # In place of what may be personal data.
 MASK = "•••"
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
-_TELLING = re.compile(r"(?<!\S)[^\s@]*+@\S*|\+?\d[\d\s().-]{5,}\d|\d{4,}")
+_ADDRESS = re.compile(r"(?<!\S)[^\s@]*+@\S*")
+_NUMBERS = re.compile(r"\+?\d[\d\s().-]{5,}\d|\d{4,}")
 
 # A partition, an offset or a count. Checked, since any client that may write to the topic may write anything.
 _NUMBER = re.compile("[0-9]{1,19}")
@@ -153,7 +154,7 @@ def kind_of(reason: str) -> str:
 
 def masked_reason(reason: str) -> str:
     """A library's own words, which may quote the record: what is in quotes, addresses and long numbers are masked."""
-    return _TELLING.sub(MASK, _QUOTED.sub(MASK, reason))[:300]
+    return _NUMBERS.sub(MASK, _ADDRESS.sub(MASK, _QUOTED.sub(MASK, reason)))[:300]
 
 
 def reason_of(error: ValidationError) -> str:

@@ -72,6 +72,7 @@ check_ours() {
     [ ! "$folder" -ef . ] || return 0
     # A clone that was moved here is no longer there; one below another user's home cannot be seen.
     seen=$folder
+    case $seen in /*) ;; *) return 0 ;; esac # of another system, as Windows' own Docker has them
     until [ -e "$seen" ] || [ -z "$seen" ]; do seen=${seen%/*}; done
     [ "$seen" != "$folder" ] && [ -x "${seen:-/}" ] ||
         fail "the stack of this project's name belongs to the clone in $folder: call start.sh there, or start another stack here by COMPOSE_PROJECT_NAME=other ./start.sh"
@@ -109,7 +110,7 @@ write_env() {
         umask 077
         {
             printf '%s\n' "$kept"
-            printf '# --- written by start.sh at each start, do not edit below\n'
+            printf '# --- written by start.sh at each start, do not edit\n'
             printf "MONGODB_PASSWORD='%s'\n" "${mongodb_password:-$(random_secret)}"
             printf "S3_PASSWORD='%s'\n" "${s3_password:-$(random_secret)}"
             printf "GRAFANA_PASSWORD='%s'\n" "${grafana_password:-$(random_secret)}"
@@ -131,6 +132,7 @@ write_env() {
             [ -z "$aws" ] || [ -n "$(value_of S3_ENDPOINT <<<"$kept")" ] || printf 'S3_ENDPOINT=\n'
             # Each object costs something in AWS. Until it is written its rows are in the worker's heap: docs/operations.md.
             [ -z "$aws" ] || printf 'ARCHIVE_INTERVAL_SECONDS=%s\n' "${interval:-30}"
+            printf '# --- end of what start.sh writes\n'
         } >.env.new
         sync # a power cut must not leave an empty .env: the secrets in it are those that the volumes were made with
         mv .env.new .env
@@ -210,7 +212,7 @@ check_ports() {
 check_modes() {
     local closed='' read=(kafka ksqldb monitoring console contracts init runtime simulators transactions-ingestor
         unidentified-transactions-processor local/log4j2.yaml)
-    read -r closed < <(find "${read[@]}" \( -type d ! -perm -005 -o -type f ! -perm -004 \) -print) || true
+    read -r closed < <(find "${read[@]}" -name __pycache__ -prune -o \( -type d ! -perm -005 -o -type f ! -perm -004 \) -print) || true
     [ -z "$closed" ] || fail "$closed cannot be read by the containers' users: chmod -R o+rX ${read[*]}"
 }
 

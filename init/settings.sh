@@ -56,12 +56,6 @@ KAFKA_SSL_CA_LOCATION KAFKA_SASL_JAAS_CONFIG KSQLDB_URL KCONNECT_URL FRAUD_VALID
 GRAFANA_PASSWORD OTEL_EXPORTER_OTLP_ENDPOINT COMPOSE_FILE COMPOSE_ENV_FILES COMPOSE_PATH_SEPARATOR COMPOSE_DISABLE_ENV_FILE
 '
 
-# What start.sh writes into .env, each at most once. Both modes tell by it what is the user's: local/settings.py
-WRITTEN='
-MONGODB_PASSWORD S3_PASSWORD GRAFANA_PASSWORD COMPOSE_PROJECT_NAME COMPOSE_FILE COMPOSE_PROFILES OTEL_EXPORTER_OTLP_ENDPOINT
-KAFKA_BOOTSTRAP_SERVER MONGODB_URI MY_AWS_ACCESS_KEY_ID MY_AWS_SECRET_ACCESS_KEY MY_AWS_REGION S3_ENDPOINT ARCHIVE_INTERVAL_SECONDS
-'
-
 # The values of .env alone, for everything that is listed above; `notes` then says what was set aside.
 notes=()
 for name in $FROM_FILE_ONLY; do
@@ -72,18 +66,8 @@ done
 # env_file: .env as Linux would have written it, without the carriage returns and the byte order mark of Windows' editors.
 env_file() { [ ! -f .env ] || tr -d '\r' <.env | sed $'1s/^\xef\xbb\xbf//'; }
 
-# own_lines: what the user has in .env, without what start.sh writes there, each name once. `>>` appends below that.
-own_lines() {
-    env_file | awk -v written=" ${WRITTEN//$'\n'/ } " '
-        /^# --- written by start.sh/ {below = 1; next}
-        below {
-            name = $0
-            sub(/^[ \t]*(export[ \t]+)?/, "", name)
-            if (!sub(/[ \t]*=.*/, "", name) || name ~ /[^A-Za-z0-9_]/) next
-            if (index(written, " " name " ") && !seen[name]++) next
-        }
-        {print}'
-}
+# own_lines: what the user has in .env, without what start.sh writes there. The last line of that is missing in older files.
+own_lines() { env_file | sed '/^# --- written by start.sh/,/^# --- end of what start.sh writes/d'; }
 
 # in_file NAME: its value in .env.
 in_file() { env_file | value_of "$1"; }

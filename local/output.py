@@ -17,8 +17,9 @@ class Output:
 
     def __init__(self) -> None:
         # Not as rich decides: FORCE_COLOR would fill a log with pictures.
-        self.is_terminal = sys.stdout is not None and sys.stdout.isatty()
-        self._console = Console(highlight=False, soft_wrap=True, force_terminal=self.is_terminal)
+        is_terminal = sys.stdout is not None and sys.stdout.isatty()
+        self._console = Console(highlight=False, soft_wrap=True, force_terminal=is_terminal)
+        self.is_terminal = is_terminal and not self._console.is_dumb_terminal
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._work = SimpleQueue[Callable[[], object] | None]()
         self._thread = Thread(target=self._run, name="output", daemon=True)
@@ -54,5 +55,5 @@ class Output:
 
     def _run(self) -> None:
         for work in iter(self._work.get, None):
-            with suppress(OSError):
+            with suppress(Exception, SystemExit):  # the latter is rich's word for a pipe whose reader is gone
                 work()

@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from dotenv import dotenv_values
+from dotenv import load_dotenv
 from pydantic import AfterValidator
 
 from local import files
@@ -247,27 +247,10 @@ def cloud_group(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str
     return values
 
 
-# Where the part of .env begins that init/compose.sh writes.
-WRITTEN_BY_DOCKER = "# --- written by start.sh"
-# What that writes, each at most once.
-WRITTEN = {
-    *(
-        "MONGODB_PASSWORD",
-        "S3_PASSWORD",
-        "GRAFANA_PASSWORD",
-        "COMPOSE_PROJECT_NAME",
-        "COMPOSE_FILE",
-        "COMPOSE_PROFILES",
-    ),
-    *(
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "KAFKA_BOOTSTRAP_SERVER",
-        "MONGODB_URI",
-        "S3_ENDPOINT",
-        "ARCHIVE_INTERVAL_SECONDS",
-    ),
-    *AWS_GROUP,
-}
+# The part of .env that init/compose.sh writes; its last line is missing in older files.
+WRITTEN_BY_DOCKER = re.compile(
+    r"^# --- written by start\.sh.*?(^# --- end of what start\.sh writes[^\n]*\n?|\Z)", re.M | re.S
+)
 
 
 def cache_folder() -> Path:
@@ -278,18 +261,6 @@ def cache_folder() -> Path:
 def folders() -> Folders:
     """Of this clone and this user."""
     return Folders(Path(os.environ.get("LOCAL_DIR") or ROOT / ".local").absolute(), cache_folder())
-
-
-def own_lines(text: str) -> str:
-    """What the user has in .env, also below what a start in Docker has written: by `own_lines` of init/settings.sh."""
-    own, _, below = text.partition(WRITTEN_BY_DOCKER)
-    seen, kept = set[str](), []
-    for line in below.splitlines():
-        if (named := re.match(r"[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=", line, re.ASCII)) is not None:
-            if named[1] not in WRITTEN or named[1] in seen:
-                kept.append(line)
-            seen.add(named[1])
-    return "\n".join((own, *kept))
 
 
 def read_env_file() -> list[str]:
@@ -305,11 +276,8 @@ def read_env_file() -> list[str]:
     except UnicodeDecodeError:
         raise UserError(f"{file} is not in UTF-8: save it in that encoding") from None
     # As it stands: a password may have a ${...}.
-    own = dotenv_values(stream=StringIO(own_lines(text)), interpolate=False)
-    for name, value in own.items():
-        if value is not None:
-            os.environ.setdefault(name, value)
-    return [name for name in AWS_GROUP if re.search(rf"^{name}=", text, re.MULTILINE) and name not in own]
+    load_dotenv(stream=StringIO(WRITTEN_BY_DOCKER.sub("", text)), interpolate=False)
+    return [name for name in AWS_GROUP if re.search(rf"^{name}=", text, re.M) and name not in os.environ]
 
 
 def load() -> Settings:

@@ -195,6 +195,19 @@ def test_three_brokers_in_docker_are_no_option_of(here: Path, arguments: list[st
     assert ("KAFKA_BROKERS=3 ./start.sh --local" in answer.stderr) == (arguments == ["--local"])
 
 
+def test_what_is_appended_to_env_is_kept(here: Path) -> None:
+    assert run(here, **FREE).returncode == 0
+    with (here / "clone" / ".env").open("a") as file:
+        file.write("BANK_RATE=7\nMY_AWS_REGION=eu-west-1\n")
+    half = run(here, **FREE)
+    assert half.returncode == 1
+    assert "while MY_AWS_REGION is" in half.stderr
+    for _ in range(2):
+        assert run(here, **FREE, MY_AWS_ACCESS_KEY_ID="key", MY_AWS_SECRET_ACCESS_KEY="secret").returncode == 0
+        own = env_file(here).partition("# --- written by start.sh")[0]
+        assert (own.count("BANK_RATE=7\n"), own.count("MY_AWS_REGION=eu-west-1\n")) == (1, 1)
+
+
 def test_a_lost_password_is_said(here: Path) -> None:
     volumes = {"COMPOSE_PROJECT_NAME": "p", "FAKE_VOLUMES": "p_kafka-data p_mongodb-data", **FREE}
     never = run(here, **volumes)

@@ -50,10 +50,29 @@ def test_a_terminal_gets_the_newest_picture_and_every_line() -> None:
         "assert output.close()"
     )
     try:
-        subprocess.run([sys.executable, "-c", SAYS + script], cwd=ROOT, stdout=end, check=True, timeout=60)
+        variables = {**os.environ, "TERM": "xterm"}
+        subprocess.run(
+            [sys.executable, "-c", SAYS + script], cwd=ROOT, env=variables, stdout=end, check=True, timeout=60
+        )
         shown = os.read(terminal, 10_000).decode()
     finally:
         os.close(terminal)
         os.close(end)
     assert "a line\r\n" in shown
     assert "last" in shown
+
+
+def test_a_reader_that_is_gone_ends_nothing() -> None:
+    script = (
+        "import os\n"
+        "reading, writing = os.pipe()\n"
+        "os.dup2(writing, 1)\n"
+        "os.close(writing)\n"
+        "os.close(reading)\n"
+        "for _ in range(3):\n"
+        "    output.say('a line')\n"
+        "alive = output._thread.is_alive()\n"
+        "closed = output.close()\n"
+        "os._exit(0 if alive and closed and output._work.empty() else 1)"
+    )
+    subprocess.run([sys.executable, "-c", SAYS + script], cwd=ROOT, stdout=subprocess.DEVNULL, check=True, timeout=60)

@@ -162,7 +162,16 @@ def test_a_dead_letter_without_headers() -> None:
     assert (about.reason, about.source) == ("not given", "not given")
 
 
-@pytest.mark.parametrize("telling", ["call +1-555-0101 now", "u1@example.org", 'token "John"', "card 4111111111111111"])
+@pytest.mark.parametrize(
+    "telling",
+    [
+        "call +1-555-0101 now",
+        "u1@example.org",
+        'token "John"',
+        "card 4111111111111111",
+        "12.00.00,John.Doe@example.org",
+    ],
+)
 def test_reasons_are_masked(telling: str) -> None:
     shown = masked_reason(telling)
     assert MASK in shown
