@@ -93,18 +93,18 @@ def test_all_that_clean_removes_is_checked_first() -> None:
 
 
 def test_what_was_in_the_folder_before_is_neither_used_nor_removed(tmp_path: Path) -> None:
-    (tmp_path / "work" / "data").mkdir(parents=True)
-    (tmp_path / "work" / "data" / "mine").touch()
-    environment = {"LOCAL_DIR": str(tmp_path / "work"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    (tmp_path / "own" / "data").mkdir(parents=True)
+    (tmp_path / "own" / "data" / "mine").touch()
+    environment = {"LOCAL_DIR": str(tmp_path / "own"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     started = run(BASH, "start.sh", "--local", environment=environment)
     assert started.returncode == 1
-    assert started.stderr.startswith(f"error: {tmp_path}/work/data is not this stack's")
+    assert started.stderr.startswith(f"error: {tmp_path / 'own' / 'data'} is not this stack's")
     for command in ("--stop", "--clean"):
         assert run(BASH, "start.sh", "--local", command, environment=environment).returncode == 0
     assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
-        "work",
-        "work/data",
-        "work/data/mine",
+        "own",
+        "own/data",
+        "own/data/mine",
     ]
 
 

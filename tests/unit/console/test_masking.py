@@ -169,7 +169,7 @@ def test_a_dead_letter_without_headers() -> None:
         "u1@example.org",
         'token "John"',
         "card 4111111111111111",
-        "12.00.00,John.Doe@example.org",
+        "2024-01-01 12.00.00,John@example.org",
     ],
 )
 def test_reasons_are_masked(telling: str) -> None:
