@@ -24,7 +24,6 @@ from local.settings import HOST
 from processor.rules import outputs
 from processor.settings import SERVICE as PROCESSOR
 from processor.validator import Verdict
-from runtime.reading import READ_ONLY
 from tests.support.stack import free_ports, wait_until
 from validator.verdict import is_fraudulent
 
@@ -88,10 +87,11 @@ def _written(lab: Lab, count: int) -> dict[str, Expected]:
     producer = lab.producer()
     reader = Consumer(
         {
-            **READ_ONLY,
             "bootstrap.servers": lab.bootstrap,
             "group.id": PROCESSOR,
-            "enable.partition.eof": False,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
             "log_level": 0,
         }
     )

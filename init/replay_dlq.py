@@ -207,8 +207,9 @@ def _without_copies(batch: Iterable[Message], notes: Notes) -> Iterable[DeadLett
         known = identity(message.value(), message.key(), headers)
         name = known.hex() if known is not None else None
         if name is None or name not in notes.replayed:
-            # Of a record that was too large for a dead letter there is nothing to replay.
-            how = replay(headers)._replace(topic=None) if _is_empty(message) else replay(headers)
+            how = replay(headers)
+            if _is_empty(message):  # a record that was too large for its dead letter
+                how = how._replace(topic=None)
             yield DeadLetter(message, how, name)
         if name is not None:
             notes.replayed.add(name)

@@ -128,7 +128,7 @@ def show_status(folders: Folders, as_json: bool) -> int:
     space = disk.space(folders.base)
     if space.problem and not any(fault.startswith(f"the disk of {folders.base} ") for fault in found["faults"]):
         found = {**found, "healthy": False, "faults": [space.problem, *found["faults"]]}
-    silent = 0.0 if starting or space.full else state.age(folders.state)
+    silent = 0.0 if starting or space.full else processes.age(folders.state)
     if silent > processes.STALE_SECONDS:
         still = f"the launcher has not written for {silent:.0f} s: it is stopping, or was stopped itself, as by Ctrl-Z"
         found = {**found, "healthy": False, "faults": [still, *found["faults"]]}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -117,14 +116,6 @@ def read(file: Path) -> dict[str, Any] | None:
         and {"launcher", "ports", "kafka_brokers", "kafka_secure", "services"} <= found.keys()
         else None
     )
-
-
-def age(file: Path) -> float:
-    """Seconds since it was written."""
-    try:
-        return time.time() - file.stat().st_mtime
-    except FileNotFoundError:  # the stack has just stopped
-        return 0.0
 
 
 def process_of(entry: dict[str, Any]) -> psutil.Process | None:

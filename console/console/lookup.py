@@ -138,7 +138,7 @@ class _Lookup:
 
     def _followed(self, record: Record, *names: str) -> Spans:
         """Where records with its key that followed from this one can be."""
-        return self._since(record, [place for name in names for place in self._keyed(self._key, name, record)])
+        return self._since(record, [place for name in names for place in self._keyed([self._key], name, record)])
 
     def _received(self, routed: Record | None, refused: Record | None) -> Record | None:
         """Of all that came in the millisecond that the bank sent it, or where its dead letter was."""
@@ -169,14 +169,15 @@ class _Lookup:
         def ends(message: Message) -> bool:
             return message.key() == self._key or (message.key(), bank_timestamp(headers_of(message)) or 0) in behind
 
-        until = dict(self._end)
-        for place in self._keyed(self._key, topics.FRAUDULENT_TRANSACTIONS_RESULT, routed):
-            begin, _ = self._since(routed, [place])[place]
-            found = self._first_of({place: (begin, until[place])}, ends)
+        places = self._keyed([self._key], topics.FRAUDULENT_TRANSACTIONS_RESULT, routed)
+        spans = self._since(routed, places)
+        until = {place: end for place, (_, end) in spans.items()}
+        for place in places:
+            found = self._first_of({place: (spans[place][0], until[place])}, ends)
             if found is not None and found.key == self._key:
                 return found
             if found is not None:  # it was processed by then: in the other partitions there is no later row of it
-                until |= self._offsets(self._all(place[0]), found.timestamp[1] + CLOCKS_MS)
+                until = self._offsets(places, found.timestamp[1] + CLOCKS_MS)
         return None
 
     def _users(self, routed: Record, row: Record) -> tuple[Record | None, Record | None]:
@@ -184,8 +185,7 @@ class _Lookup:
         fields, sent = row_of(row.value or b""), bank_timestamp(routed.headers)
         ids = [text_of(fields, name).encode() for name in ("SENDER_ID", "RECEIVER_ID")]
         rows: dict[bytes | None, Record] = {}
-        places = {place for one in ids for place in self._keyed(one, topics.USERS, routed)}
-        for message in self._read(self._since(routed, places)):
+        for message in self._read(self._since(routed, self._keyed(ids, topics.USERS, routed))):
             if message.key() in ids and message.key() not in rows:
                 record = Record.of(message)
                 if bank_timestamp(record.headers) == sent:
@@ -240,8 +240,8 @@ class _Lookup:
         topic, partition = place
         return partition == partition_of(self._key, self._partitions[topic])
 
-    def _keyed(self, key: bytes, topic: str, since: Record) -> list[Place]:
-        """The partitions where a record with this key that followed from `since` can be, the likely one first.
+    def _keyed(self, keys: Iterable[bytes], topic: str, since: Record) -> list[Place]:
+        """The partitions where a record with one of the keys that followed from `since` can be, the likely one first.
 
         The topic may have had fewer partitions then: one without any record from well before may have been added later.
         """
@@ -250,7 +250,7 @@ class _Lookup:
         there = max((partition + 1 for (_, partition), offset in before.items() if offset > 0), default=0)
         # Of a topic in its first minute nothing is known: most likely it has as many as it began with.
         counts = range(there, count + 1) if there else range(count, 0, -1)
-        return list(dict.fromkeys((topic, partition_of(key, one)) for one in counts))
+        return list(dict.fromkeys((topic, partition_of(key, one)) for one in counts for key in keys))
 
     def _all(self, *names: str) -> list[Place]:
         return [(name, one) for name in names for one in range(self._partitions.get(name, 0))]

@@ -32,10 +32,18 @@ class Process:
     back_at: float | None = None
 
 
+def age(file: Path) -> float:
+    """Seconds since the launcher wrote the file; none when it is gone, as that of a stack that has just stopped."""
+    try:
+        return time.time() - file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
 def read(file: Path | None) -> dict[str, Process]:
     """Every service's process; nothing when there is no launcher, or none that still writes."""
     try:
-        if file is None or time.time() - file.stat().st_mtime > STALE_SECONDS:
+        if file is None or age(file) > STALE_SECONDS:
             return {}
         return {
             name: Process(*(service[field] for field in ("phase", "gone", "gone_at", "back_at")))

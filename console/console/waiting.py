@@ -59,10 +59,10 @@ class Queues:
             for place, offset in places.items():
                 if place[0] in QUEUES:
                     next_read[place] = min(max(offset, 0), next_read.get(place, offset))
-        oldest = None
+        waiting = []
         for place, offset in next_read.items():
             runs = self._runs[place] = [run for run in self._runs.get(place, ()) if run.last >= offset]
             # What was written since is not asked for; nor is the time known of what a clock that was ahead dates later.
-            waits = next((run.sent for run in runs if run.written <= at * 1000), None)
-            oldest = min((one for one in (waits, oldest) if one is not None), default=None)
-        return None if oldest is None else max(at - oldest / 1000, 0.0)
+            if (first := next((run for run in runs if run.written <= at * 1000), None)) is not None:
+                waiting.append(first.sent)
+        return max(at - min(waiting) / 1000, 0.0) if waiting else None
