@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks import capacity, cases, console_cost, trace, whole_stack
@@ -29,7 +30,7 @@ FULL_ONLY = {"tracing", "capacity", "console"}
 
 
 def main() -> int:
-    """Run what is asked for, print the table, write the JSON. A case that fails raises."""
+    """Run what is asked for, print the table, write the JSON. A case that fails raises, after both have what came before it."""
     parser = argparse.ArgumentParser(prog="benchmarks/run.sh")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
@@ -44,15 +45,20 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     started = time.monotonic()
     if arguments.soak:
-        name, rows = "soak", whole_stack.soak()
+        name, measures = "soak", [whole_stack.soak]
     else:
         name, plan = ("quick", QUICK) if arguments.quick else ("full", FULL)
         chosen = arguments.cases or [case for case in CASES if plan is FULL or case not in FULL_ONLY]
-        rows = [row for case in chosen for row in CASES[case](plan)]
-    seconds = time.monotonic() - started
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(document(rows, name, seconds), indent=1))
-    sys.stdout.write(f"{table(rows)}\n\n{name} run of {seconds:.0f} s on {machine()}; also in {arguments.json}\n")
+        measures = [partial(CASES[case], plan) for case in chosen]
+    rows: list[Row] = []
+    try:
+        for measure in measures:
+            rows += measure()
+    finally:
+        seconds = time.monotonic() - started
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(document(rows, name, seconds), indent=1))
+        sys.stdout.write(f"{table(rows)}\n\n{name} run of {seconds:.0f} s on {machine()}; also in {arguments.json}\n")
     return 0
 
 
