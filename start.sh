@@ -23,7 +23,7 @@ else
 usage: source start.sh [--build] [--simulators] [--cluster]
                                                       start the stack in Docker Compose and wait until it is healthy
        ./start.sh --local [--detach]                  start the stack as plain processes, without Docker
-       ./start.sh [--local] --status [--json]         show the state of the stack; exit code 0 only when everything is healthy
+       ./start.sh [--local] --status [--json]         show the state of the stack; exit code 0 unless there is a fault
        ./start.sh [--local] --stop                    stop it and keep its data
        ./start.sh [--local] --clean                   stop it and remove its data
        ./start.sh --topic NAME [--from-beginning] [--timestamps] [--key] [--headers] [--unmasked]
@@ -38,8 +38,8 @@ usage: source start.sh [--build] [--simulators] [--cluster]
   --cluster      three brokers, and two of each service that can share its work; --status, --stop and --clean need it only
                  where .env is lost
   --json         print JSON
-  --local        use the local stack; without it --status, --stop, --topic, --trace, --ksql and --replay-dlq use the local
-                 stack if it is running, else Docker, and --clean always uses Docker
+  --local        use the local stack; without it --clean uses Docker, and --status, --stop, --topic, --trace, --ksql and
+                 --replay-dlq the local stack if it is running, or was started here and Docker's is not; else Docker
 USAGE
     }
 

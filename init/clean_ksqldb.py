@@ -23,11 +23,11 @@ def main() -> int:
     there, others = ours(server, streams_of(files))
     names = [*others, *there]
     if not names:
-        logger.info("none of the streams exists")
+        logger.info("none of the streams exists on %s", server.url)
         return 0
     queries = [query["id"] for query in server.queries() if set(query["sinks"]) & set(names)]
     logger.info("terminates %s", ", ".join(queries) or "no query")
-    logger.info("drops %s", ", ".join(names))
+    logger.info("drops %s of %s", ", ".join(names), server.url)
     logger.info(CONSEQUENCES)
     if sys.stdin.isatty() and input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
         logger.info("nothing was changed")

@@ -204,8 +204,10 @@ check_ports() {
         case $own in *":$port->"*) continue ;; esac
         if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then taken+=("$port ($variable)"); fi
     done < <(compose config --no-interpolate | sed -nE 's/.*127\.0\.0\.1:\$\{([A-Z0-9_]+):-([0-9]+)\}.*/\1 \2/p' | sort -u)
-    [ ${#taken[@]} -eq 0 ] ||
-        fail "port $(IFS=,; printf '%s' "${taken[*]}") is taken by another program: stop that program, or give the variable another value in .env"
+    [ ${#taken[@]} -gt 0 ] || return 0
+    ! bash local/is_running.sh ||
+        fail "the local stack of this clone is running and uses the same ports: stop it first, by ./start.sh --local --stop"
+    fail "port $(IFS=,; printf '%s' "${taken[*]}") is taken by another program: stop that program, or give the variable another value in .env"
 }
 
 # What is mounted, or copied into an image, is read by the containers' own users: a clone made with umask 077 would be closed to them.
@@ -239,7 +241,7 @@ addresses() {
     prometheus=$(setting PROMETHEUS_PORT) grafana=$(setting GRAFANA_PORT) jaeger=$(setting JAEGER_PORT)
     case ,$(setting COMPOSE_PROFILES), in
     *,monitoring,*) monitoring="
-  Prometheus     http://localhost:${prometheus:-9090}    open http://localhost:${prometheus:-9090}/alerts
+  Prometheus     http://localhost:${prometheus:-9090}    its alerts at http://localhost:${prometheus:-9090}/alerts
   Grafana        http://localhost:${grafana:-3000}    anyone may look; user admin, GRAFANA_PASSWORD in .env" ;;
     esac
     case ,$(setting COMPOSE_PROFILES), in
@@ -252,7 +254,7 @@ addresses() {
   Kafka          localhost:${kafka:-9092}           ./start.sh --topic fraudulent-transactions-result --from-beginning
   Kafka Connect  http://localhost:${connect:-8083}    curl -s http://localhost:${connect:-8083}/connectors/mongodb-transactions/status
   ksqlDB         http://localhost:${ksqldb:-8088}    ./start.sh --ksql
-  validator      http://localhost:${validator:-8000}    open http://localhost:${validator:-8000}/docs
+  validator      http://localhost:${validator:-8000}    its API at http://localhost:${validator:-8000}/docs
   MongoDB        $(case ,$(setting COMPOSE_PROFILES), in *,mongodb,*) printf 'localhost:%s (user local, MONGODB_PASSWORD in .env)' "${mongodb:-27017}" ;; *) printf 'MongoDB Atlas (MY_MONGODB_CLUSTER)' ;; esac)
   S3             $(case ,$(setting COMPOSE_PROFILES), in *,s3,*) printf 'http://localhost:%s (key local, S3_PASSWORD in .env)' "${s3:-9000}" ;; *) printf 'AWS' ;; esac)$monitoring
 
@@ -307,8 +309,9 @@ status() {
 
 need_stack() { [ -n "$(compose ps --quiet)" ] || fail "the stack is not running: source start.sh --build starts it"; }
 
+# Kafka here, or a cluster elsewhere, which the user's own lines name.
 need_kafka() {
-    [ -n "$(compose ps --quiet --status running kafka 2>/dev/null)" ] ||
+    [ -n "$(compose ps --quiet --status running kafka 2>/dev/null)" ] || [ -n "$(own_lines | value_of KAFKA_BOOTSTRAP_SERVER)" ] ||
         fail "the stack is not running: source start.sh --build starts it in Docker, ./start.sh --local without"
 }
 

@@ -56,7 +56,7 @@ def _addresses(settings: Settings) -> list[tuple[str, str, str]]:
         ("Kafka", settings.bootstrap, f"./start.sh --topic {topics.FRAUDULENT_TRANSACTIONS_RESULT} --from-beginning"),
         ("Kafka Connect", settings.connect_url, f"curl -s {connectors}"),
         ("ksqlDB", settings.ksqldb_url, "./start.sh --ksql"),
-        ("validator", settings.validator_url, f"open {settings.validator_url}/docs"),
+        ("validator", settings.validator_url, f"its API at {settings.validator_url}/docs"),
         ("MongoDB", mongodb, f"{query}/mongodb_join.py"),
         ("S3", settings.s3.endpoint or "AWS", f"{query}/athena_join.py"),
         ("data, logs", str(base), f"tail -f {shlex.quote(str(base / 'logs' / 'transactions-ingestor.log'))}"),

@@ -6,6 +6,8 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -592,6 +594,13 @@ def test_a_replay_goes_to_the_cluster_of_the_start(here: Path) -> None:
     assert f"init.replay_dlq {name} KAFKA_BOOTSTRAP_SERVER=\n" in calls(here)  # as .env and the compose file have it
 
 
+@pytest.mark.parametrize(("line", "code"), [("KAFKA_BOOTSTRAP_SERVER=broker.example.com:9093\n", 0), ("", 1)])
+def test_a_cluster_elsewhere_needs_no_kafka_here(here: Path, line: str, code: int) -> None:
+    (here / "clone" / ".env").write_text(line)
+    for command in (["--topic", "users"], ["--replay-dlq", "bank-transactions-dlq"]):
+        assert run(here, *command).returncode == code
+
+
 ASKING = [["--status"], ["--topic", "users"], ["--trace", "t1"], ["--ksql"], ["--replay-dlq", "bank-transactions-dlq"]]
 
 
@@ -623,14 +632,32 @@ def test_a_running_docker_stack_is_meant_beside_a_stopped_local_one(here: Path, 
 def test_a_running_local_stack_is_meant_beside_a_docker_stack(here: Path) -> None:
     run_folder = local_stack_was_here(here)
     (here / "clone" / "local" / "bootstrap.sh").write_text('echo "local $*"\n')
-    launcher = [sys.executable, "-c", "input()", "-m", "local", "up"]
-    another = [sys.executable, "-c", "input()"]  # that has the launcher's number since the machine was started again
-    for command, said in ((launcher, "local stop\n"), (another, "")):
-        with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-            state = {"launcher": {"pid": process.pid, "created": 1.0}}
-            (run_folder / "state.json").write_text(json.dumps(state, indent=1))
+    another = LAUNCHER[:3]  # that has the launcher's number since the machine was started again
+    for command, said in ((LAUNCHER, "local stop\n"), (another, "")):
+        with running_launcher(run_folder, command):
             assert run(here, "--stop", FAKE_RUNNING="abc").stdout == said
-            process.kill()
+
+
+def test_docker_is_not_started_on_the_ports_of_the_running_local_stack(here: Path) -> None:
+    with socket.socket() as taken, running_launcher(local_stack_was_here(here), LAUNCHER):
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        answer = run(here, **FREE | {"KAFKA_PORT": str(taken.getsockname()[1])})
+    assert answer.returncode == 1
+    assert "the local stack of this clone is running and uses the same ports: stop it first" in answer.stderr
+    assert "another program" not in answer.stderr
+
+
+LAUNCHER = [sys.executable, "-c", "input()", "-m", "local", "up"]
+
+
+@contextmanager
+def running_launcher(run_folder: Path, command: list[str]) -> Iterator[None]:
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        state = {"launcher": {"pid": process.pid, "created": 1.0}}
+        (run_folder / "state.json").write_text(json.dumps(state, indent=1))
+        yield
+        process.kill()
 
 
 WINDOWS = "\ufeffBANK_RATE=77\r\nMY_MONGODB_USER=\r\nMY_MONGODB_PASS=\r\nMY_MONGODB_CLUSTER=\r\nCONSOLE_PORT=25500\r\n"
