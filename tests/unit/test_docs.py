@@ -48,6 +48,7 @@ def test_a_block_that_needs_nothing_does_what_it_shows(block: Block) -> None:
 def test_a_block_is_bash(block: Block) -> None:
     checked = subprocess.run(["bash", "-n"], input=block.script, check=False, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
+    assert not re.search(r"(^|\s)#", block.script, re.MULTILINE), "zsh has no comments at its prompt"
 
 
 OPTIONS = set(re.findall(r"--[a-z-]+", (ROOT / "start.sh").read_text()))
@@ -112,6 +113,10 @@ def test_every_variable_is_explained_with_its_default() -> None:
     example = dict(re.findall(r"^#([A-Z0-9_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
     page = (ROOT / "docs" / "configuration.md").read_text()
     rows = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| ([^|]*) \|", page, re.MULTILINE))
+    assert (
+        rows.pop("START_TIMEOUT")
+        == re.findall(r"\{START_TIMEOUT:-(\d+)\}", (ROOT / "init" / "compose.sh").read_text())[0]
+    )
     assert rows.pop("LOCAL_DIR") == ".local"
     assert rows.pop("XDG_CACHE_HOME") == "~/.cache"
     assert rows == {name: default or "not set" for name, default in example.items()}
@@ -128,6 +133,15 @@ def test_every_topic_is_listed() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     table = page[page.index("| topic | holds | key |") :].partition("\n\n")[0]
     assert set(re.findall(r"`([a-z0-9-]+)`", table)) == {*topics.CREATED}
+
+
+def test_the_metrics_that_are_named_exist() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    table = page[page.index("| metric | of | says |") :].partition("\n\n")[0]
+    code = "".join(path.read_text() for path in ROOT.rglob("metrics.py"))
+    named = re.findall(r"`([a-z]+_[a-z_]+)`", table)
+    assert named
+    assert [name for name in named if f'"{name.removesuffix("_total")}"' not in code] == []
 
 
 def test_the_example_event_is_one() -> None:
