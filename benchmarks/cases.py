@@ -101,10 +101,10 @@ def ingestor(plan: Plan) -> list[Row]:
     return [row, floor]
 
 
-def _routing_rate(lab: Lab, plan: Plan, module: str, group: str, environment: Mapping[str, str] | None = None) -> float:
+def _routing_rate(lab: Lab, plan: Plan, module: str, group: str, environment: Mapping[str, str]) -> float:
     consumed = lab.committed(group, topics.BANK_TRANSACTIONS)
     produced = [lab.end(topic) for topic in topics.ROUTED]
-    with lab.module(module, GROUP=group, REPLICA_ID="1", **(environment or {})):
+    with lab.module(module, GROUP=group, REPLICA_ID="1", **environment):
         rate = lab.rate([group], topics.BANK_TRANSACTIONS, plan.window, consumed.total)
     logger.info("%s: %.0f messages/s", module, rate)
     routed = sum(lab.keys(mark, lab.end(mark.topic)).total() for mark in produced)

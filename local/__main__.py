@@ -46,7 +46,7 @@ def main() -> int:  # noqa: PLR0911 - one a command
             case "clean":
                 return _clean(folders())
             case "clean-ksqldb":
-                return launcher.run_with_ksqldb(folders(), "init.clean_ksqldb")
+                return launcher.clean_ksqldb(folders())
             case "ksql":
                 from console.ksql import prompt  # its library takes a quarter of a second to import
 

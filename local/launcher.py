@@ -161,12 +161,14 @@ def stop(folders: Folders, keep: bool = True) -> int:
     return 0
 
 
-def run_with_ksqldb(folders: Folders, module: str) -> int:
-    """Run a Python module beside ksqlDB; of a stopped stack the broker and ksqlDB are started for it. Returns the exit code."""
+def clean_ksqldb(folders: Folders) -> int:
+    """Run init.clean_ksqldb; of a stopped stack the broker and ksqlDB are started for it. Returns the exit code."""
 
     def run(stack: Addresses) -> int:
         environment = {**os.environ, "KSQLDB_URL": stack.ksqldb_url}
-        return subprocess.run([sys.executable, "-m", module], env=environment, cwd=ROOT, check=False).returncode
+        return subprocess.run(
+            [sys.executable, "-m", "init.clean_ksqldb"], env=environment, cwd=ROOT, check=False
+        ).returncode
 
     stack = running.search(folders)
     if stack is not None:

@@ -30,15 +30,7 @@ JAVA_AGENT = {
 }
 
 
-class LocalTopics(TopicSettings):
-    """What one broker with its small heap can keep: of 1,000 partitions per topic it could not be stopped, of 200 it could."""
-
-    partitions: Annotated[int, Field(ge=1, le=100)] = 6
-
-
-def user_settings(
-    checked: Checked, brokers: int = 1, environ: Mapping[str, str] = os.environ
-) -> dict[str, dict[str, str]]:
+def user_settings(checked: Checked, brokers: int) -> dict[str, dict[str, str]]:
     """By service: the variables that the user has set of it."""
 
     def copies(count: int | None) -> int | None:
@@ -46,14 +38,16 @@ def user_settings(
             raise ValueError("must be 1: the local stack has one broker" if brokers == 1 else f"must be 1 to {brokers}")
         return count
 
-    class Topics(LocalTopics):
+    class Topics(TopicSettings):
+        # What one broker with its small heap can keep: of 1,000 partitions per topic it could not be stopped, of 200 it could.
+        partitions: Annotated[int, Field(ge=1, le=100)] = 6
         replication_factor: Annotated[int | None, AfterValidator(copies)] = None
 
     def own(settings: type[Environment], **launchers: object) -> dict[str, str]:
         """All but those that the launcher gives the service itself."""
         checked.read(settings, **launchers)
         names = [variable(settings, name) for name in settings.model_fields if name not in launchers]
-        return {name: environ[name] for name in names if environ.get(name)}
+        return {name: os.environ[name] for name in names if os.environ.get(name)}
 
     traced = _traced(own(TracingSettings, otel_service_name=None))
     return {

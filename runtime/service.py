@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from threading import Event
-from typing import Annotated, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 from pydantic import AfterValidator, AnyHttpUrl, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -19,6 +19,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.errors import UserError, without_credentials
 from runtime.hang import silence_ends
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter as Metric  # not every service has that package
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +36,7 @@ class Environment(BaseSettings):
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _without_call(url: str) -> str:
@@ -111,16 +115,10 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
         sys.exit(130)
 
 
-class Count(Protocol):
-    """What Totals needs of prometheus_client's Counter: not every part of the stack depends on that package."""
-
-    def inc(self, amount: float) -> None: ...
-
-
 class Totals:
     """Counts by outcome, logged at most once per second and only when something was counted; also adds to `counters`."""
 
-    def __init__(self, log: logging.Logger, counters: Mapping[str, Count] | None = None) -> None:
+    def __init__(self, log: logging.Logger, counters: Mapping[str, "Metric"] | None = None) -> None:
         self._log = log
         self._counters = counters or {}
         self._counts: Counter[str] = Counter()

@@ -2,11 +2,11 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import AnyHttpUrl, Field
+from pydantic import AnyHttpUrl
 
-from runtime.service import Environment, load_settings
+from runtime.service import Environment, Share, load_settings
 
 if TYPE_CHECKING:
     from runtime.spans import Tracer
@@ -21,12 +21,7 @@ class Settings(Environment):
     otel_traces_sampler: Literal["parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"] = (
         "parentbased_always_on"
     )
-    otel_traces_sampler_arg: Annotated[float, Field(ge=0, le=1)] = 1.0
-
-    @property
-    def collector(self) -> AnyHttpUrl | None:
-        """Where spans go; None when tracing is off."""
-        return None if self.otel_sdk_disabled else self.otel_exporter_otlp_endpoint
+    otel_traces_sampler_arg: Share = 1.0
 
     @property
     def share(self) -> float:
@@ -41,13 +36,14 @@ def tracer(service: str, begins: bool = True) -> Generator["Tracer | None"]:
     may begin one. Raises UserError for an invalid setting.
     """
     settings = load_settings(Settings)
-    if settings.collector is None:
+    collector = settings.otel_exporter_otlp_endpoint
+    if settings.otel_sdk_disabled or collector is None:
         yield None
         return
     from runtime.spans import Tracer  # costs memory and time that a service without tracing need not spend
 
     share = settings.share if begins else 0.0
-    running = Tracer(settings.otel_service_name or service, share, str(settings.collector))
+    running = Tracer(settings.otel_service_name or service, share, str(collector))
     try:
         yield running
     finally:

@@ -143,7 +143,7 @@ class Engine:
         command_id = f"stream/{quoted(create.name)}/create"
         sequence = self._remember(command_id, Command(text))
         self._streams[create.name] = stream
-        return entities.carried_out(text, command_id, "Stream created", None, sequence)
+        return entities.carried_out(text, command_id, "Stream created", sequence)
 
     def _create_as(self, create: t.CreateStreamAs, text: str, request: Mapping[str, Any]) -> Entity:
         properties = create.properties or {}
@@ -162,7 +162,7 @@ class Engine:
         command_id = f"stream/{quoted(create.name)}/create"
         sequence = self._remember(command_id, command)
         self._runner.start(self._add_query(create, plan, command))
-        return entities.carried_out(text, command_id, f"Created query with ID {query_id}", query_id, sequence)
+        return entities.carried_out(text, command_id, f"Created query with ID {query_id}", sequence, query_id)
 
     def _add_query(self, create: t.CreateStreamAs, plan: QueryPlan, command: Command) -> PersistentQuery:
         assert command.query_id is not None
@@ -188,7 +188,7 @@ class Engine:
         self._next_id = next_id  # terminating does not count for the numbers of queries
         for each in ended:
             self._end(each)
-        return entities.carried_out(text, command_id, "Query terminated.", None, sequence)
+        return entities.carried_out(text, command_id, "Query terminated.", sequence)
 
     def _drop(self, drop: t.DropStream, text: str) -> Entity:
         stream = self._streams.get(drop.name)
@@ -200,14 +200,14 @@ class Engine:
         sequence = self._remember(command_id, Command(text))
         if stream is None:
             message = f"Source {quoted(drop.name)} does not exist."
-            return entities.carried_out(text, command_id, message, None, sequence)
+            return entities.carried_out(text, command_id, message, sequence)
         for query in [query for query in self._queries.values() if query.sink.name == drop.name]:
             self._end(query.query_id)
         del self._streams[drop.name]
         if drop.delete_topic:
             self._topics.delete(stream.topic)
         message = f"Source {quoted(drop.name)} (topic: {stream.topic}) was dropped."
-        return entities.carried_out(text, command_id, message, None, sequence)
+        return entities.carried_out(text, command_id, message, sequence)
 
     def _end(self, query_id: str) -> None:
         del self._queries[query_id]

@@ -16,7 +16,7 @@ def entity(kind: str, text: str, **fields: Any) -> Entity:
     return {"@type": kind, "statementText": text, **fields, "warnings": []}
 
 
-def carried_out(text: str, command_id: str, message: str, query_id: str | None, sequence: int) -> Entity:
+def carried_out(text: str, command_id: str, message: str, sequence: int, query_id: str | None = None) -> Entity:
     """A statement was carried out; `sequence` is its offset in the command topic."""
     status = {"status": "SUCCESS", "message": message, "queryId": query_id}
     return entity("currentStatus", text, commandId=command_id, commandStatus=status, commandSequenceNumber=sequence)

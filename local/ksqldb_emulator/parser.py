@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Callable
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from lark import Lark, Token, Transformer, v_args
@@ -22,6 +20,7 @@ _ELSEWHERE = re.compile(
     r")\b|\|\||:=|=>|[-+*/%\[]",
     re.IGNORECASE,
 )
+_LARK = Lark.open("grammar.lark", rel_to=__file__, parser="lalr", propagate_positions=True, maybe_placeholders=True)
 _LAST_WORD = re.compile(r"\w+\s*\Z")
 _OTHER_TYPES = frozenset({"ARRAY", "BYTES", "DATE", "DECIMAL", "MAP", "TIME", "TIMESTAMP"})
 _LONG = 2**63
@@ -31,7 +30,7 @@ _DIGITS = 20  # more than a BIGINT has, its sign included
 def parse(text: str) -> list[t.Parsed]:
     """All statements of a text. Raises Refused when any of it is no statement."""
     try:
-        return create_transformer(t, _Values(text)).transform(_lark().parse(text))
+        return create_transformer(t, _Values(text)).transform(_LARK.parse(text))
     except UnexpectedInput as error:
         problem = Refused(_complaint(text, error))
     except VisitError as error:
@@ -42,12 +41,6 @@ def parse(text: str) -> list[t.Parsed]:
         problem = Refused("the statement has too many nested expressions")
     problem.text = text
     raise problem from None
-
-
-@cache
-def _lark() -> Lark:
-    grammar = files("local.ksqldb_emulator").joinpath("grammar.lark").read_text("utf-8")
-    return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=True)
 
 
 def _complaint(text: str, error: UnexpectedInput) -> str:

@@ -19,7 +19,6 @@ from local.ksqldb_emulator import push
 from local.ksqldb_emulator import tree as t
 from local.ksqldb_emulator.engine import Engine
 from local.ksqldb_emulator.errors import NOT_READY, SERVER_ERROR, KsqlError
-from local.ksqldb_emulator.planner import QueryPlan
 from local.ksqldb_emulator.serde import to_json
 from local.ksqldb_emulator.settings import Settings
 from local.ksqldb_emulator.topics import Topics
@@ -94,17 +93,19 @@ class Server:
         if isinstance(found, t.PrintTopic):
             return StreamingResponse(self._lines(found), media_type="text/plain")
         query, plan = found
+        beginning = self._settings.reset(properties) == "earliest"
         columns = [projection.column for projection in plan.values]
+        types = [column.type for column in columns]
         header = {
             "queryId": f"transient_{query.alias or query.source}_{random.getrandbits(63)}",
             "columnNames": [column.name for column in columns],
-            "columnTypes": [str(column.type) for column in columns],
+            "columnTypes": list(map(str, types)),
         }
 
         async def body() -> AsyncIterator[bytes]:
             yield orjson.dumps(header) + b"\n"
-            async for batch in self._rows(query, plan, properties):
-                yield b"".join(orjson.dumps(row) + b"\n" for row in batch)
+            async for batch in self._batches(push.rows(self._settings, plan, beginning, query.limit)):
+                yield b"".join(orjson.dumps(list(map(to_json, row, types))) + b"\n" for row in batch)
 
         return StreamingResponse(body(), media_type=_DELIMITED)
 
@@ -113,14 +114,6 @@ class Server:
         lines = push.lines(self._settings, asked.topic, bool(asked.from_beginning), asked.limit)
         async for batch in self._batches(lines):
             yield "".join(f"{line}\n" for line in batch)
-
-    async def _rows(
-        self, query: t.Select, plan: QueryPlan, properties: Mapping[str, Any]
-    ) -> AsyncIterator[list[list[Any]]]:
-        beginning = self._settings.reset(properties) == "earliest"
-        types = [projection.column.type for projection in plan.values]
-        async for batch in self._batches(push.rows(self._settings, plan, beginning, query.limit)):
-            yield [list(map(to_json, row, types)) for row in batch]
 
     async def _batches(self, batches: Generator[list[T]]) -> AsyncIterator[list[T]]:
         try:

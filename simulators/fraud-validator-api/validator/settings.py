@@ -5,9 +5,8 @@ from typing import Annotated
 from pydantic import Field, NonNegativeFloat
 from pydantic_settings import NoDecode
 
-from runtime.service import Environment
+from runtime.service import Environment, Share
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Ids = Annotated[set[str], NoDecode]
 
 

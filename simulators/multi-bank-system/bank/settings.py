@@ -5,9 +5,7 @@ from typing import Annotated
 from pydantic import Field, NonNegativeInt
 
 from contracts import topics
-from runtime.service import Environment
-
-Share = Annotated[float, Field(ge=0, le=1)]
+from runtime.service import Environment, Share
 
 
 class KafkaSettings(Environment):
