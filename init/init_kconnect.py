@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +31,8 @@ logger = logging.getLogger("init_kconnect")
 
 CONNECTORS = Path(__file__).with_name("connectors")
 ANSWER_SECONDS = 30.0
+# After a restart the worker still reports the earlier failure for a moment.
+STALE_SECONDS = 3.0
 
 Config = dict[str, str]
 T = TypeVar("T")
@@ -40,50 +43,6 @@ class Settings(Environment, env_prefix="KCONNECT_"):
 
     url: str
     timeout: float
-
-
-class Worker:
-    """A worker that may still be starting: each call is retried for up to `timeout` seconds. Raises UserError."""
-
-    def __init__(self, url: str, timeout: float) -> None:
-        self._url = url
-        self._connect = Connect(url, seconds=ANSWER_SECONDS)
-        self._timeout = timeout
-
-    def plugins(self) -> set[str]:
-        """The connector classes that the worker has. Waits for the worker."""
-        return self._until(f"Kafka Connect at {without_credentials(self._url)}", self._connect.plugins)
-
-    def register(self, name: str, config: Config) -> None:
-        """Create or update a connector, and restart whichever of its parts have failed."""
-        self._until(name, lambda: self._connect.put(name, config))
-        # An unchanged configuration restarts nothing, so without this a second run would not repair what has failed.
-        self._until(name, lambda: self._connect.restart(name, only_failed=True))
-
-    def await_running(self, name: str) -> str:
-        """Wait until the connector and all of its tasks are RUNNING, and return their states."""
-        # For a moment after a restart the worker still reports the earlier failure.
-        stale_until = time.monotonic() + 3
-
-        def attempt() -> str:
-            found = states(self._connect.status(name))
-            for task, state in found.items():
-                if state["state"] == "FAILED" and time.monotonic() > stale_until:
-                    trace = "\n  ".join(state.get("trace", "").splitlines()[:5])
-                    raise Refused(f"{name}: {task} has FAILED:\n  {trace}")
-            text = ", ".join(f"{task} {state['state']}" for task, state in found.items())
-            if len(found) == 1 or any(state["state"] != "RUNNING" for state in found.values()):
-                raise Unavailable(text)
-            return text
-
-        return self._until(name, attempt)
-
-    def _until(self, what: str, attempt: Callable[[], T]) -> T:
-        try:
-            return until(attempt, self._timeout, f"{what} is not ready", Unavailable)
-        except Refused as error:
-            # If a MongoDB URI cannot be parsed, or its host cannot be resolved, the sink quotes it with the password.
-            raise UserError(without_credentials(str(error))) from None
 
 
 def read(path: Path, incarnation: Callable[[str], str]) -> Config:
@@ -117,21 +76,51 @@ def incarnation_of(topic: str) -> str:
         ) from None
 
 
+def running(connect: Connect, name: str, stale_until: float) -> str:
+    """The states of the connector and of all of its tasks when these are RUNNING. Raises Unavailable before, Refused when one
+    has FAILED: until `stale_until` that is an earlier failure, which the worker still reports after a restart.
+    """
+    found = states(connect.status(name))
+    for task, state in found.items():
+        if state["state"] == "FAILED" and time.monotonic() > stale_until:
+            trace = "\n  ".join(state.get("trace", "").splitlines()[:5])
+            raise Refused(f"{name}: {task} has FAILED:\n  {trace}")
+    text = ", ".join(f"{task} {state['state']}" for task, state in found.items())
+    if len(found) == 1 or any(state["state"] != "RUNNING" for state in found.values()):
+        raise Unavailable(text)
+    return text
+
+
 def main() -> None:
-    """Register every connector whose plugin the worker has, and wait until all of them run."""
+    """Register every connector whose plugin the worker has, remove the others, and wait until all run. Raises UserError."""
     settings = load_settings(Settings)
-    worker = Worker(settings.url, settings.timeout)
-    plugins = worker.plugins()
+    connect = Connect(settings.url, seconds=ANSWER_SECONDS)
+
+    def ready(what: str, attempt: Callable[[], T]) -> T:
+        try:
+            return until(attempt, settings.timeout, f"{what} is not ready", Unavailable)
+        except Refused as error:
+            # If a MongoDB URI cannot be parsed, or its host cannot be resolved, the sink quotes it with the password.
+            raise UserError(without_credentials(str(error))) from None
+
+    where = f"Kafka Connect at {without_credentials(settings.url)}"
+    plugins = ready(where, connect.plugins)
+    known = ready(where, connect.connectors)
     configs: dict[str, Config] = {}
     for path in sorted(CONNECTORS.glob("*.json")):
         if json.loads(path.read_text())["connector.class"] in plugins:
             configs[path.stem] = read(path, incarnation_of)
-        else:
-            logger.info("%s: left out, the worker does not have its plugin", path.stem)
+            continue
+        logger.info("%s: left out, the worker does not have its plugin", path.stem)
+        if path.stem in known:  # of an earlier start: without its plugin it would be FAILED for good
+            ready(path.stem, partial(connect.remove, path.stem))
     for name, config in configs.items():
-        worker.register(name, config)
+        ready(name, partial(connect.put, name, config))
+        # The same configuration again changes nothing: not what was paused, and not what has failed.
+        ready(name, partial(connect.resume, name))
+        ready(name, partial(connect.restart, name, only_failed=True))
     for name in configs:
-        logger.info("%s: %s", name, worker.await_running(name))
+        logger.info("%s: %s", name, ready(name, partial(running, connect, name, time.monotonic() + STALE_SECONDS)))
 
 
 if __name__ == "__main__":

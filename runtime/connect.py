@@ -52,6 +52,14 @@ class Connect:
         """Restart a connector and its tasks, or only those of them that have failed."""
         self._call("POST", f"{_path(name)}/restart?includeTasks=true&onlyFailed={str(only_failed).lower()}")
 
+    def resume(self, name: str) -> None:
+        """Let it run again if somebody has paused or stopped it."""
+        self._call("PUT", f"{_path(name)}/resume")
+
+    def remove(self, name: str) -> None:
+        """Remove it. Raises Unavailable if it is not there."""
+        self._call("DELETE", _path(name))
+
     def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
         *others, last = self._urls
         for url in others:

@@ -62,6 +62,7 @@ class Worker(BaseHTTPRequestHandler):
 
     plugins: tuple[str, ...] = (MONGODB_SINK,)
     registered: dict[str, Any]
+    paused: set[str]
 
     def _answer(self, body: Any) -> None:
         self.send_response(200)
@@ -69,10 +70,11 @@ class Worker(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(body).encode())
 
     def do_GET(self) -> None:
-        running = {"state": "RUNNING"}
-        status = {"connector": running, "tasks": [{"id": 0, **running}]}
+        state = {"state": "PAUSED" if self.path.split("/")[2:3] in [[name] for name in self.paused] else "RUNNING"}
+        status = {"connector": state, "tasks": [{"id": 0, **state}]}
         answers: dict[str, Any] = {
             "/connector-plugins": [{"class": one} for one in self.plugins],
+            "/connectors?expand=status&expand=info": self.registered,
         }
         self._answer(answers.get(self.path, status))
 
@@ -82,8 +84,11 @@ class Worker(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_PUT(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.registered[self.path.split("/")[2]] = json.loads(body)
+        _, _, name, what = self.path.split("/")
+        if what == "resume":
+            self.paused.discard(name)
+        else:
+            self.registered[name] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self._answer({})
 
     def do_POST(self) -> None:
@@ -95,7 +100,7 @@ class Worker(BaseHTTPRequestHandler):
 @pytest.fixture
 def worker() -> Iterator[tuple[str, type[Worker]]]:
     """Its address and its class."""
-    handler = type("OneWorker", (Worker,), {"registered": {}})
+    handler = type("OneWorker", (Worker,), {"registered": {}, "paused": set()})
     server = HTTPServer(("127.0.0.1", 0), handler)
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -119,6 +124,22 @@ def test_a_connector_without_its_plugin_is_left_out(worker: tuple[str, type[Work
     assert set(handler.registered) == {"mongodb-transactions", "mongodb-users"}
     assert handler.registered["mongodb-users"]["connection.uri"] == "${env:MONGODB_URI}"
     assert "s3-users: left out" in answer.stdout
+
+
+def test_a_connector_whose_plugin_is_gone_is_removed(worker: tuple[str, type[Worker]]) -> None:
+    """It would be FAILED for good."""
+    url, handler = worker
+    handler.registered |= {"s3-users": {}, "somebody-s-own": {}}
+    assert run(url).returncode == 0
+    assert set(handler.registered) == {"mongodb-transactions", "mongodb-users", "somebody-s-own"}
+
+
+def test_a_start_resumes_what_was_paused(worker: tuple[str, type[Worker]]) -> None:
+    url, handler = worker
+    handler.paused.add("mongodb-users")
+    answer = run(url, KCONNECT_TIMEOUT="5")
+    assert answer.returncode == 0, answer.stderr
+    assert "mongodb-users: connector RUNNING, task 0 RUNNING" in answer.stdout
 
 
 def test_connectors_are_removed_whatever_proxy_there_is(worker: tuple[str, type[Worker]]) -> None:
