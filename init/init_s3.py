@@ -68,7 +68,7 @@ def main() -> None:
         config=Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1}),
     )
     until(
-        lambda: _check(client, settings),
+        lambda: check(client, settings),
         STORE_SECONDS,
         f"no S3 store answered at {settings.where}",
         (ClientError, BotoCoreError),
@@ -96,22 +96,25 @@ def status_of(error: ClientError) -> int:
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
-def _create(client: Any, bucket: str) -> None:
+def _put(client: Any, key: dict[str, str], create: bool) -> None:
     try:
-        client.create_bucket(Bucket=bucket)
-        logger.info("created bucket %s", bucket)
-    except ClientError as error:
-        if code_of(error) not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+        client.put_object(**key, Body=b"")
+    except client.exceptions.NoSuchBucket as missing:
+        if not create:
             raise
+        try:
+            client.create_bucket(Bucket=key["Bucket"])
+        except ClientError:  # a key need not be allowed to
+            raise missing from None
+        logger.info("created bucket %s", key["Bucket"])
+        client.put_object(**key, Body=b"")
 
 
-def _check(client: Any, settings: Settings) -> None:
+def check(client: Any, settings: Settings) -> None:
     """Write an object. Raises UserError when S3 refuses it for good, and the client's own error when S3 may accept it later."""
     key = {"Bucket": settings.s3_bucket, "Key": f"{settings.s3_prefix}/{CHECK}"}
     try:
-        if settings.s3_endpoint:
-            _create(client, settings.s3_bucket)
-        client.put_object(**key, Body=b"")
+        _put(client, key, create=settings.s3_endpoint is not None)
     except ClientError as error:
         code = code_of(error)
         if code in REMEDIES or status_of(error) < 500:

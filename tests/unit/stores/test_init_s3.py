@@ -1,9 +1,14 @@
 """What the check of the bucket says, answer by answer."""
 
+from collections.abc import Iterator
+
+import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
-from init.init_s3 import REMEDIES, Settings, code_of, refusal
+from init.init_s3 import REMEDIES, Settings, check, code_of, refusal
+from runtime.errors import UserError
 
 
 def settings(endpoint: str = "") -> Settings:
@@ -36,3 +41,37 @@ def test_what_to_do_fits_the_refusal() -> None:
 def test_an_answer_without_a_code_has_its_status() -> None:
     assert code_of(ClientError({"Error": {"Code": "NoSuchBucket"}}, "PutObject")) == "NoSuchBucket"
     assert code_of(ClientError({"ResponseMetadata": {"HTTPStatusCode": 301}}, "PutObject")) == "HTTP 301"  # type: ignore[typeddict-item]
+
+
+@pytest.fixture
+def store() -> Iterator[Stubber]:
+    client = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="key", aws_secret_access_key="hidden")
+    with Stubber(client) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+OWN = settings("http://127.0.0.1:9000")
+
+
+def test_a_key_that_may_only_write_objects_is_enough(store: Stubber) -> None:
+    store.add_response("put_object", {})
+    store.add_response("delete_object", {})
+    check(store.client, OWN)
+
+
+def test_a_missing_bucket_is_created_in_a_store_of_one_s_own(store: Stubber) -> None:
+    store.add_client_error("put_object", "NoSuchBucket", http_status_code=404)
+    store.add_response("create_bucket", {})
+    store.add_response("put_object", {})
+    store.add_client_error("delete_object", "AccessDenied", http_status_code=403)
+    check(store.client, OWN)
+
+
+@pytest.mark.parametrize(("chosen", "asked"), [(settings(), 1), (OWN, 2)])
+def test_a_missing_bucket_that_cannot_be_created(store: Stubber, chosen: Settings, asked: int) -> None:
+    store.add_client_error("put_object", "NoSuchBucket", http_status_code=404)
+    if asked == 2:
+        store.add_client_error("create_bucket", "AccessDenied", http_status_code=403)
+    with pytest.raises(UserError, match="NoSuchBucket: create it"):
+        check(store.client, chosen)
