@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,9 @@ from runtime.errors import UserError, without_credentials
 CONNECT_SECONDS = 5.0
 # The server answers once it has executed a statement, which may take as long as the server's own timeout.
 ANSWER_SECONDS = 120.0
+
+PENDING = ("QUEUED", "PARSING", "EXECUTING")
+PENDING_SECONDS = 0.5
 
 PIECE = re.compile(
     r"""(?P<blank>\s+|--[^\r\n]*|/\*.*?\*/)|'(?:[^']|'')*'|`(?:[^`]|``)*`|"(?:[^"]|"")*"|(?P<open>/\*|['`"])|(?P<end>;)|\w+|.""",
@@ -49,8 +53,15 @@ class KsqlClient:
         return info["KsqlServerInfo"]
 
     def run(self, text: str) -> list[Entity]:
-        """Execute statements whose response is not a stream."""
-        return self._json("POST", "/ksql", {"ksql": text, "streamsProperties": self.properties})
+        """Execute statements whose response is not a stream, and wait for those that the server carries out later."""
+        entities = self._json("POST", "/ksql", {"ksql": text, "streamsProperties": self.properties})
+        give_up = time.monotonic() + ANSWER_SECONDS
+        for entity in entities:
+            # It answers after five seconds, by default, whether the statement was executed or not.
+            while (entity.get("commandStatus") or {}).get("status") in PENDING and time.monotonic() < give_up:
+                time.sleep(PENDING_SECONDS)
+                entity["commandStatus"] = self._json("GET", f"/status/{entity['commandId']}")
+        return entities
 
     def queries(self) -> list[Entity]:
         """Every persistent query."""

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
+import runtime.ksqldb
 from init import clean_ksqldb, init_ksqldb
 from init.ksqldb_statements import NotUnderstood, Statement, created, same
 from runtime.errors import UserError
@@ -167,10 +169,13 @@ def test_text_that_is_no_statement() -> None:
 @pytest.fixture
 def ksqldb(world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """The emulator's engine behind /ksql, and a copy of the files to change."""
+    statuses: dict[str, list[Any]] = {}
+    world.statuses = statuses
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer(200, {"KsqlServerInfo": {"version": "8.3.1"}})
+            later = statuses.get(unquote(self.path.removeprefix("/status/")))
+            self._answer(200, later.pop(0) if later else {"KsqlServerInfo": {"version": "8.3.1"}})
 
         def do_POST(self) -> None:
             from local.ksqldb_emulator.errors import KsqlError
@@ -245,6 +250,32 @@ def test_a_stream_whose_query_was_terminated_is_not_in_place(ksqldb: Path, world
         init_ksqldb.main()
     clean_ksqldb.main()
     init_ksqldb.main()
+
+
+def test_a_statement_that_the_server_executes_later_is_waited_for(
+    ksqldb: Path, world: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The real server answers after five seconds, whatever it is at."""
+    execute = world.engine.execute
+
+    def answer_early(*asked: Any) -> Any:
+        entities = execute(*asked)
+        for entity in entities:
+            if status := entity.get("commandStatus"):
+                world.statuses[entity["commandId"]] = [
+                    {"status": "EXECUTING", "message": "Executing statement"},
+                    status,
+                ]
+                entity["commandStatus"] = {"status": "QUEUED", "message": "Statement written to command topic"}
+        return entities
+
+    monkeypatch.setattr(world.engine, "execute", answer_early)
+    monkeypatch.setattr(runtime.ksqldb, "PENDING_SECONDS", 0.01)
+    caplog.set_level("INFO")
+    init_ksqldb.main()
+    assert "01_fraudulent_transactions.sql: created (Stream created)" in caplog.text
+    assert len(world.statuses) == len(FILES)
+    assert not any(world.statuses.values())
 
 
 def test_a_renamed_stream_leaves_no_second_writer(ksqldb: Path, world: Any) -> None:
