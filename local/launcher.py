@@ -131,7 +131,10 @@ def show_status(folders: Folders, as_json: bool) -> int:
     silent = 0.0 if starting or space.full else processes.age(folders.state)
     if silent > processes.STALE_SECONDS:
         still = f"the launcher has not written for {silent:.0f} s: it is stopping, or was stopped itself, as by Ctrl-Z"
-        found = {**found, "healthy": False, "faults": [still, *found["faults"]]}
+        others = (
+            fault for fault in found["faults"] if not fault.startswith("launcher is down")
+        )  # as the console has it
+        found = {**found, "healthy": False, "faults": [still, *others]}
     if silent > processes.STALE_SECONDS or space.full:
         current = state.as_they_are(current)
     return status.show(state.with_processes(found, current), as_json)

@@ -130,7 +130,9 @@ class Collector:
         """What is known now."""
         with self.reader.lock:
             records = self.reader.records
-            totals, rates, recent = dict(records.totals), records.rates(), records.came()
+            totals, at_begin = dict(records.totals), records.at_begin
+            # What is still being counted came long ago.
+            rates, recent = ({}, {}) if self.reader.counting else (records.rates(), records.came())
             last_dead_letter = dict(records.last_dead_letter)
         members = self.groups.members
         committed = self.committed()
@@ -165,8 +167,14 @@ class Collector:
             counting=self.reader.counting,
             services=looked_at,
             topics={
-                name: Topic(totals[name], rates.get(name, 0.0), recent.get(name, 0), last_dead_letter.get(name))
-                for name in totals
+                name: Topic(
+                    total,
+                    rates.get(name, 0.0),
+                    total - at_begin[name],
+                    recent.get(name, 0),
+                    last_dead_letter.get(name),
+                )
+                for name, total in totals.items()
             },
             groups=groups,
             connectors=dict(self._connectors),
@@ -224,8 +232,9 @@ class Collector:
             return Users(dict(records.names), records.totals[topics.USERS])
 
     async def restart_connector(self, name: str) -> None:
-        """Restart it and its tasks. Raises Refused or Unavailable."""
+        """Restart it and its tasks, also when it was paused or stopped. Raises Refused or Unavailable."""
         began = time.time()
+        await asyncio.to_thread(self._connect.resume, name)
         await asyncio.to_thread(self._connect.restart, name, only_failed=False)
         text = f"connector {name} was restarted from the console"
         self._restarted[name] = StackEvent(RESTART, name, text, began)
@@ -276,7 +285,7 @@ class Collector:
 
     def _look_for_stalls(self) -> None:
         """Update the timers of stalls; they are reset while the broker does not answer."""
-        if not self.groups.broker.up or self.reader.counting:
+        if not self.groups.broker.up:
             self._stalls.clear()
         elif self.groups.worked_at != self._stalls_looked_at:
             self._stalls_looked_at = self.groups.worked_at
@@ -295,8 +304,8 @@ class Collector:
         for name, worker in self._workers.items():
             try:
                 self._connectors = await asyncio.to_thread(polls.connectors, worker)
-                if services.S3_PLUGIN in await asyncio.to_thread(worker.plugins):
-                    self._expected_connectors = (*services.CONNECTORS, *services.S3_CONNECTORS)
+                archives = services.S3_PLUGIN in await asyncio.to_thread(worker.plugins)
+                self._expected_connectors = services.CONNECTORS + (services.S3_CONNECTORS if archives else ())
                 self._health[name] = Health(True, f"{len(self._connectors)} connectors")
                 self._connect = worker
                 self._end_restarts(asked)
@@ -327,6 +336,8 @@ class Collector:
         self._disk = disk.space(self._settings.data_folder)
         launched = processes.read(self._settings.launcher_state)
         self._unasked = processes.health(launched) or await processes.containers(self._settings.containers.split(","))
+        if not self._disk.full:  # else it cannot write
+            self._unasked |= processes.silent(self._settings.launcher_state)
         state = self.state()
         if not any(health is NOT_ASKED for health in (self.groups.broker, *self._health.values())):
             new = [] if state.counting else reasons.events(self.reasons())

@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from console.state import State
+from contracts import topics
 from runtime import services
 
 END_TO_END = Histogram(
@@ -26,58 +27,56 @@ class StateMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every sample of this moment."""
         state = self._state()
-        records = CounterMetricFamily("kafka_topic_records", "Committed records of a topic", labels=["topic"])
-        # A counter that climbs from nothing after a restart of the console would look like a flood.
-        for name, topic in () if state.counting else state.topics.items():
-            records.add_metric([name], topic.records)
-        yield records
+        # Not those that were there before: after a restart of the console they would look like a flood.
+        records = CounterMetricFamily(
+            "kafka_topic_records", "Committed records of a topic that came since the console's start", labels=["topic"]
+        )
+        dead_letters = GaugeMetricFamily(
+            "kafka_dead_letters", "Dead letters that a topic has, copies of the same record aside", labels=["topic"]
+        )
         last_dead_letter = GaugeMetricFamily(
             "kafka_dead_letters_last_timestamp_seconds",
             "When the newest dead letter of a topic was written, copies of the same record aside, in Unix time",
             labels=["topic"],
         )
         for name, topic in () if state.counting else state.topics.items():
+            records.add_metric([name], topic.arrived)
+            if name in topics.DEAD_LETTERS:
+                dead_letters.add_metric([name], topic.records)
             if topic.last is not None:
                 last_dead_letter.add_metric([name], topic.last)
-        yield last_dead_letter
+        yield from (records, dead_letters, last_dead_letter)
         lag = GaugeMetricFamily("kafka_consumergroup_lag", "Records not yet processed", labels=["group", "topic"])
         members = GaugeMetricFamily("kafka_consumergroup_members", "Members of a group", labels=["group"])
+        interval = GaugeMetricFamily(
+            "kafka_consumergroup_interval_seconds", "What may be between two commits of a group", labels=["group"]
+        )
         for name, group in state.groups.items():
+            interval.add_metric([name], group.interval)
             if group.members is not None:
                 members.add_metric([name], group.members)
             for topic, behind in () if state.counting else group.lag.items():
                 lag.add_metric([name, topic], behind)
-        yield lag
-        yield members
+        yield from (lag, members, interval)
         yield GaugeMetricFamily(
             "fraud_oldest_waiting_seconds",
             "Since the bank sent the oldest transaction that waits for a service; 0 when none waits",
             value=None if state.counting else state.oldest_waiting or 0.0,
         )
         yield from _cluster(state)
-        connector_state = GaugeMetricFamily(
-            "kafka_connect_connector_state", "1 for the state that it is in", labels=["connector", "state"]
-        )
-        task_state = GaugeMetricFamily(
-            "kafka_connect_task_state", "1 for the state that it is in", labels=["connector", "task", "state"]
-        )
-        for name, connector in state.connectors.items():
-            for one in STATES:
-                connector_state.add_metric([name, one], connector.state.lower() == one)
-                for task in connector.tasks:
-                    task_state.add_metric([name, str(task.id), one], task.state.lower() == one)
-        yield connector_state
-        yield task_state
+        yield from _connectors(state)
         up = GaugeMetricFamily("service_up", "1 when the service answers and is healthy", labels=["service"])
         for name, service in state.services.items():
             up.add_metric([name], service.up)
         yield up
+        # `cause` is empty for what is wrong by itself.
+        labels = ["kind", "name", "cause"]
         for family, problems in (
-            (GaugeMetricFamily("stack_fault", "1 for what is wrong now", labels=["kind", "name"]), state.faults),
-            (GaugeMetricFamily("stack_warning", "1 for a warning", labels=["kind", "name"]), state.warnings),
+            (GaugeMetricFamily("stack_fault", "1 for what is wrong now", labels=labels), state.faults),
+            (GaugeMetricFamily("stack_warning", "1 for a warning", labels=labels), state.warnings),
         ):
-            for kind, name in sorted({(problem.kind, problem.name) for problem in problems}):
-                family.add_metric([kind, name], 1)
+            for found in sorted({(problem.kind, problem.name, problem.cause) for problem in problems}):
+                family.add_metric(found, 1)
             yield family
         validator = state.services[services.VALIDATOR].up
         yield GaugeMetricFamily("validator_up", "1 when the validator answers", value=validator)
@@ -96,3 +95,18 @@ def _cluster(state: State) -> Iterator[Metric]:
         under.add_metric([], state.cluster.under_replicated)
         offline.add_metric([], state.cluster.offline)
     yield from (up, leads, under, offline)
+
+
+def _connectors(state: State) -> Iterator[Metric]:
+    connector_state = GaugeMetricFamily(
+        "kafka_connect_connector_state", "1 for the state that it is in", labels=["connector", "state"]
+    )
+    task_state = GaugeMetricFamily(
+        "kafka_connect_task_state", "1 for the state that it is in", labels=["connector", "task", "state"]
+    )
+    for name, connector in state.connectors.items():
+        for one in STATES:
+            connector_state.add_metric([name, one], connector.state.lower() == one)
+            for task in connector.tasks:
+                task_state.add_metric([name, str(task.id), one], task.state.lower() == one)
+    yield from (connector_state, task_state)

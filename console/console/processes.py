@@ -62,6 +62,13 @@ def health(processes: Mapping[str, Process]) -> dict[str, Health]:
     }
 
 
+def silent(file: Path | None) -> dict[str, Health]:
+    """The launcher, when there is one that does not write: nothing is known of its services, and none is restarted."""
+    if file is None or age(file) <= STALE_SECONDS:
+        return {}
+    return {"launcher": Health(False, f"it has not written for {STALE_SECONDS:.0f} s and restarts nothing")}
+
+
 def restarts(processes: Mapping[str, Process]) -> list[Event]:
     """The last restart of each service that was restarted."""
     return [

@@ -124,7 +124,7 @@ class Reader:
                     self.keys.take(records)
                     self.records.pass_ends(ended, {(record.topic(), record.partition()) for record in records})
                     if self._behind and not self._behind.difference(ended):
-                        self.records.forget_rates()
+                        self.records.begin()
                     self._behind = self._behind.difference(ended) if self._behind else self._behind
                     if time.monotonic() - sampled_at > SAMPLE_SECONDS:
                         sampled_at = time.monotonic()

@@ -63,6 +63,8 @@ class Records:
 
     def __init__(self) -> None:
         self.totals: dict[str, int] = dict.fromkeys(topics.ALL, 0)
+        # The same when all that was there at the start had been counted.
+        self.at_begin = dict(self.totals)
         # The first and the last offset seen, by topic and partition.
         self.first: dict[Place, int] = {}
         self.last: dict[Place, int] = {}
@@ -122,9 +124,10 @@ class Records:
         while now - self._history[0][0] > RECENT_SECONDS:
             self._history.popleft()
 
-    def forget_rates(self) -> None:
+    def begin(self) -> None:
         """What was counted so far came long ago, not now."""
         self._history.clear()
+        self.at_begin = dict(self.totals)
 
     def rates(self, seconds: float = RATE_SECONDS) -> dict[str, float]:
         """Records/s by topic over the last `seconds`, at most RECENT_SECONDS; nothing when it is too early to say."""

@@ -47,12 +47,13 @@ NOT_ASKED = Health(False, "not asked yet")
 class Topic:
     """Committed records since the topic began, or that it still held when the console started, and records/s now.
 
-    `recent` are the records of the last minutes. A dead letter counts once, whatever copies there are; `last` is when the newest
-    was written, in seconds since the epoch.
+    `arrived` are those that came after the start, `recent` those of the last minutes. A dead letter counts once, whatever
+    copies there are; `last` is when the newest was written, in seconds since the epoch.
     """
 
     records: int = 0
     rate: float = 0.0
+    arrived: int = 0
     recent: int = 0
     last: float | None = None
 
@@ -189,11 +190,16 @@ class State:
         return f"waits for {cause}" if cause else "down"
 
     def _down(self) -> set[str]:
-        return {name for name, service in self.services.items() if not service.up}
+        down = {name for name, service in self.services.items() if not service.up}
+        # One worker runs the connectors of all: what is wrong with them has another cause.
+        return down.difference(services.WORKERS) if self._a_worker_is_up() else down
 
     def _up(self, name: str) -> bool:
         service = self.services.get(name)
         return service is not None and service.up
+
+    def _a_worker_is_up(self) -> bool:
+        return any(map(self._up, services.WORKERS))
 
     def _services_down(self) -> Iterator[Problem]:
         for name, service in self.services.items():
@@ -219,7 +225,7 @@ class State:
 
     def _missing(self) -> Iterator[Problem]:
         """Of what the stack should have; of a service that does not answer nothing is known but that."""
-        if any(map(self._up, services.WORKERS)):
+        if self._a_worker_is_up():
             for name in self.expected_connectors:
                 if name not in self.connectors:
                     yield Problem("missing", name, f"connector {name} is missing: start the stack again to create it")
@@ -242,7 +248,8 @@ class State:
                     (services.KAFKA,),
                 )
         for name, group in self.groups.items():
-            if group.members == 0 and self._up(group.owner):
+            is_up = self._a_worker_is_up() if group.owner in services.WORKERS else self._up(group.owner)
+            if group.members == 0 and is_up:
                 yield Problem(
                     "missing",
                     name,

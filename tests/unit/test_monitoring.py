@@ -1,6 +1,7 @@
 """The alert rules, and that rules and dashboard ask for nothing that is not exported."""
 
 import importlib
+import inspect
 import json
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+import console.state
 from console.metrics import StateMetrics
 from console.state import Health, State
 from local.settings import ROOT
@@ -24,8 +26,6 @@ OURS = (
     "runtime.metrics",
     "ingestor.metrics",
     "processor.metrics",
-    "local.ksqldb_emulator.metrics",
-    "local.s3_archiver.metrics",
     "console.metrics",
 )
 PROMETHEUS = {"up", "ALERTS"}
@@ -80,6 +80,14 @@ def test_every_metric_is_exported(where: str, expression: str) -> None:
     used = names(expression)
     assert used
     assert used <= exported(), where
+
+
+def test_the_kinds_that_are_asked_for_are_those_of_the_state() -> None:
+    alerts = (MONITORING / "alerts.yml").read_text()
+    asked = set(re.findall(r'stack_(?:fault|warning)\{kind="([^"]+)"', alerts))
+    code = inspect.getsource(console.state)
+    assert len(asked) == alerts.count("stack_fault{") + alerts.count("stack_warning{") - 1  # dead letters are both
+    assert asked <= set(re.findall(r'Problem\(\s*"([^"]+)"', code)) | {console.state.DEAD_LETTERS}
 
 
 def test_panels_have_their_places() -> None:

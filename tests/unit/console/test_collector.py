@@ -1,9 +1,11 @@
 """What the console says of itself."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from math import inf
+from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +26,7 @@ from console.events import RESTART
 from console.events import Event as StackEvent
 from console.groups import Groups
 from console.polls import Calls
+from console.processes import STALE_SECONDS
 from console.settings import Settings
 from console.stages import Found
 from console.state import Connector, Health, Query, Task
@@ -288,6 +291,66 @@ def test_a_look_that_fails_is_a_fault() -> None:
     collector = Collector(settings())
     collector._worked_at["Kafka Connect check"] -= SILENT_SECONDS
     assert own_faults(collector) == ["console is down: its Kafka Connect check has failed for 30 s"]
+
+
+def test_what_is_still_counted_came_long_ago_and_hides_no_stall(monkeypatch: pytest.MonkeyPatch) -> None:
+    collector, place = Collector(settings()), (topics.BANK_TRANSACTIONS_DLQ, 0)
+    records = collector.reader.records
+    records.totals |= dict.fromkeys((topics.BANK_TRANSACTIONS, *topics.DEAD_LETTERS), 0)
+    for now in (0.0, 1.0):
+        records.sample(time.monotonic() + now)
+        records.totals[topics.BANK_TRANSACTIONS_DLQ] += 100
+    records.sample(time.monotonic() + 2)
+    assert collector.reader.counting
+    counting = collector.state().topics[topics.BANK_TRANSACTIONS_DLQ]
+    assert (counting.records, counting.recent, counting.rate) == (200, 0, 0.0)
+
+    records.first[place], records.last[place] = 0, 99
+    collector.groups.broker, collector.groups.committed = Health(True), {"one": {place: 7}}
+    for now in (1.0, 62.0):
+        collector.groups.worked_at = now
+        collector._look_for_stalls()
+    assert collector._stalls.seconds("one") == {topics.BANK_TRANSACTIONS_DLQ: 61.0}
+
+    collector.reader._behind = frozenset()
+    assert collector.state().topics[topics.BANK_TRANSACTIONS_DLQ].arrived == 200
+    records.begin()
+    assert collector.state().topics[topics.BANK_TRANSACTIONS_DLQ].arrived == 0
+
+
+def test_connectors_to_s3_are_missed_only_while_a_worker_can_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    collector, plugins = Collector(settings()), {services.S3_PLUGIN}
+    for worker in collector._workers.values():
+        monkeypatch.setattr(worker, "plugins", lambda: plugins)
+    monkeypatch.setattr(polls, "connectors", lambda _: {})
+    asyncio.run(collector._look_at_connect())
+    assert collector.state().expected_connectors == (*services.CONNECTORS, *services.S3_CONNECTORS)
+    plugins.clear()
+    asyncio.run(collector._look_at_connect())
+    assert collector.state().expected_connectors == services.CONNECTORS
+
+
+def test_the_console_s_restart_ends_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    collector, asked = Collector(settings()), list[str]()
+    monkeypatch.setattr(collector._connect, "_call", lambda method, path, *_: asked.append(f"{method} {path}"))
+    asyncio.run(collector.restart_connector("mongodb-users"))
+    assert asked == [
+        "PUT /connectors/mongodb-users/resume",
+        "POST /connectors/mongodb-users/restart?includeTasks=true&onlyFailed=false",
+    ]
+
+
+def test_a_launcher_that_writes_no_more_is_a_fault(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    file.write_text("{}")
+    collector = Collector(settings().model_copy(update={"launcher_state": file}))
+    asyncio.run(collector._look_around())
+    assert "launcher" not in collector.state().services
+    long_ago = time.time() - STALE_SECONDS - 1
+    os.utime(file, (long_ago, long_ago))
+    asyncio.run(collector._look_around())
+    (fault,) = [fault.text for fault in collector.state().faults if fault.name == "launcher"]
+    assert fault == "launcher is down: it has not written for 15 s and restarts nothing"
 
 
 def test_a_restart_ends_whenever_the_connector_runs_again() -> None:

@@ -116,7 +116,7 @@ def test_rates_are_over_the_seconds_asked_for() -> None:
         records.apply([message(topics.USERS)] * count)
     assert records.rates(5)[topics.USERS] == 2
     assert records.rates(20)[topics.USERS] == 6
-    records.forget_rates()
+    records.begin()
     assert records.rates() == {}
 
 

@@ -36,7 +36,7 @@ UP = {
 }
 SINK = services.connector_group("mongodb-users")
 RUNS = Connector("RUNNING", (Task(0, "RUNNING"), Task(1, "RUNNING")), (topics.USERS,))
-TOPICS = dict.fromkeys(topics.ALL, Topic(1_234, 5.0, 1_000)) | dict.fromkeys(topics.DEAD_LETTERS, Topic())
+TOPICS = dict.fromkeys(topics.ALL, Topic(1_234, 5.0, 234, 1_000)) | dict.fromkeys(topics.DEAD_LETTERS, Topic())
 
 
 CONNECTORS = dict.fromkeys(services.CONNECTORS, RUNS)
@@ -45,7 +45,7 @@ QUERIES = {f"Q{number}": Query("RUNNING", topics.USERS, stream) for number, stre
 
 def dead_letters(count: int, topic: str = topics.BANK_TRANSACTIONS_DLQ) -> dict[str, dict[str, Topic]]:
     """So many dead letters in the last minutes, in which 1,000 records came."""
-    return {"topics": TOPICS | {topic: Topic(count, 1.0, count, 1_700_000_000.0)}}
+    return {"topics": TOPICS | {topic: Topic(count, 1.0, count, count, 1_700_000_000.0)}}
 
 
 def state(**changes: Any) -> State:
@@ -140,7 +140,7 @@ def test_a_fault_is_named_everywhere(changes: dict[str, Any], fault: str) -> Non
     assert verdict(sick) == f"▲ {fault}"
     assert fault in printed(sick)
     (problem,) = sick.faults
-    assert f'stack_fault{{kind="{problem.kind}",name="{problem.name}"}} 1.0' in exposed(sick)
+    assert f'stack_fault{{cause="",kind="{problem.kind}",name="{problem.name}"}} 1.0' in exposed(sick)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_warning_is_shown_everywhere_and_the_stack_is_well(changes: dict[str, 
     assert warning in " ".join(printed(unusual).split())
     assert "everything is healthy" not in printed(unusual)
     (problem,) = unusual.warnings
-    assert f'stack_warning{{kind="{problem.kind}",name="{problem.name}"}} 1.0' in exposed(unusual)
+    assert f'stack_warning{{cause="",kind="{problem.kind}",name="{problem.name}"}} 1.0' in exposed(unusual)
 
 
 @pytest.mark.parametrize("changes", [dead_letters(50), {"topics": dict.fromkeys(topics.ALL, Topic(4, 0.0, 4, 4))}])
@@ -191,6 +191,24 @@ def test_of_a_server_that_does_not_answer_nothing_else_is_said() -> None:
     assert [problem.kind for problem in silent.faults] == ["service"] * 3
     assert silent.warnings == []
     assert not re.search("^kafka_(broker|under|offline)", exposed(silent), re.MULTILINE)
+
+
+def test_a_fault_of_the_second_worker_is_not_the_first_one_s() -> None:
+    workers = {services.KAFKA_CONNECT: Health(False, "does not answer"), services.KAFKA_CONNECT_2: Health(True)}
+    lost = state(
+        services=UP | workers,
+        connectors={**CONNECTORS, "mongodb-users": Connector("RUNNING", (Task(0, "FAILED"),), (topics.USERS,))},
+        groups={SINK: Group({topics.USERS: 0}, 0, services.KAFKA_CONNECT)},
+    )
+    assert [(problem.text, problem.cause) for problem in lost.faults] == [
+        ("kafka-connect is down: does not answer", ""),
+        ("connector mongodb-users, task 0 is FAILED", ""),
+        ("group connect-mongodb-users has no member: nothing reads users", ""),
+    ]
+    both = state(services={**lost.services, services.KAFKA_CONNECT_2: Health(False)}, connectors=lost.connectors)
+    causes = {problem.name: problem.cause for problem in both.faults}
+    assert causes["mongodb-users"] == services.KAFKA_CONNECT
+    assert 'stack_fault{cause="kafka-connect",kind="connector",name="mongodb-users"} 1.0' in exposed(both)
 
 
 def test_what_the_stack_should_have_is_what_its_files_create() -> None:
@@ -318,7 +336,9 @@ def test_metrics() -> None:
     text = exposed(state(connectors=connectors, oldest_waiting=2.5, **dead_letters(3)))
     for line in (
         "fraud_oldest_waiting_seconds 2.5",
-        'kafka_topic_records_total{topic="users"} 1234.0',
+        'kafka_topic_records_total{topic="users"} 234.0',
+        'kafka_dead_letters{topic="bank-transactions-dlq"} 3.0',
+        'kafka_consumergroup_interval_seconds{group="connect-mongodb-users"} 300.0',
         'kafka_consumergroup_lag{group="transactions-ingestor",topic="bank-transactions"} 7.0',
         'kafka_consumergroup_members{group="transactions-ingestor"} 1.0',
         'kafka_connect_connector_state{connector="c",state="paused"} 1.0',
@@ -335,6 +355,7 @@ def test_metrics() -> None:
 def test_a_console_that_still_counts_exposes_no_total_that_would_look_like_a_flood() -> None:
     text = exposed(state(counting=True, **dead_letters(3)))
     assert "kafka_topic_records_total{" not in text
+    assert "kafka_dead_letters{" not in text
     assert "kafka_dead_letters_last_timestamp_seconds{" not in text
     assert "kafka_consumergroup_lag{" not in text
     assert 'service_up{service="kafka"} 1.0' in text
