@@ -38,7 +38,7 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> str:
     return os.pathsep.join((str(folder), class_path))
 
 
-def log(classes: str, bootstrap: str, configuration: Path, *options: str) -> str:
+def log(classes: str, bootstrap: str, configuration: Path, *options: str, **environment: str) -> str:
     """Log one entry and one line, and return what came out of the process."""
     done = subprocess.run(
         [str(JAVA), f"-Dlog4j2.configurationFile=file:{configuration}", *options, "-cp", classes,
@@ -47,6 +47,7 @@ def log(classes: str, bootstrap: str, configuration: Path, *options: str) -> str
         env={
             "KSQL_LOG4J_PROCESSING_LOG_BROKERLIST": bootstrap,
             "KSQL_LOG4J_PROCESSING_LOG_TOPIC": TOPIC,
+            **environment,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -86,6 +87,12 @@ def test_with_additivity_it_would_be_in_the_output(
     assert line in text
     (tmp_path / "log4j2.yaml").write_text(text.replace(line, ""))
     assert SECRET in log(classes, kafka_bootstrap, tmp_path / "log4j2.yaml", SERVER)
+
+
+def test_the_appender_has_the_server_s_settings_for_a_secured_cluster(classes: str) -> None:
+    secured = {"KSQL_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KSQL_SASL_MECHANISM": "PLAIN"}
+    with pytest.raises(AssertionError, match=r"No LoginModule found for no\.such\.Module"):
+        log(classes, "127.0.0.1:9", CONFIGURATION, **secured, KSQL_SASL_JAAS_CONFIG="no.such.Module required;")
 
 
 def test_the_prompt_in_the_server_s_container_is_not_disturbed(classes: str, kafka_bootstrap: str, topic: None) -> None:
