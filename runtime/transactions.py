@@ -29,6 +29,8 @@ TRY_SECONDS = 2.0
 COMMITTED_SECONDS = 10.0
 # Longer than a broker that answers needs to find a coordinator, also while it is busy starting.
 STUCK_SECONDS = 60.0
+# Much longer than an open transaction of a replica that is gone, which keeps its offsets until `transaction.timeout.ms` is over.
+OFFSETS_SECONDS = 60.0
 
 T = TypeVar("T")
 
@@ -50,6 +52,9 @@ class Transactions:
         self._new_producer = new_producer
         self._stopping = stopping
         self._revoked: set[tuple[str, int]] = set()
+        # Partitions that are not read yet, and since when.
+        self._unplaced: list[TopicPartition] = []
+        self._assigned_at = 0.0
         self._due = 0.0  # the time.monotonic() from which the next transaction may begin
 
     def run(
@@ -67,9 +72,10 @@ class Transactions:
         """
         self.begin(topic)
         # With a callback, partitions are revoked only inside consume(): never between a batch and its commit.
-        self._consumer.subscribe([topic], on_revoke=self._revoke)
+        self._consumer.subscribe([topic], on_assign=self._assign, on_revoke=self._revoke)
         while not self._stopping.is_set():
             self._producer.poll(0)  # for its statistics: it may have lost every broker
+            self._place()
             batch = self._read()
             result = None
             if batch:
@@ -126,8 +132,32 @@ class Transactions:
             if not batch or len(batch) >= BATCH_SIZE or size >= BATCH_BYTES or seconds <= 0:
                 return batch
 
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.assign([])
+        self._unplaced, self._assigned_at = partitions, time.monotonic()
+        self._place()
+
     def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._revoked.update((one.topic, one.partition) for one in partitions)
+        self._unplaced = []
+
+    def _place(self) -> None:
+        """Begin to read new partitions, once the group's offsets are known: a transaction that is still open may have some.
+
+        The client would ask for them by itself, and when the next rebalance comes before the answer it takes "not yet" for
+        "none", and reads the partition from its beginning (librdkafka 2.12, rd_kafka_assignment_apply_offsets).
+        """
+        if not self._unplaced:
+            return
+        try:
+            self._consumer.assign(self._consumer.committed(self._unplaced, timeout=TRY_SECONDS))
+            self._unplaced = []
+        except KafkaException as error:
+            logger.warning("the group's offsets are not known yet, trying again: %s", error.args[0].str())
+            if not self._answered():
+                self._assigned_at = time.monotonic()
+            elif time.monotonic() - self._assigned_at > OFFSETS_SECONDS:
+                hang.end("the Kafka client is not given the offsets of its group")
 
     def _commit(self, batch: list[Record], write: Callable[[Producer, list[Record]], T]) -> T:
         started = time.monotonic()
