@@ -206,7 +206,7 @@ check_ports() {
     done < <(compose config --no-interpolate | sed -nE 's/.*127\.0\.0\.1:\$\{([A-Z0-9_]+):-([0-9]+)\}.*/\1 \2/p' | sort -u)
     [ ${#taken[@]} -gt 0 ] || return 0
     ! bash local/is_running.sh ||
-        fail "the local stack of this clone is running and uses the same ports: stop it first, by ./start.sh --local --stop"
+        fail "port $(IFS=,; printf '%s' "${taken[*]}") is taken, perhaps by the local stack of this clone, which is running: stop it first, by ./start.sh --local --stop"
     fail "port $(IFS=,; printf '%s' "${taken[*]}") is taken by another program: stop that program, or give the variable another value in .env"
 }
 
@@ -351,6 +351,7 @@ stop) compose --profile '*' down --remove-orphans ;; # also what an earlier star
 clean) compose --profile '*' down --remove-orphans --volumes ;;
 topic)
     need_kafka
+    [ -n "$(compose ps --quiet --status running console 2>/dev/null)" ] || fail "the console, which prints topics, is not running: docker compose up -d --no-deps console"
     in_service console python -m console.topic "${@:2}"
     ;;
 ksql)

@@ -91,6 +91,12 @@ def running(connect: Connect, name: str, stale_until: float) -> str:
     return text
 
 
+def removed(connect: Connect, name: str) -> None:
+    """Remove a connector, also when an earlier try has removed it and only its answer was lost."""
+    if name in connect.connectors():
+        connect.remove(name)
+
+
 def main() -> None:
     """Register every connector whose plugin the worker has, remove the others, and wait until all run. Raises UserError."""
     settings = load_settings(Settings)
@@ -113,7 +119,7 @@ def main() -> None:
             continue
         logger.info("%s: left out, the worker does not have its plugin", path.stem)
         if path.stem in known:  # of an earlier start: without its plugin it would be FAILED for good
-            ready(path.stem, partial(connect.remove, path.stem))
+            ready(path.stem, partial(removed, connect, path.stem))
     for name, config in configs.items():
         ready(name, partial(connect.put, name, config))
         # The same configuration again changes nothing: not what was paused, and not what has failed.

@@ -104,9 +104,12 @@ def _put(client: Any, key: dict[str, str], create: bool) -> None:
             raise
         try:
             client.create_bucket(Bucket=key["Bucket"])
-        except ClientError:  # a key need not be allowed to
-            raise missing from None
-        logger.info("created bucket %s", key["Bucket"])
+            logger.info("created bucket %s", key["Bucket"])
+        except ClientError as error:
+            if status_of(error) >= 500:  # it is starting
+                raise
+            if status_of(error) != 409:  # else another start was quicker
+                raise missing from None  # a key need not be allowed to create one
         client.put_object(**key, Body=b"")
 
 

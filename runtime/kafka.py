@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from runtime.errors import UserError
 from runtime.hang import alive
-from runtime.lost import watched
+from runtime.lost import Offsets, watched
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def static_member(replica: str, *also: Callable[[Mapping[str, Any]], None]) -> d
     """
     return {
         **FAILOVER,
-        **watched(lambda _: alive(replica), *also),
+        **watched(Offsets().look, lambda _: alive(replica), *also),
         "client.id": replica,
         "group.instance.id": replica,
         "session.timeout.ms": 10_000,

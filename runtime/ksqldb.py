@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -13,7 +14,7 @@ from runtime import direct
 from runtime.errors import UserError, without_credentials
 
 CONNECT_SECONDS = 5.0
-# The server answers once it has executed a statement, which may take as long as the server's own timeout.
+# How long an answer, and then the execution of a statement, may take.
 ANSWER_SECONDS = 120.0
 
 PENDING = ("QUEUED", "PARSING", "EXECUTING")
@@ -60,7 +61,7 @@ class KsqlClient:
             # It answers after five seconds, by default, whether the statement was executed or not.
             while (entity.get("commandStatus") or {}).get("status") in PENDING and time.monotonic() < give_up:
                 time.sleep(PENDING_SECONDS)
-                entity["commandStatus"] = self._json("GET", f"/status/{entity['commandId']}")
+                entity["commandStatus"] = self._json("GET", f"/status/{quote(entity['commandId'], safe='/')}")
         return entities
 
     def queries(self) -> list[Entity]:

@@ -3,6 +3,8 @@
 It may have lost every broker, and does not connect to one again. librdkafka 2.10 and later forgets the brokers that metadata does
 not list, and a broker that has just started lists none until it has registered with its controller. Now and then the client then
 forgets its bootstrap addresses as well (librdkafka issue 5301), and no setting prevents that.
+
+Or it is a member of a group whose offsets the broker keeps from it, see `Transactions.begin`.
 """
 
 import json
@@ -18,7 +20,28 @@ from confluent_kafka.admin import AdminClient
 from runtime import hang
 
 LOST_SECONDS = 5.0
+# What librdkafka calls a partition that it does not read, and asks no broker about.
+NOT_READ = ("none", "stopping", "stopped")
+# Much longer than an open transaction of a replica that is gone, which keeps its offsets until `transaction.timeout.ms` is over.
+OFFSETS_SECONDS = 60.0
 STATISTICS_MS = 1_000
+
+
+class Offsets:
+    """Whether a group's member knows from where to read. Without that it is in its group, healthy, and reads nothing."""
+
+    def __init__(self) -> None:
+        self._known_at = time.monotonic()
+
+    def look(self, statistics: Mapping[str, Any]) -> None:
+        """End the process when the member has asked for the records of no partition for OFFSETS_SECONDS."""
+        now, group = time.monotonic(), statistics.get("cgrp", {})
+        partitions = (each for topic in statistics["topics"].values() for each in topic["partitions"].values())
+        is_member = (group.get("state"), group.get("join_state")) == ("up", "steady") and group["assignment_size"] > 0
+        if not is_member or any(each["fetch_state"] not in NOT_READ for each in partitions):
+            self._known_at = now
+        elif now - self._known_at > OFFSETS_SECONDS:
+            hang.end(f"the Kafka client {statistics['client_id']} is not given the offsets of its group")
 
 
 class Brokers:

@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from contracts.records import Record
 from runtime import hang
+from runtime.lost import OFFSETS_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +30,6 @@ TRY_SECONDS = 2.0
 COMMITTED_SECONDS = 10.0
 # Longer than a broker that answers needs to find a coordinator, also while it is busy starting.
 STUCK_SECONDS = 60.0
-# Much longer than an open transaction of a replica that is gone, which keeps its offsets until `transaction.timeout.ms` is over.
-OFFSETS_SECONDS = 60.0
 
 T = TypeVar("T")
 
@@ -54,7 +53,7 @@ class Transactions:
         self._revoked: set[tuple[str, int]] = set()
         # Partitions that are not read yet, and since when.
         self._unplaced: list[TopicPartition] = []
-        self._assigned_at = 0.0
+        self._unknown_since = 0.0
         self._due = 0.0  # the time.monotonic() from which the next transaction may begin
 
     def run(
@@ -134,7 +133,7 @@ class Transactions:
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.assign([])
-        self._unplaced, self._assigned_at = partitions, time.monotonic()
+        self._unplaced, self._unknown_since = partitions, time.monotonic()
         self._place()
 
     def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
@@ -150,14 +149,18 @@ class Transactions:
         if not self._unplaced:
             return
         try:
-            self._consumer.assign(self._consumer.committed(self._unplaced, timeout=TRY_SECONDS))
+            positions = self._consumer.committed(self._unplaced, timeout=TRY_SECONDS)
+            for position in positions:
+                if position.error:
+                    raise KafkaException(position.error)
+            self._consumer.assign(positions)
             self._unplaced = []
         except KafkaException as error:
             logger.warning("the group's offsets are not known yet, trying again: %s", error.args[0].str())
             if not self._answered():
-                self._assigned_at = time.monotonic()
-            elif time.monotonic() - self._assigned_at > OFFSETS_SECONDS:
-                hang.end("the Kafka client is not given the offsets of its group")
+                self._unknown_since = time.monotonic()
+            elif time.monotonic() - self._unknown_since > OFFSETS_SECONDS:
+                hang.end(f"the Kafka client that reads {self._unplaced[0].topic} is not given the offsets of its group")
 
     def _commit(self, batch: list[Record], write: Callable[[Producer, list[Record]], T]) -> T:
         started = time.monotonic()

@@ -130,16 +130,16 @@ class Collector:
         """What is known now."""
         with self.reader.lock:
             records = self.reader.records
-            totals, at_begin = dict(records.totals), records.at_begin
+            totals, at_begin, counting = dict(records.totals), records.at_begin, self.reader.counting
             # What is still being counted came long ago.
-            rates, recent = ({}, {}) if self.reader.counting else (records.rates(), records.came())
+            rates, recent = ({}, {}) if counting else (records.rates(), records.came())
             last_dead_letter = dict(records.last_dead_letter)
         members = self.groups.members
         committed = self.committed()
         # As of the last look: what has come since may be processed by now.
         look = time.time() - (time.monotonic() - self.groups.worked_at)
         with self.reader.lock:
-            oldest_waiting = None if self.reader.counting else self.reader.queues.oldest(committed, look)
+            oldest_waiting = None if counting else self.reader.queues.oldest(committed, look)
         groups = {
             name: Group(
                 lag(places),
@@ -164,7 +164,7 @@ class Collector:
             alive = groups[services.ARCHIVER].members
             looked_at[services.ARCHIVER] = Health(bool(alive), "" if alive else "its group has no member")
         return State(
-            counting=self.reader.counting,
+            counting=counting,
             services=looked_at,
             topics={
                 name: Topic(

@@ -150,6 +150,8 @@ class Reader:
                 self._behind = places
             elif self._behind:
                 self._behind &= places
+                if not self._behind:  # what was not counted yet was deleted
+                    self.records.begin()
             following = dict(self.records.next)
         consumer.assign([TopicPartition(*place, following.get(place, OFFSET_BEGINNING)) for place in places])
         return places

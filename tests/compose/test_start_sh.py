@@ -32,6 +32,7 @@ info) exit "${FAKE_INFO:-0}" ;;
 "ps --filter"*) printf '%s' "${FAKE_PORTS:-}" ;;
 "inspect --format {{index"*) printf '%s' "${FAKE_FOLDER:-$PWD}" ;;
 "compose ps --quiet --status running kafka") printf '%s' "${FAKE_KAFKA:-}" ;;
+"compose ps --quiet --status running console") printf '%s' "${FAKE_CONSOLE-${FAKE_KAFKA:-}}" ;;
 "compose ps --all --quiet") printf '%s' "${FAKE_RUNNING:-}" ;;
 "compose up"*) exit "${FAKE_UP:-0}" ;;
 "compose ps --all --format"*) printf '%s' "${FAKE_PS:-}" ;;
@@ -598,7 +599,10 @@ def test_a_replay_goes_to_the_cluster_of_the_start(here: Path) -> None:
 def test_a_cluster_elsewhere_needs_no_kafka_here(here: Path, line: str, code: int) -> None:
     (here / "clone" / ".env").write_text(line)
     for command in (["--topic", "users"], ["--replay-dlq", "bank-transactions-dlq"]):
-        assert run(here, *command).returncode == code
+        assert run(here, *command, FAKE_CONSOLE="abc").returncode == code
+    without = run(here, "--topic", "users", FAKE_KAFKA="abc", FAKE_CONSOLE="")
+    assert without.returncode == 1
+    assert "the console, which prints topics, is not running" in without.stderr
 
 
 ASKING = [["--status"], ["--topic", "users"], ["--trace", "t1"], ["--ksql"], ["--replay-dlq", "bank-transactions-dlq"]]
@@ -644,7 +648,7 @@ def test_docker_is_not_started_on_the_ports_of_the_running_local_stack(here: Pat
         taken.listen()
         answer = run(here, **FREE | {"KAFKA_PORT": str(taken.getsockname()[1])})
     assert answer.returncode == 1
-    assert "the local stack of this clone is running and uses the same ports: stop it first" in answer.stderr
+    assert "perhaps by the local stack of this clone, which is running: stop it first" in answer.stderr
     assert "another program" not in answer.stderr
 
 

@@ -28,8 +28,8 @@ def transactions(bootstrap: str, topic: str, _: Path, stopping: Event, take: Cal
     settings = {"group.id": topic, "auto.offset.reset": "earliest", "enable.auto.commit": False}
     consumer = Consumer({**broker, **static_member("survivor"), **settings}, logger=clients)
 
-    def after(batch: list[Record], _: object) -> None:
-        for record in batch:
+    def after(batch: list[Record], written: object) -> None:
+        for record in batch if written else ():  # else its transaction was aborted
             take(record)
 
     try:

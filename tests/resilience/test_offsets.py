@@ -13,8 +13,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from contracts import topics
 from local.plan import PYTHON_SOURCES
 from local.settings import ROOT
+from runtime.lost import OFFSETS_SECONDS
 from runtime.services import INGESTOR
-from runtime.transactions import OFFSETS_SECONDS
 from tests.support.stack import free_ports, running_broker
 
 # More than the broker allows by itself, so that the transaction is open for as long as the test.

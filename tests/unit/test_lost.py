@@ -14,7 +14,7 @@ from local.environment import GLIBC_TUNABLES
 from local.settings import ROOT
 from runtime import hang, lost
 from runtime.kafka import await_broker
-from runtime.lost import LOST_SECONDS, Admin, Brokers, watched
+from runtime.lost import LOST_SECONDS, OFFSETS_SECONDS, Admin, Brokers, Offsets, watched
 from tests.support.lone_broker import LoneBroker
 from tests.support.stack import wait_until
 from tests.support.tcp import serving
@@ -41,6 +41,38 @@ def test_a_client_without_a_broker_to_connect_to_is_lost(
     monkeypatch.setattr(hang, "end", ended.append)
     client.look(says(*brokers))
     assert ended == (["the Kafka client me has lost every broker"] if is_lost else [])
+
+
+def reads(state: str, join_state: str, assigned: int, *fetch_states: str) -> dict[str, Any]:
+    group = {"state": state, "join_state": join_state, "assignment_size": assigned}
+    partitions = {str(number): {"fetch_state": fetch_state} for number, fetch_state in enumerate(fetch_states)}
+    return {"client_id": "me", "cgrp": group, "topics": {"t": {"partitions": partitions}}}
+
+
+@pytest.mark.parametrize(
+    ("statistics", "waits_for_ever"),
+    [
+        (reads("up", "steady", 2, "none", "none"), True),
+        (reads("up", "steady", 2, "active", "none"), False),
+        (reads("up", "steady", 2, "offset-wait", "none"), False),  # its leader is away
+        (reads("up", "steady", 0, "none"), False),  # another replica has all of them
+        (reads("up", "wait-join", 2, "none"), False),
+        (reads("wait-coord", "steady", 2, "none"), False),  # the broker is away
+        ({"client_id": "me", "topics": {}}, False),
+    ],
+)
+def test_a_member_that_gets_no_offsets_waits_for_ever(
+    monkeypatch: pytest.MonkeyPatch, statistics: dict[str, Any], waits_for_ever: bool
+) -> None:
+    offsets, now = Offsets(), time.monotonic()
+    ended: list[str] = []
+    monkeypatch.setattr(hang, "end", ended.append)
+    monkeypatch.setattr(lost.time, "monotonic", lambda: now + OFFSETS_SECONDS - 1)
+    offsets.look(statistics)
+    assert ended == []
+    monkeypatch.setattr(lost.time, "monotonic", lambda: now + 2 * OFFSETS_SECONDS)
+    offsets.look(statistics)
+    assert ended == (["the Kafka client me is not given the offsets of its group"] if waits_for_ever else [])
 
 
 def lose(broker: LoneBroker, ask: Any) -> None:

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from contracts import topics
 from contracts.records import Record
 from local.settings import ROOT
-from runtime import transactions
+from runtime import hang, transactions
+from runtime.lost import OFFSETS_SECONDS
 from runtime.quix import end_unacknowledged
 from runtime.transactions import BATCH_SIZE, LONGEST_PERIOD, SHORTEST_PERIOD, Transactions, period
 from tests.support.messages import Message
@@ -116,6 +117,78 @@ def test_what_was_read_before_its_partition_went_is_dropped(call: int) -> None:
     read = [record.offset for record in reader._read()]
     assert before
     assert read == list(range(len(before), 10))
+
+
+class Group:
+    """A consumer whose group's offsets are not known yet, and a producer whose broker answers, or not."""
+
+    def __init__(self) -> None:
+        self.offset: int | None = None
+        self.error: KafkaError | None = None
+        self.answers = True
+        self.assigned: list[list[int]] = []
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[Any]:
+        NOW.seconds += timeout
+        if self.offset is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return [SimpleNamespace(offset=self.offset, error=self.error) for _ in partitions]
+
+    def assign(self, partitions: list[Any]) -> None:
+        self.assigned.append([one.offset for one in partitions])
+
+    def poll(self, _: float) -> None: ...
+
+    def list_topics(self, timeout: float) -> None:
+        if not self.answers:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+
+@pytest.fixture
+def placed(monkeypatch: pytest.MonkeyPatch) -> tuple[Group, Transactions, list[str]]:
+    """A partition was assigned; also what ended the process."""
+    group, ended = Group(), list[str]()
+    reader = Transactions(group, None, Event())  # type: ignore[arg-type]
+    reader._producer = group  # type: ignore[assignment]
+    monkeypatch.setattr(hang, "end", ended.append)
+    reader._assign(group, [TopicPartition("bank", 3)])  # type: ignore[arg-type]
+    return group, reader, ended
+
+
+def test_nothing_is_read_until_the_group_s_offsets_are_known(placed: tuple[Group, Transactions, list[str]]) -> None:
+    group, reader, ended = placed
+    reader._place()
+    assert group.assigned == [[]]
+    group.offset, group.error = -1001, KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT)
+    reader._place()
+    assert group.assigned == [[]]
+    group.offset, group.error = 7, None
+    reader._place()
+    reader._place()
+    assert group.assigned == [[], [7]]
+    assert ended == []
+
+
+def test_what_was_taken_away_meanwhile_is_not_read(placed: tuple[Group, Transactions, list[str]]) -> None:
+    group, reader, _ = placed
+    reader._revoke(None, [TopicPartition("bank", 3)])  # type: ignore[arg-type]
+    group.offset = 7
+    reader._place()
+    assert group.assigned == [[]]
+
+
+def test_the_process_ends_when_a_broker_that_answers_withholds_the_offsets(
+    placed: tuple[Group, Transactions, list[str]],
+) -> None:
+    group, reader, ended = placed
+    group.answers = False
+    for _ in range(int(OFFSETS_SECONDS)):
+        reader._place()
+    assert ended == []
+    group.answers = True
+    for _ in range(int(OFFSETS_SECONDS)):
+        reader._place()
+    assert ended[0] == "the Kafka client that reads bank is not given the offsets of its group"
 
 
 HANGS = """

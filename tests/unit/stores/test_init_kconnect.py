@@ -134,6 +134,20 @@ def test_a_connector_whose_plugin_is_gone_is_removed(worker: tuple[str, type[Wor
     assert set(handler.registered) == {"mongodb-transactions", "mongodb-users", "somebody-s-own"}
 
 
+def test_the_answer_to_a_removal_may_be_lost(worker: tuple[str, type[Worker]]) -> None:
+    url, handler = worker
+    handler.registered["s3-users"] = {}
+
+    def remove_and_fail(self: Worker) -> None:
+        self.registered.pop(self.path.split("/")[2])
+        self.send_response(500)
+        self.end_headers()
+
+    handler.do_DELETE = remove_and_fail  # type: ignore[method-assign]
+    answer = run(url, KCONNECT_TIMEOUT="5")
+    assert answer.returncode == 0, answer.stderr
+
+
 def test_a_start_resumes_what_was_paused(worker: tuple[str, type[Worker]]) -> None:
     url, handler = worker
     handler.paused.add("mongodb-users")

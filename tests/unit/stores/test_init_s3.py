@@ -68,6 +68,21 @@ def test_a_missing_bucket_is_created_in_a_store_of_one_s_own(store: Stubber) -> 
     check(store.client, OWN)
 
 
+def test_a_bucket_that_another_start_has_just_created(store: Stubber) -> None:
+    store.add_client_error("put_object", "NoSuchBucket", http_status_code=404)
+    store.add_client_error("create_bucket", "BucketAlreadyOwnedByYou", http_status_code=409)
+    store.add_response("put_object", {})
+    store.add_response("delete_object", {})
+    check(store.client, OWN)
+
+
+def test_a_store_that_is_still_starting_is_asked_again(store: Stubber) -> None:
+    store.add_client_error("put_object", "NoSuchBucket", http_status_code=404)
+    store.add_client_error("create_bucket", "SlowDown", http_status_code=503)
+    with pytest.raises(ClientError, match="SlowDown"):
+        check(store.client, OWN)
+
+
 @pytest.mark.parametrize(("chosen", "asked"), [(settings(), 1), (OWN, 2)])
 def test_a_missing_bucket_that_cannot_be_created(store: Stubber, chosen: Settings, asked: int) -> None:
     store.add_client_error("put_object", "NoSuchBucket", http_status_code=404)
