@@ -196,7 +196,7 @@ check_data() {
 
 # Every port that a container will publish must be free, unless the stack itself has it.
 check_ports() {
-    local variable default port taken=() own
+    local variable default port taken=() own ports
     own=$(docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Ports}}')
     while read -r variable default; do
         port=$(setting "$variable")
@@ -205,9 +205,10 @@ check_ports() {
         if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then taken+=("$port ($variable)"); fi
     done < <(compose config --no-interpolate | sed -nE 's/.*127\.0\.0\.1:\$\{([A-Z0-9_]+):-([0-9]+)\}.*/\1 \2/p' | sort -u)
     [ ${#taken[@]} -gt 0 ] || return 0
+    ports=$(IFS=,; printf '%s' "${taken[*]}")
     ! bash local/is_running.sh ||
-        fail "port $(IFS=,; printf '%s' "${taken[*]}") is taken, perhaps by the local stack of this clone, which is running: stop it first, by ./start.sh --local --stop"
-    fail "port $(IFS=,; printf '%s' "${taken[*]}") is taken by another program: stop that program, or give the variable another value in .env"
+        fail "port $ports is taken, perhaps by the local stack of this clone, which is running: stop it first, by ./start.sh --local --stop"
+    fail "port $ports is taken by another program: stop that program, or give the variable another value in .env"
 }
 
 # What is mounted, or copied into an image, is read by the containers' own users: a clone made with umask 077 would be closed to them.
@@ -309,9 +310,12 @@ status() {
 
 need_stack() { [ -n "$(compose ps --quiet)" ] || fail "the stack is not running: source start.sh --build starts it"; }
 
+# runs SERVICE: whether its container does.
+runs() { [ -n "$(compose ps --quiet --status running "$1" 2>/dev/null)" ]; }
+
 # Kafka here, or a cluster elsewhere, which the user's own lines name.
 need_kafka() {
-    [ -n "$(compose ps --quiet --status running kafka 2>/dev/null)" ] || [ -n "$(own_lines | value_of KAFKA_BOOTSTRAP_SERVER)" ] ||
+    runs kafka || [ -n "$(own_lines | value_of KAFKA_BOOTSTRAP_SERVER)" ] ||
         fail "the stack is not running: source start.sh --build starts it in Docker, ./start.sh --local without"
 }
 
@@ -351,7 +355,7 @@ stop) compose --profile '*' down --remove-orphans ;; # also what an earlier star
 clean) compose --profile '*' down --remove-orphans --volumes ;;
 topic)
     need_kafka
-    [ -n "$(compose ps --quiet --status running console 2>/dev/null)" ] || fail "the console, which prints topics, is not running: docker compose up -d --no-deps console"
+    runs console || fail "the console, which prints topics, is not running: docker compose up -d --no-deps console"
     in_service console python -m console.topic "${@:2}"
     ;;
 ksql)

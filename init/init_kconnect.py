@@ -91,8 +91,8 @@ def running(connect: Connect, name: str, stale_until: float) -> str:
     return text
 
 
-def removed(connect: Connect, name: str) -> None:
-    """Remove a connector, also when an earlier try has removed it and only its answer was lost."""
+def remove(connect: Connect, name: str) -> None:
+    """Remove a connector that an earlier start has left: without its plugin it would be FAILED for good."""
     if name in connect.connectors():
         connect.remove(name)
 
@@ -109,17 +109,14 @@ def main() -> None:
             # If a MongoDB URI cannot be parsed, or its host cannot be resolved, the sink quotes it with the password.
             raise UserError(without_credentials(str(error))) from None
 
-    where = f"Kafka Connect at {without_credentials(settings.url)}"
-    plugins = ready(where, connect.plugins)
-    known = ready(where, connect.connectors)
+    plugins = ready(f"Kafka Connect at {without_credentials(settings.url)}", connect.plugins)
     configs: dict[str, Config] = {}
     for path in sorted(CONNECTORS.glob("*.json")):
         if json.loads(path.read_text())["connector.class"] in plugins:
             configs[path.stem] = read(path, incarnation_of)
-            continue
-        logger.info("%s: left out, the worker does not have its plugin", path.stem)
-        if path.stem in known:  # of an earlier start: without its plugin it would be FAILED for good
-            ready(path.stem, partial(removed, connect, path.stem))
+        else:
+            logger.info("%s: left out, the worker does not have its plugin", path.stem)
+            ready(path.stem, partial(remove, connect, path.stem))
     for name, config in configs.items():
         ready(name, partial(connect.put, name, config))
         # The same configuration again changes nothing: not what was paused, and not what has failed.

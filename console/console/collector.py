@@ -128,17 +128,16 @@ class Collector:
 
     def state(self) -> State:
         """What is known now."""
+        members = self.groups.members
+        committed = self.committed()
+        # As of the last look: what has come since may be processed by now.
+        look = time.time() - (time.monotonic() - self.groups.worked_at)
         with self.reader.lock:
             records = self.reader.records
             totals, at_begin, counting = dict(records.totals), records.at_begin, self.reader.counting
             # What is still being counted came long ago.
             rates, recent = ({}, {}) if counting else (records.rates(), records.came())
             last_dead_letter = dict(records.last_dead_letter)
-        members = self.groups.members
-        committed = self.committed()
-        # As of the last look: what has come since may be processed by now.
-        look = time.time() - (time.monotonic() - self.groups.worked_at)
-        with self.reader.lock:
             oldest_waiting = None if counting else self.reader.queues.oldest(committed, look)
         groups = {
             name: Group(

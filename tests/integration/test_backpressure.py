@@ -10,11 +10,11 @@ import psutil
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-from quixstreams import Application
 from quixstreams.sinks import SinkBackpressureError
 
 from contracts.records import Record
-from runtime.quix import RecordSink, survive_rebalances
+from runtime.quix import RecordSink
+from tests.support.quix import application
 from tests.support.stack import wait_until
 
 PARTITIONS = 3
@@ -60,20 +60,8 @@ def run_disturbed(
     bootstrap: str, topic: str, folder: Path, sink: Sink, commit_interval: float, disturb: Callable[[], None]
 ) -> None:
     """Run an application that writes the topic to the sink until `disturb` is through and all is written."""
-    application = Application(
-        broker_address=bootstrap,
-        consumer_group=topic,
-        processing_guarantee="exactly-once",
-        auto_offset_reset="earliest",
-        use_changelog_topics=False,
-        state_dir=folder,
-        commit_interval=commit_interval,
-        consumer_extra_config={"session.timeout.ms": 6_000, "heartbeat.interval.ms": 500},
-        loglevel=None,
-    )
-    dataframe = application.dataframe(application.topic(topic, value_deserializer="bytes"))
-    dataframe.sink(sink)
-    survive_rebalances(dataframe.processing_context)
+    timeouts = {"session.timeout.ms": 6_000, "heartbeat.interval.ms": 500}
+    service = application(bootstrap, topic, folder, sink, commit_interval, timeouts)
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -83,11 +71,11 @@ def run_disturbed(
         except BaseException as error:
             failures.append(error)
         finally:
-            application.stop()
+            service.stop()
 
     thread = Thread(target=run)
     thread.start()
-    application.run()
+    service.run()
     thread.join()
     assert failures == []
 

@@ -14,8 +14,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from contracts.records import Record
 from runtime.kafka import static_member, transactional
-from runtime.quix import RecordSink, _Application, survive_rebalances
+from runtime.quix import RecordSink
 from runtime.transactions import Transactions
+from tests.support.quix import application
 from tests.support.stack import wait_until
 
 COUNT, COMMITTED = 20, 10
@@ -47,22 +48,9 @@ def quix(bootstrap: str, topic: str, folder: Path, stopping: Event, take: Callab
 
         def write(self) -> None: ...
 
-    application = _Application(
-        broker_address=bootstrap,
-        consumer_group=topic,
-        processing_guarantee="exactly-once",
-        auto_offset_reset="earliest",
-        use_changelog_topics=False,
-        state_dir=folder,
-        commit_interval=0.2,
-        consumer_extra_config=static_member("survivor"),
-        loglevel=None,
-    )
-    dataframe = application.dataframe(application.topic(topic, value_deserializer="bytes"))
-    dataframe.sink(Sink())
-    survive_rebalances(dataframe.processing_context)
-    Thread(target=lambda: (stopping.wait(), application.stop())).start()
-    application.run()
+    service = application(bootstrap, topic, folder, Sink(), 0.2, static_member("survivor"))
+    Thread(target=lambda: (stopping.wait(), service.stop())).start()
+    service.run()
 
 
 # Quix gives up by itself when it has waited for the offsets for 30 s, and lets no rebalance come meanwhile.
