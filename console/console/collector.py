@@ -258,12 +258,18 @@ class Collector:
                 self._restarted[name] = replace(event, ended=time.time())
 
     def _expected_groups(self) -> dict[str, tuple[str, ...]]:
+        """Those of the stack and of its sinks. What a query of a user's reads is not known, and a source has no group."""
         return {
             **services.SERVICE_GROUPS,
-            **{services.connector_group(name): connector.topics for name, connector in self._connectors.items()},
             **{
-                services.query_group(self._service_id, query): (topics.FRAUDULENT_TRANSACTIONS,)
-                for query in self._queries
+                services.connector_group(name): connector.topics
+                for name, connector in self._connectors.items()
+                if connector.topics
+            },
+            **{
+                services.query_group(self._service_id, name): (topics.FRAUDULENT_TRANSACTIONS,)
+                for name, query in self._queries.items()
+                if query.stream in services.STREAMS
             },
         }
 

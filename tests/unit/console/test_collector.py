@@ -368,6 +368,25 @@ def test_a_restart_ends_whenever_the_connector_runs_again() -> None:
     assert collector._restarted[other].ended is None
 
 
+def test_groups_of_the_stack_and_of_its_sinks_alone_are_expected() -> None:
+    """A query of a user's may read any topic, and a source connector has no group: neither is ever stalled or gone."""
+    collector = Collector(settings())
+    collector._service_id = "fraud_"
+    collector._connectors = {
+        "mongodb-users": Connector("RUNNING", (), (topics.USERS,)),
+        "a-source": Connector("RUNNING", (), ()),
+    }
+    collector._queries = {
+        "CSAS_SENDER_USERS_5": Query("RUNNING", topics.USERS, "SENDER_USERS"),
+        "CSAS_BIG_9": Query("RUNNING", "BIG", "BIG"),
+    }
+    assert collector._expected_groups() == {
+        **services.SERVICE_GROUPS,
+        services.connector_group("mongodb-users"): (topics.USERS,),
+        services.query_group("fraud_", "CSAS_SENDER_USERS_5"): (topics.FRAUDULENT_TRANSACTIONS,),
+    }
+
+
 def test_what_is_found_wrong_is_an_event_once_everything_was_asked() -> None:
     collector = Collector(settings())
 
