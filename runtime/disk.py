@@ -11,30 +11,36 @@ MIB, GIB = 2**20, 2**30
 FULL_BYTES = 10 * MIB
 # With less left it is time to act, and no time to start: a start alone writes some 50 MiB.
 LOW_BYTES = 150 * MIB
+# The local S3 store makes up to 2.4 files/s: this is an hour of them.
+LOW_FILES = 10_000
 
 
 @dataclass(frozen=True)
 class Space:
-    """What a folder's disk has left, in bytes; `files` is false when it can take no more of them."""
+    """What a folder's disk has left, in bytes and `files`: None where the file system does not count them."""
 
     folder: str
     free: int
-    files: bool = True
+    files: int | None = None
 
     @property
     def full(self) -> str | None:
         """The message when the disk is full, or None."""
         if self.free < FULL_BYTES:
             return f"the disk of {self.folder} is full: {self.free // MIB} MiB left, make space"
-        return None if self.files else f"the disk of {self.folder} is full: it can take no more files, remove some"
+        return f"the disk of {self.folder} is full: it can take no more files, remove some" if self.files == 0 else None
 
     @property
     def problem(self) -> str | None:
         """The message when the disk is full or almost full, or None."""
-        if self.full or self.free >= LOW_BYTES:
+        almost = f"the disk of {self.folder} is almost full"
+        if self.full:
             return self.full
-        needed = f"at least {LOW_BYTES // MIB} MiB are needed"
-        return f"the disk of {self.folder} is almost full: {self.free // MIB} MiB left, {needed}"
+        if self.free < LOW_BYTES:
+            return f"{almost}: {self.free // MIB} MiB left, at least {LOW_BYTES // MIB} MiB are needed"
+        if self.files is not None and self.files < LOW_FILES:
+            return f"{almost}: it can take {self.files:,} more files, at least {LOW_FILES:,} are needed"
+        return None
 
     @property
     def state(self) -> str:
@@ -51,7 +57,7 @@ class Space:
 def space(folder: Path) -> Space:
     """Of the disk on which the folder is, or will be."""
     found = os.statvfs(next(path for path in (folder, *folder.parents) if path.exists()))
-    return Space(str(folder), found.f_bavail * found.f_frsize, not found.f_files or found.f_favail > 0)
+    return Space(str(folder), found.f_bavail * found.f_frsize, found.f_favail if found.f_files else None)
 
 
 def refused(error: OSError, folder: Path) -> str:

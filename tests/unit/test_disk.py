@@ -19,7 +19,7 @@ from runtime.errors import UserError
 from tests.support.supervised import PYTHON, Running, part
 
 Space = namedtuple("Space", "f_bavail f_frsize f_files f_favail")
-PLENTY = Space(10**6, 4096, 1000, 1000)
+PLENTY = Space(10**6, 4096, 10**6, 10**6)
 NONE_LEFT = PLENTY._replace(f_bavail=100)
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -74,6 +74,10 @@ def test_almost_full_is_a_fault_and_no_time_to_start(tmp_path: Path, monkeypatch
     assert str(raised.value) == f"{sentence}, or set LOCAL_DIR to a folder on another disk"
     space(monkeypatch, NONE_LEFT)
     assert disk.space(tmp_path).state == "full"
+    space(monkeypatch, PLENTY._replace(f_favail=9_999))
+    left = disk.space(tmp_path)
+    sentence = f"the disk of {tmp_path} is almost full: it can take 9,999 more files, at least 10,000 are needed"
+    assert (left.full, left.problem, left.state) == (None, sentence, "almost full")
 
 
 def test_the_launcher_lives_when_it_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
