@@ -275,12 +275,18 @@ def survive_rebalances(context: Any) -> None:
     when they come back, so nothing would ever be read from them again. Quix also keeps the open checkpoint when partitions are
     lost, as after a broker outage longer than the session timeout: their records are read again, and would be in it twice. When
     a checkpoint is not written within a minute, Quix goes on without it while a thread still writes it: that thread would
-    forget the rows of the next one, so the process ends.
+    forget the rows of the next one, so the process ends. And Quix commits by the group's generation of now, in place of that in
+    which it was given the partitions; Transactions._assign says what that lets pass.
     """
     consumer = context.consumer
     subscribe = consumer.subscribe
 
-    def subscribe_surviving(*arguments: Any, on_revoke: Any, on_lost: Any, **options: Any) -> None:
+    def subscribe_surviving(*arguments: Any, on_assign: Any, on_revoke: Any, on_lost: Any, **options: Any) -> None:
+        def assigned(kafka_consumer: Any, partitions: list[TopicPartition]) -> None:
+            group = kafka_consumer.consumer_group_metadata()
+            consumer.consumer_group_metadata = lambda: group
+            on_assign(kafka_consumer, partitions)
+
         def revoked(kafka_consumer: Any, partitions: list[TopicPartition]) -> None:
             try:
                 on_revoke(kafka_consumer, partitions)
@@ -300,7 +306,7 @@ def survive_rebalances(context: Any) -> None:
                 sink.revoked(partitions)
             context.init_checkpoint()
 
-        subscribe(*arguments, on_revoke=revoked, on_lost=lost, **options)
+        subscribe(*arguments, on_assign=assigned, on_revoke=revoked, on_lost=lost, **options)
 
     consumer.subscribe = subscribe_surviving
 

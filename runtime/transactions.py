@@ -28,6 +28,9 @@ IDLE_SECONDS = 0.5
 # Timeout of one call of a transaction's operation: signals are only handled between calls. The next call resumes the operation.
 TRY_SECONDS = 2.0
 COMMITTED_SECONDS = 10.0
+# What fails once is tried again at once. What the broker refuses for good, as a topic without the right to write, is tried again
+# ever less often: each attempt is a transaction.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 # Longer than a broker that answers needs to find a coordinator, also while it is busy starting.
 STUCK_SECONDS = 60.0
 
@@ -70,8 +73,9 @@ class Transactions:
         process with the same transactional.id, for example).
         """
         self.begin(topic)
-        # With a callback, partitions are revoked only inside consume(): never between a batch and its commit.
+        # With a callback, partitions are revoked only inside consume(), but for one case: see _assign.
         self._consumer.subscribe([topic], on_assign=self._assign, on_revoke=self._revoke)
+        pause = 0.0
         while not self._stopping.is_set():
             self._producer.poll(0)  # for its statistics: it may have lost every broker
             self._place()
@@ -80,12 +84,15 @@ class Transactions:
             if batch:
                 try:
                     result = self._commit(batch, write)
+                    pause = 0.0
                 except KafkaException as error:
                     if not error.args[0].txn_requires_abort():
                         raise
                     logger.warning("transaction aborted, its batch is read again: %s", error.args[0].str())
                     self.begin(topic)
                     self._rewind(batch)
+                    self._stopping.wait(pause)
+                    pause = min(2 * pause + FIRST_PAUSE, LONGEST_PAUSE)
             after(batch, result)
 
     def begin(self, topic: str) -> None:
@@ -132,6 +139,13 @@ class Transactions:
                 return batch
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Take new partitions. `_group` has the generation in which they are ours, and no later one.
+
+        New partitions of the topic make the client join its group again, even while it waits for us to give the old ones back:
+        others then read records that we are still writing. By the generation of now, our commit of them would be accepted.
+        """
+        self._group = consumer.consumer_group_metadata()
+        self._revoked.update((one.topic, one.partition) for one in consumer.assignment())
         consumer.assign([])
         self._unplaced, self._unknown_since = partitions, time.monotonic()
         self._place()
@@ -168,8 +182,7 @@ class Transactions:
         result = write(self._producer, batch)
         positions = {(record.topic, record.partition): record.offset + 1 for record in batch}
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in positions.items()]
-        group = self._consumer.consumer_group_metadata()
-        self._retried(lambda seconds: self._producer.send_offsets_to_transaction(offsets, group, seconds))
+        self._retried(lambda seconds: self._producer.send_offsets_to_transaction(offsets, self._group, seconds))
         self._retried(self._producer.commit_transaction)
         self._due = started + period(time.monotonic() - started)
         return result

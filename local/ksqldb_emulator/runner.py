@@ -17,6 +17,7 @@ from local.ksqldb_emulator.processing_log import deserialization_error, producti
 from local.ksqldb_emulator.serde import Unreadable
 from local.ksqldb_emulator.settings import Settings
 from runtime.hang import over
+from runtime.health import ConsumerHealth
 from runtime.kafka import static_member, transactional
 from runtime.transactions import Stopped, Transactions
 
@@ -37,6 +38,7 @@ class _Query(threading.Thread):
         self._query = query
         self.stopping = threading.Event()
         self.failed = False
+        self.consumer = ConsumerHealth()
 
     def run(self) -> None:
         """Run the query until it is told to stop; what fails is started again from the last committed batch."""
@@ -63,7 +65,7 @@ class _Query(threading.Thread):
         consumer = Consumer(
             {
                 **settings.kafka,
-                **static_member(group),
+                **static_member(group, self.consumer.on_statistics),
                 **_SMALL,
                 "group.id": group,
                 "session.timeout.ms": settings["streams.session.timeout.ms"],
@@ -83,8 +85,8 @@ class _Query(threading.Thread):
             counts["records"] = len(batch)
             return counts
 
-        def after(_: list[Record], counts: Counter[str] | None) -> None:
-            self.failed = False
+        def after(batch: list[Record], counts: Counter[str] | None) -> None:
+            self.failed = bool(batch) and counts is None  # its transaction was aborted
             if counts is not None:
                 metrics.committed(query.query_id, group, counts)
 
@@ -158,9 +160,14 @@ class Queries:
             query.join(max(0.0, deadline - time.monotonic()))
 
     def problem(self) -> str | None:
-        """Which queries have failed, or None."""
-        failed = [query_id for query_id, query in self._running.copy().items() if query.failed]
-        return f"in state ERROR: {', '.join(failed)}" if failed else None
+        """Which queries have failed or are not in their groups, or None."""
+        running = self._running.copy()
+        if failed := [query_id for query_id, query in running.items() if query.failed]:
+            return f"in state ERROR: {', '.join(failed)}"
+        problems = (
+            f"{query_id}: {found}" for query_id, query in running.items() if (found := query.consumer.problem())
+        )
+        return "; ".join(problems) or None
 
     def state(self, query_id: str) -> str:
         """RUNNING or ERROR."""

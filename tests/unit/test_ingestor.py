@@ -237,7 +237,10 @@ class FakeConsumer:
         self.sought: list[tuple[int, int]] = []
         self._given = False
 
-    def subscribe(self, _: list[str], **__: Any) -> None: ...
+    def subscribe(self, _: list[str], on_assign: Any, **__: Any) -> None:
+        on_assign(self, self.assignment())
+
+    def assign(self, partitions: list[TopicPartition]) -> None: ...
     def consume(self, _count: int, seconds: float) -> list[Message]:
         """A batch, and nothing more for the rest of its time."""
         if not seconds:
@@ -486,6 +489,31 @@ def test_a_first_batch_that_is_aborted_is_read_again_and_not_the_topic() -> None
     producer = FakeProducer(KafkaError(KafkaError.ILLEGAL_GENERATION, "moved", txn_requires_abort=True))
     consumer = run(producer, [a_message(7, GOOD.value(), partition=1), a_message(8, GOOD.value(), partition=1)], [])
     assert consumer.sought == [(0, 5), (1, 7)]
+
+
+class Watched(Event):
+    """Notes how long it is waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return False
+
+
+def test_what_is_refused_for_good_is_tried_ever_less_often() -> None:
+    outcomes = [True] * 8 + [False, True]  # whether the broker refuses the transaction
+
+    class Refusing(FakeProducer):
+        def commit_transaction(self, _seconds: float) -> None:
+            if outcomes.pop(0):
+                raise KafkaException(KafkaError(KafkaError.INVALID_RECORD, "no key", txn_requires_abort=True))
+
+    stopping = Watched()
+    ingest(FakeConsumer([[GOOD]] * len(outcomes) + [[]], stopping), Refusing, stopping)  # type: ignore[arg-type]
+    assert stopping.waits == pytest.approx([0, 0.1, 0.3, 0.7, 1.5, 3.1, 5, 5, 0])
 
 
 def test_a_fatal_failure_ends_the_service() -> None:

@@ -636,8 +636,7 @@ class FakeSubscription:
         self.sinks = [sink]
         self.revoke: Callable[[Any, list[TopicPartition]], None] = lambda *_: None
 
-    def subscribe(self, *, on_revoke: Any, on_lost: Any) -> None:
-        del on_lost
+    def subscribe(self, *, on_revoke: Any, **_: Any) -> None:
         self.revoke = on_revoke
 
     def resume(self, partitions: list[TopicPartition]) -> None: ...
@@ -652,7 +651,7 @@ def test_a_checkpoint_that_is_still_being_written_after_a_revoke_ends_the_proces
     monkeypatch.setattr("runtime.quix.end", ended.append)
     context = FakeSubscription(sink)
     survive_rebalances(context)
-    context.consumer.subscribe(on_revoke=lambda *_: None, on_lost=lambda *_: None)
+    context.consumer.subscribe(on_assign=None, on_revoke=lambda *_: None, on_lost=None)
     writing, release = threading.Event(), threading.Event()
     monkeypatch.setattr(sink, "write", lambda: (writing.set(), release.wait(30)))
     context.revoke(None, [])

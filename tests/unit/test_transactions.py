@@ -127,6 +127,13 @@ class Group:
         self.error: KafkaError | None = None
         self.answers = True
         self.assigned: list[list[int]] = []
+        self.current: list[Any] = []
+
+    def consumer_group_metadata(self) -> str:
+        return "group"
+
+    def assignment(self) -> list[Any]:
+        return self.current
 
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[Any]:
         NOW.seconds += timeout
@@ -167,6 +174,15 @@ def test_nothing_is_read_until_the_group_s_offsets_are_known(placed: tuple[Group
     reader._place()
     assert group.assigned == [[], [7]]
     assert ended == []
+
+
+def test_what_was_read_before_a_new_assignment_is_dropped(placed: tuple[Group, Transactions, list[str]]) -> None:
+    """The old one is not always taken away first: not when the topic's partitions change while it is under way."""
+    group, reader, _ = placed
+    assert reader._revoked == set()
+    group.current = [TopicPartition("bank", 3)]
+    reader._assign(group, [TopicPartition("bank", 4)])  # type: ignore[arg-type]
+    assert reader._revoked == {("bank", 3)}
 
 
 def test_what_was_taken_away_meanwhile_is_not_read(placed: tuple[Group, Transactions, list[str]]) -> None:

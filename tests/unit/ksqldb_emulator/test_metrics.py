@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from local.ksqldb_emulator import metrics
 from local.ksqldb_emulator.runner import Queries, processor
+from runtime.health import ConsumerHealth
 from tests.support.metrics import Increase
 from tests.unit.ksqldb_emulator.test_golden_records import sample
 
@@ -67,6 +69,10 @@ def test_the_state_is_shown_until_the_query_is_terminated() -> None:
 def test_the_failed_queries_are_the_problem(settings: Any) -> None:
     queries = Queries(settings)
     assert queries.problem() is None
-    queries._running["A"] = type("Query", (), {"failed": True})()  # pyright: ignore[reportArgumentType]
-    queries._running["B"] = type("Query", (), {"failed": False})()  # pyright: ignore[reportArgumentType]
-    assert queries.problem() == "in state ERROR: A"
+    away, back = ConsumerHealth(), ConsumerHealth()
+    back.on_statistics({"cgrp": {"state": "up", "join_state": "steady"}})
+    queries._running["A"] = SimpleNamespace(failed=False, consumer=away)  # type: ignore[assignment]
+    queries._running["B"] = SimpleNamespace(failed=False, consumer=back)  # type: ignore[assignment]
+    assert queries.problem() == "A: the consumer is not polled"
+    queries._running["B"].failed = True
+    assert queries.problem() == "in state ERROR: B"
