@@ -150,7 +150,7 @@ say_what_is_local_now() {
 # No time to start with less space than runtime/disk.py asks for, on the disk of images and volumes. Where that cannot be seen
 # from here (Docker Desktop), the console says it once it runs.
 check_disk() {
-    local folder free needed
+    local folder free files needed
     case ${DOCKER_HOST:-} in '' | unix://*) ;; *) return 0 ;; esac
     folder=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) || folder=
     [ -d "$folder" ] || return 0
@@ -158,6 +158,10 @@ check_disk() {
     needed=$(sed -n 's/^LOW_BYTES = \([0-9]*\) \* MIB$/\1/p' runtime/disk.py)
     [ "${free:-$needed}" -ge "$needed" ] ||
         fail "the disk of $folder is almost full: $free MiB left, at least $needed MiB are needed; docker system prune removes what no container uses"
+    files=$(df -Pi "$folder" 2>/dev/null | awk 'NR == 2 && $2 > 0 {print $4}') || files= # some do not count them
+    needed=$(sed -n 's/^LOW_FILES = \([0-9_]*\)$/\1/p' runtime/disk.py | tr -d _)
+    [ "${files:-$needed}" -ge "$needed" ] ||
+        fail "the disk of $folder is almost full: it can take $files more files, at least $needed are needed; those of the local S3 are in the volume ${COMPOSE_PROJECT_NAME}_s3-data"
 }
 
 # MongoDB takes its password when its data is made, and keeps that one.
@@ -286,12 +290,24 @@ up() {
     check_ports
     check_modes
     check_images
+    stop_unused
     # Each started by what it depends on being healthy; --wait ends when all are, or when one of them failed.
     compose up --detach --wait --wait-timeout "${START_TIMEOUT:-600}" ${build:+"$build"} || {
         compose ps --all
         fail "not everything came up: see the table above, and docker compose logs SERVICE"
     }
+    # Prometheus takes no notice of new rules, and Compose of what changes in a file that is mounted.
+    ! runs prometheus || compose kill --signal HUP prometheus
     addresses
+}
+
+# What an earlier start had, and this one has not: a service of a profile, or a store that is in the cloud now.
+stop_unused() {
+    local unused
+    unused=$(comm -12 <(compose --profile '*' ps --all --services | sort) \
+        <(comm -23 <(compose --profile '*' config --services | sort) <(compose config --services | sort)))
+    # shellcheck disable=SC2086 # one word a service
+    [ -z "$unused" ] || compose --profile '*' rm --stop --force $unused
 }
 
 # The containers and what the console sees, the latter alone with --json.
@@ -331,17 +347,23 @@ if [ "$1" = up ]; then
     exit
 fi
 follow_project
-# The files of --cluster, which a start left in .env: named again, they are read where .env is lost.
-arguments=()
+# The files that a start left in .env, without one that is gone since, as docker-compose.override.yml may be: Compose would refuse
+# all of them. Those of --cluster are named again where .env is lost.
+arguments=() files=
+for file in $(in_file COMPOSE_FILE | tr : ' '); do
+    if [ -e "$file" ]; then files+=:$file; else printf 'note: %s, which the last start read, is gone\n' "$file" >&2; fi
+done
 for argument in "$@"; do
     case $argument in
     --cluster)
-        files=$(in_file COMPOSE_FILE)
-        case $files in *docker-compose.cluster.yml*) ;; *) export COMPOSE_FILE=${files:-docker-compose.yml}:docker-compose.cluster.yml ;; esac
+        files=${files:-:docker-compose.yml}
+        case $files in *docker-compose.cluster.yml*) ;; *) files+=:docker-compose.cluster.yml ;; esac
         ;;
     *) arguments+=("$argument") ;;
     esac
 done
+files=${files#:}
+[ "$files" = "$(in_file COMPOSE_FILE)" ] || export COMPOSE_FILE=$files
 set -- "${arguments[@]}"
 if [ "$1" = running ]; then # asked before anything is known: no Docker is an answer as well
     [ -n "$(compose ps --quiet 2>/dev/null)" ] && check_ours

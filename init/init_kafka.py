@@ -43,7 +43,7 @@ class Settings(Environment, env_prefix="TOPIC_"):
     """One partition count for all topics: ksqlDB requires its inputs and outputs to have the same."""
 
     # A broker rejects a request for more than 10,000 partitions, and all topics are created in one request.
-    partitions: Annotated[int, Field(ge=1, le=1_000)] = 6
+    partitions: Annotated[int, Field(ge=1, le=900)] = 6
     replication_factor: Annotated[int, Field(ge=1, le=100)] | None = None
 
 

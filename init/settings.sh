@@ -19,7 +19,7 @@ CONSOLE_PORT port 8080
 PROMETHEUS_PORT port 9090 monitoring
 GRAFANA_PORT port 3000 monitoring
 JAEGER_PORT port 16686 tracing
-TOPIC_PARTITIONS integer 1 1000
+TOPIC_PARTITIONS integer 1 900
 TOPIC_REPLICATION_FACTOR integer 1 100
 BANK_RATE number 0 1000000
 BANK_COUNT integer 0
@@ -167,6 +167,8 @@ problems_of_settings() {
     fi
     problem=$(whole_group "${AWS[@]}") || profiles+='s3 '
     [ -z "$problem" ] || printf '%s\n' "$problem"
+    # shellcheck disable=SC2016 # a $ as such
+    own_lines | sed -nE 's/^[[:space:]]*(export[[:space:]]+)?(KAFKA_SASL_PASSWORD|KAFKA_SASL_JAAS_CONFIG|MONGODB_URI)[[:space:]]*=[[:space:]]*([^'"'"'].*)?[$][^{].*/\2 has a $, which Compose replaces with what follows it: put the value in single quotes/p'
     [ -z "$(own_lines | value_of OTEL_EXPORTER_OTLP_ENDPOINT)" ] || [[ $profiles == *' tracing '* ]] ||
         printf 'OTEL_EXPORTER_OTLP_ENDPOINT needs the profile tracing: add it to COMPOSE_PROFILES\n'
     while read -r name kind low high; do

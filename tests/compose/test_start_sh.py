@@ -25,6 +25,9 @@ info) exit "${FAKE_INFO:-0}" ;;
 "compose version --short") echo "${FAKE_VERSION:-2.40.3}" ;;
 "compose version") exit "${FAKE_COMPOSE:-0}" ;;
 "compose config --images") printf '%s\\n' apache/kafka:4.3.1 sgg10/multi-bank-system:latest fraud-detection/init:1.0.0 ;;
+"compose --profile * config --services") printf '%s\\n' jaeger kafka prometheus ;;
+"compose config --services") printf '%s\\n' kafka ;;
+"compose --profile * ps --all --services") printf '%s\\n' ${FAKE_SERVICES:-} ;;
 "compose config --no-interpolate") cat docker-compose.yml ;;
 "image inspect sgg10/"*) exit "${FAKE_INSPECT:-0}" ;;
 "pull "*) echo "latest: Pulling from ${2%:*}"; exit "${FAKE_PULL:-0}" ;;
@@ -33,6 +36,7 @@ info) exit "${FAKE_INFO:-0}" ;;
 "inspect --format {{index"*) printf '%s' "${FAKE_FOLDER:-$PWD}" ;;
 "compose ps --quiet --status running kafka") printf '%s' "${FAKE_KAFKA:-}" ;;
 "compose ps --quiet --status running console") printf '%s' "${FAKE_CONSOLE-${FAKE_KAFKA:-}}" ;;
+"compose ps --quiet --status running prometheus") printf '%s' "${FAKE_PROMETHEUS:-}" ;;
 "compose ps --all --quiet") printf '%s' "${FAKE_RUNNING:-}" ;;
 "compose up"*) exit "${FAKE_UP:-0}" ;;
 "compose ps --all --format"*) printf '%s' "${FAKE_PS:-}" ;;
@@ -269,6 +273,26 @@ def test_engine_not_running(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("files", "left", "starts"), [(1_000_000, 9_999, False), (1_000_000, 10_000, True), (0, 0, True)]
+)
+def test_a_disk_that_can_take_few_more_files_is_no_place_to_start(
+    here: Path, files: int, left: int, starts: bool
+) -> None:
+    fake = here / "bin" / "df"
+    fake.write_text(
+        f"#!/usr/bin/env bash\necho Filesystem\n[ $1 = -Pi ] && echo disk {files} 1 {left} 1% / || echo disk 1 1 {2**30} 1% /\n"
+    )
+    fake.chmod(0o755)
+    answer = run(here, FAKE_ROOT=str(here), **FREE)
+    assert answer.returncode == (not starts), answer.stderr
+    if not starts:
+        needed = f"it can take {left} more files, at least {disk.LOW_FILES} are needed"
+        assert answer.stderr.startswith(
+            f"error: the disk of {here} is almost full: {needed}; those of the local S3 are in "
+        )
+
+
+@pytest.mark.parametrize(
     ("left", "variables", "starts"),
     [
         (100, {}, False),
@@ -343,6 +367,33 @@ def test_an_override_file_is_read_at_each_start(here: Path) -> None:
     assert run(here, "--simulators", **FREE).returncode == 0
     files = "docker-compose.yml:simulators/docker-compose.yml:docker-compose.override.yml"
     assert f"COMPOSE_FILE={files}\n" in env_file(here)
+
+
+@pytest.mark.parametrize("command", ["--stop", "--clean", "--status"])
+def test_a_file_of_the_last_start_that_is_gone_stops_no_command(here: Path, command: str) -> None:
+    with_variables(here, "COMPOSE_FILE")
+    override = here / "clone" / "docker-compose.override.yml"
+    override.write_text("services: {}\n")
+    assert run(here, **FREE).returncode == 0
+    override.unlink()
+    answer = run(here, command, FAKE_RUNNING="id")
+    assert answer.returncode == 0, answer.stderr
+    assert "note: docker-compose.override.yml, which the last start read, is gone" in answer.stderr
+    assert calls(here).splitlines()[-1].endswith("COMPOSE_FILE=docker-compose.yml")
+
+
+def test_what_an_earlier_start_had_and_this_one_has_not_is_stopped(here: Path) -> None:
+    assert run(here, FAKE_SERVICES="kafka", **FREE).returncode == 0
+    assert "rm --stop" not in calls(here)
+    assert run(here, FAKE_SERVICES="kafka prometheus", **FREE).returncode == 0
+    assert "compose --profile * rm --stop --force prometheus\n" in calls(here)
+
+
+def test_a_prometheus_that_runs_takes_the_rules_of_today(here: Path) -> None:
+    assert run(here, **FREE).returncode == 0
+    assert "--signal" not in calls(here)
+    assert run(here, FAKE_PROMETHEUS="id", **FREE).returncode == 0
+    assert "compose kill --signal HUP prometheus\n" in calls(here)
 
 
 @pytest.mark.parametrize(
@@ -812,6 +863,27 @@ def test_every_wrong_setting_is_said_at_once_and_nothing_is_started(here: Path) 
     assert "not for logs" not in answer.stderr
     assert {*calls(here).splitlines()} == {"docker compose version", "docker info"}
     assert "written by start.sh" not in env_file(here)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("KAFKA_SASL_PASSWORD=ab$cd", True),
+        ('KAFKA_SASL_PASSWORD="$ab"', True),
+        ('KAFKA_SASL_JAAS_CONFIG=class required password="a$b";', True),
+        ("MONGODB_URI=mongodb://me:a$b@host/", True),
+        ("KAFKA_SASL_PASSWORD='ab$cd'", False),
+        ('KAFKA_SASL_JAAS_CONFIG="class required password=${KAFKA_SASL_PASSWORD};"', False),
+        ("MY_MONGODB_PASS=ab$cd", False),  # start.sh reads it
+    ],
+)
+def test_a_dollar_that_compose_would_replace_is_said(here: Path, line: str, said: bool) -> None:
+    (here / "clone" / ".env").write_text(line + "\n")
+    answer = run(here, **FREE, **({**ATLAS, "MY_MONGODB_PASS": "x"} if "MY_MONGODB_PASS" in line else {}))
+    assert answer.returncode == int(said), answer.stderr
+    name = line.partition("=")[0]
+    sentence = f"{name} has a $, which Compose replaces with what follows it: put the value in single quotes"
+    assert (sentence in answer.stderr) == said
 
 
 def test_ports_that_nothing_has_may_be_the_same(here: Path) -> None:

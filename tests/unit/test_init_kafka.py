@@ -1,6 +1,7 @@
 """What init_kafka.py asks of the topics."""
 
 import pytest
+from annotated_types import Le
 from pydantic import ValidationError
 
 from contracts import topics
@@ -24,6 +25,11 @@ def test_differences_are_what_it_should_have() -> None:
     config = {**topic_config(topics.USERS), "cleanup.policy": "compact", "segment.bytes": "1"}
     del config["message.timestamp.type"]
     assert differences(topics.USERS, config) == {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
+
+
+def test_no_setting_asks_for_more_partitions_than_a_broker_makes_in_one_request() -> None:
+    (most,) = (limit.le for limit in Settings.model_fields["partitions"].metadata if isinstance(limit, Le))
+    assert int(most) * len(topics.CREATED) <= 10_000
 
 
 def test_partitions_that_were_added_are_used_with_a_word() -> None:
