@@ -27,6 +27,9 @@ class StateMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every sample of this moment."""
         state = self._state()
+        yield GaugeMetricFamily(
+            "stack_counting", "1 while the console counts what was there before it: no lag is known", value=state.counting
+        )
         # Not those that were there before: after a restart of the console they would look like a flood.
         records = CounterMetricFamily(
             "kafka_topic_records", "Committed records of a topic that came since the console's start", labels=["topic"]

@@ -347,6 +347,7 @@ def test_metrics() -> None:
         'service_up{service="kafka"} 1.0',
         'kafka_dead_letters_last_timestamp_seconds{topic="bank-transactions-dlq"} 1.7e+09',
         "validator_up 1.0",
+        "stack_counting 0.0",
     ):
         assert line in text.splitlines()
     assert 'members{group="s3-archiver"}' not in text
@@ -358,6 +359,7 @@ def test_a_console_that_still_counts_exposes_no_total_that_would_look_like_a_flo
     assert "kafka_dead_letters{" not in text
     assert "kafka_dead_letters_last_timestamp_seconds{" not in text
     assert "kafka_consumergroup_lag{" not in text
+    assert "stack_counting 1.0" in text.splitlines()
     assert 'service_up{service="kafka"} 1.0' in text
 
 
