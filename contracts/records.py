@@ -35,6 +35,14 @@ class Position(NamedTuple):
     offset: int
 
 
+class Output(NamedTuple):
+    """A record to produce: its key is an id, its value has the contract's fields and no others."""
+
+    topic: str
+    key: str
+    value: bytes
+
+
 class Record(NamedTuple):
     """A record as it was read. `headers` are None when they cannot be read; `timestamp` is its kind and its milliseconds."""
 

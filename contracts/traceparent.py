@@ -34,11 +34,7 @@ def not_sampled(value: bytes | None) -> bool:
 
 def value_of(headers: Headers) -> bytes | None:
     """The header's value; the last one's if there are several, as in Kafka's Java clients."""
-    found = None
-    for name, value in headers:
-        if name == TRACEPARENT:
-            found = value
-    return found
+    return dict(headers).get(TRACEPARENT)
 
 
 def with_traceparent(headers: Headers, value: bytes) -> Headers:

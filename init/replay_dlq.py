@@ -63,14 +63,13 @@ class Notes:
                 self.replayed.add(dead_letter)
 
     def of_position(self, partition: int, offset: int) -> tuple[str, str]:
-        """Key and value of the note that all dead letters before this offset are done."""
-        return f"{self.topic}/position/{partition}", json.dumps({"topic_id": self.topic_id, "offset": offset})
+        """Value and key of the note that all dead letters before this offset are done."""
+        return json.dumps({"topic_id": self.topic_id, "offset": offset}), f"{self.topic}/position/{partition}"
 
     def of_dead_letter(self, dead_letter: str, message: Message) -> tuple[str, str]:
-        """Key and value of the note that a dead letter was replayed."""
-        return f"{self.topic}/dead-letter/{dead_letter}", json.dumps(
-            {"partition": message.partition(), "offset": message.offset()}
-        )
+        """Value and key of the note that a dead letter was replayed."""
+        place = {"partition": message.partition(), "offset": message.offset()}
+        return json.dumps(place), f"{self.topic}/dead-letter/{dead_letter}"
 
 
 class DeadLetter(NamedTuple):
@@ -238,14 +237,10 @@ def _write(
             timestamp=message.timestamp()[1],
         )
         if name is not None:
-            _note(producer, *notes.of_dead_letter(name, message))
+            producer.produce(topics.DLQ_REPLAYS, *notes.of_dead_letter(name, message))
     for position in positions.items():
-        _note(producer, *notes.of_position(*position))
+        producer.produce(topics.DLQ_REPLAYS, *notes.of_position(*position))
     producer.commit_transaction(SECONDS)
-
-
-def _note(producer: Producer, key: str, value: str) -> None:
-    producer.produce(topics.DLQ_REPLAYS, value, key)
 
 
 def _limit(text: str) -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 from console import topic, trace
 from local import launcher
 from local.environment import basics
-from local.running import RunningStack, check_cluster, find, metadata
-from local.settings import ROOT, Folders, folders, load
+from local.running import check_cluster, clients, find, metadata
+from local.settings import ROOT, Addresses, Folders, folders, load
 from runtime import disk
 from runtime.errors import UserError
 from runtime.kafka import client_config
@@ -58,7 +58,7 @@ def main() -> int:  # noqa: PLR0911 - one a command
                 return _replay(find(folders()), arguments.arguments)
             case _:
                 stack = find(folders())
-                topic.show(client_config(stack.clients), arguments, lambda client: metadata(stack, client))
+                topic.show(client_config(clients(stack)), arguments, lambda client: metadata(stack, client))
                 return 0
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -92,9 +92,9 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _replay(stack: RunningStack, arguments: list[str]) -> int:
+def _replay(stack: Addresses, arguments: list[str]) -> int:
     check_cluster(stack)
-    environment = {**basics(), **stack.clients}
+    environment = {**basics(), **clients(stack)}
     command = [sys.executable, "-m", "init.replay_dlq", *arguments]
     return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
 

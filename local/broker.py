@@ -10,7 +10,7 @@ from local import files, secure
 from local.environment import basics
 from local.jvm import class_path, java, list_entry
 from local.properties import to_text
-from local.settings import HOST, ROOT, Broker, Folders, Settings
+from local.settings import HOST, ROOT, Broker, Settings
 from runtime import services
 from runtime.errors import UserError
 
@@ -91,14 +91,14 @@ def commands(settings: Settings) -> list[list[str]]:
     settings.folders.run.mkdir(parents=True, exist_ok=True)
     run = java(settings, *MEMORY, "-cp", class_path(settings, "kafka"))
     new_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    own_id = next(filter(None, (_cluster_id(settings.folders.data / one.name) for one in settings.brokers)), new_id)
+    own_id = next(filter(None, (cluster_id(settings.folders.data / one.name) for one in settings.brokers)), new_id)
 
     def command(broker: Broker) -> list[str]:
         data, file = settings.folders.data / broker.name, settings.folders.run / f"{broker.name}.properties"
         files.write(file, properties(settings, broker), mode=0o600)
         controller = settings.folders.run / f"{broker.name}-controller.properties"
         files.write(controller, controller_properties(settings, broker), mode=0o600)
-        if _cluster_id(data) is None:
+        if cluster_id(data) is None:
             formatted = subprocess.run(
                 [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={own_id}", "--config", str(file)],
                 check=False,
@@ -121,16 +121,11 @@ def commands(settings: Settings) -> list[list[str]]:
     return [command(first), *commands]  # once it is formatted, all are
 
 
-def cluster_id(folders: Folders) -> str | None:
-    """The id that the storage was given when it was formatted; None before that."""
-    return _cluster_id(folders.data / services.KAFKA)
-
-
 def _check_storage(settings: Settings) -> None:
     """One broker's topics have no other replicas, and three brokers' need two of them."""
-    own = cluster_id(settings.folders)
+    own = cluster_id(settings.folders.data / services.KAFKA)
     # The first is formatted last: one of three that has another id, or is alone, is of a start that did not come so far.
-    made = 3 if _cluster_id(settings.folders.data / services.KAFKA_2) == own else 1
+    made = 3 if cluster_id(settings.folders.data / services.KAFKA_2) == own else 1
     if own is not None and made != settings.kafka_brokers:
         raise UserError(
             f"the data in {settings.folders.data} was made with KAFKA_BROKERS={made} and cannot be used with "
@@ -139,7 +134,8 @@ def _check_storage(settings: Settings) -> None:
         )
 
 
-def _cluster_id(data: Path) -> str | None:
+def cluster_id(data: Path) -> str | None:
+    """The id that the storage was given when it was formatted; None before that."""
     try:
         lines = (data / "meta.properties").read_text().splitlines()
     except FileNotFoundError:

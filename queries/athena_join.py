@@ -50,8 +50,7 @@ def fetch(s3: Any, bucket: str, folder: str, target: Path) -> list[str]:
     keys = keys_in(s3, bucket, folder)
     files = [str(target / f"{number}.jsonl.gz") for number in range(len(keys))]
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as executor:
-        for _ in executor.map(lambda key, file: s3.download_file(bucket, key, file), keys, files):
-            pass
+        list(executor.map(lambda key, file: s3.download_file(bucket, key, file), keys, files))  # raises what one raised
     return files
 
 

@@ -18,16 +18,14 @@ def main(_stopping: Event) -> None:
     settings = load_settings(Settings)
     for name in ("httpx", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    uvicorn.Server(
-        uvicorn.Config(
-            application(settings),
-            host=settings.console_host,
-            port=settings.console_port,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=GOODBYE_SECONDS,
-        )
-    ).run()
+    uvicorn.run(
+        application(settings),
+        host=settings.console_host,
+        port=settings.console_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GOODBYE_SECONDS,
+    )
 
 
 if __name__ == "__main__":

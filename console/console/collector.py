@@ -5,7 +5,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from threading import Event, Thread
 
@@ -27,7 +26,6 @@ from console.settings import Settings
 from console.state import (
     FAILING_SHARE,
     NOT_ASKED,
-    RUNNING,
     UNKNOWN,
     Connector,
     Group,
@@ -40,7 +38,7 @@ from console.state import (
 )
 from contracts import topics
 from runtime import disk, services
-from runtime.connect import Connect, Refused, Unavailable, states
+from runtime.connect import Connect, Refused, Unavailable
 from runtime.hang import alive
 from runtime.ksqldb import KsqlClient, KsqlError
 
@@ -241,14 +239,9 @@ class Collector:
     async def runs_again(self, name: str) -> bool:
         """Whether the restarted connector and its tasks run within RESTART_SECONDS."""
         until = time.monotonic() + RESTART_SECONDS
-        while time.monotonic() < until:
+        while self._restarted[name].ended is None and time.monotonic() < until:
             await asyncio.sleep(RESTART_LOOK_SECONDS)
-            with suppress(Unavailable, Refused):
-                found = await asyncio.to_thread(self._connect.status, name)
-                if found["tasks"] and all(one["state"] == RUNNING for one in states(found).values()):
-                    self._restarted[name] = replace(self._restarted[name], ended=time.time())
-                    return True
-        return False
+        return self._restarted[name].ended is not None
 
     def _end_restarts(self, asked: float) -> None:
         """A restart may take longer than anybody waits for it here, as while its store is down. `asked`: when Connect was."""

@@ -115,7 +115,8 @@ class _Lookup:
             or self._newest_of(sent, self._is_it)
             or self._unknown(others)  # partitions may have been added since
         )
-        if found and _only_received(found):  # it may have been routed or refused since, or that offset is forgotten
+        # It may have been routed or refused since, or that offset is forgotten.
+        if found and all(one.topic == topics.BANK_TRANSACTIONS for one in found):
             found += self._unknown(self._followed(found[0], *topics.ROUTED, topics.BANK_TRANSACTIONS_DLQ))
         return found
 
@@ -273,10 +274,6 @@ class _Lookup:
 def _same(dead_letter: Record, source: Record) -> bool:
     """Whether a dead letter is of this record; one that was too large has its position alone."""
     return dead_letter.value is None or (dead_letter.key, dead_letter.value) == (source.key, source.value)
-
-
-def _only_received(records: Iterable[Record]) -> bool:
-    return all(one.topic == topics.BANK_TRANSACTIONS for one in records)
 
 
 def _newest(records: Iterable[Record], *names: str) -> Record | None:

@@ -28,7 +28,9 @@ class StateMetrics(Collector):
         """Every sample of this moment."""
         state = self._state()
         yield GaugeMetricFamily(
-            "stack_counting", "1 while the console counts what was there before it: no lag is known", value=state.counting
+            "stack_counting",
+            "1 while the console counts what was there before it: no lag is known",
+            value=state.counting,
         )
         # Not those that were there before: after a restart of the console they would look like a flood.
         records = CounterMetricFamily(

@@ -31,7 +31,16 @@ PAUSE, RESUME = "Pause", "Resume"
 WEB = Path(__file__).parent / "web"
 
 
-class Flow(Element, component="web/flow.js"):
+class Shown(Element):
+    """An element that is sent again when one of its values is new."""
+
+    def show(self, **values: Any) -> None:
+        """Change the values of these names."""
+        if any(self._props.get(name) != value for name, value in values.items()):
+            self._props.update(values)
+
+
+class Flow(Shown, component="web/flow.js"):
     """The picture of the pipeline."""
 
     def __init__(self) -> None:
@@ -39,25 +48,13 @@ class Flow(Element, component="web/flow.js"):
         self._props["picture"] = flow.picture()
         self._props["values"] = {}
 
-    def show(self, values: dict[str, dict[str, Any]]) -> None:
-        """Send the values of the nodes, if they have changed."""
-        if values != self._props["values"]:
-            self._props["values"] = values
-            self.update()
 
-
-class Rows(Element, component="web/rows.js"):
+class Rows(Shown, component="web/rows.js"):
     """A table."""
 
     def __init__(self, caption: str, columns: list[tables.Column], empty: str, first: int = 20) -> None:
         super().__init__()
         self._props.update(caption=caption, columns=columns, rows=[], empty=empty, first=first)
-
-    def show(self, rows: list[tables.Row]) -> None:
-        """Send the rows, if they have changed."""
-        if rows != self._props["rows"]:
-            self._props["rows"] = rows
-            self.update()
 
 
 class Section(Element, component="web/section.js"):
@@ -68,15 +65,8 @@ class Section(Element, component="web/section.js"):
         self._props.update(heading=heading, folds=folds)
 
 
-class Tab(Element, component="web/tab.js"):
-    """The browser's tab."""
-
-    def show(self, heading: str, icon: Path) -> None:
-        """Its title and its icon, if they are new."""
-        props = {"heading": heading, "icon": f"data:image/svg+xml,{quote(icon.read_text())}"}
-        if props != {name: self._props.get(name) for name in props}:
-            self._props.update(props)
-            self.update()
+class Tab(Shown, component="web/tab.js"):
+    """The browser's tab, by its `heading` and its `icon`."""
 
 
 class Theme(Element, component="web/theme.js"):
@@ -128,10 +118,10 @@ class Page:
             self._build_tiles()
             with Section("The flow"):
                 picture = Flow()
-                self._updates.append(lambda state: picture.show(flow.values(state)))
+                self._updates.append(lambda state: picture.show(values=flow.values(state)))
             with Section("What happened", folds=True):
                 happened = Rows("What happened", tables.EVENTS, "Nothing was wrong in the last seven days.", FIRST)
-                self._updates.append(lambda _: happened.show(tables.events(collector.events())))
+                self._updates.append(lambda _: happened.show(rows=tables.events(collector.events())))
             with Section("Over time", folds=True):
                 self._build_charts(theme)
             with Section("Find a transaction"):
@@ -139,7 +129,7 @@ class Page:
             with Section("The newest frauds"):
                 newest = Rows("The newest frauds", tables.FRAUDS, "None yet.", FIRST)
                 self._updates.append(
-                    lambda _: newest.show(tables.frauds(collector.reader.records.frauds, collector.name_of))
+                    lambda _: newest.show(rows=tables.frauds(collector.reader.records.frauds, collector.name_of))
                 )
             with Section("Dead letters", folds=True):
                 text(
@@ -148,11 +138,11 @@ class Page:
                     "note",
                 )
                 reasons = Rows("Dead letters by reason", tables.REASONS, "None. Every record was valid.", FIRST)
-                self._updates.append(lambda _: reasons.show(tables.reasons(collector.reasons())))
+                self._updates.append(lambda _: reasons.show(rows=tables.reasons(collector.reasons())))
                 text("h3", "One by one")
                 dead_letters = Rows("The latest dead letters", tables.DEAD_LETTERS, "None.", first=0)
                 self._updates.append(
-                    lambda _: dead_letters.show(tables.dead_letters(collector.reader.records.dead_letters))
+                    lambda _: dead_letters.show(rows=tables.dead_letters(collector.reader.records.dead_letters))
                 )
             with Section("Services", folds=True), ui.element("div").classes("columns"):
                 self._build_parts()
@@ -163,7 +153,8 @@ class Page:
         state = self._collector.state()
         self._verdict.set_text(header.verdict(state))
         self._verdict.classes(replace=f"verdict {header.tone(state)}")
-        self._tab.show(header.title(state, TITLE), WEB / ("icon-fault.svg" if state.faults else "icon.svg"))
+        icon = (WEB / ("icon-fault.svg" if state.faults else "icon.svg")).read_text()
+        self._tab.show(heading=header.title(state, TITLE), icon=f"data:image/svg+xml,{quote(icon)}")
         before = header.before(state, time.time())
         self._before.set_text(before)
         self._before.set_visibility(bool(before))
@@ -258,7 +249,7 @@ class Page:
         finally:
             self._searching = False
         rows = tables.frauds(found.frauds, lambda user: found.names.get(user) or self._collector.name_of(user))
-        self._found.show(rows)
+        self._found.show(rows=rows)
         self._results.set_visibility(bool(rows))
         kind = "fraud" if len(rows) == 1 else "frauds"
         count = f"The newest {len(rows)} {kind}" if len(rows) == search.NEWEST else f"{len(rows)} {kind} found"
@@ -277,7 +268,7 @@ class Page:
             with ui.element("div"):
                 text("h3", title)
                 table = Rows(title, columns, empty)
-            self._updates.append(lambda state, table=table, rows=rows: table.show(rows(state)))
+            self._updates.append(lambda state, table=table, rows=rows: table.show(rows=rows(state)))
             if columns is tables.CONNECTORS:
                 table.on("act", lambda event: self._restart(event.args))
 

@@ -67,7 +67,7 @@ class Stage:
 class Trace:
     """One transaction's way. `status` is that of the stage where it ended or is, `summary` a sentence."""
 
-    identity: str
+    id: str
     status: Status
     summary: str
     decided_by: str
@@ -75,16 +75,8 @@ class Trace:
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
-        return {
-            "id": self.identity,
-            "status": self.status,
-            "summary": self.summary,
-            "decided_by": self.decided_by,
-            "stages": [
-                {**asdict(stage), "position": stage.position._asdict() if stage.position else None}
-                for stage in self.stages
-            ],
-        }
+        stages = [{**asdict(one), "position": one.position and one.position._asdict()} for one in self.stages]
+        return {**asdict(self), "stages": stages}
 
 
 def trace(found: Found, now: float) -> Trace | None:
@@ -147,7 +139,7 @@ def _validated(found: Found, routed: Record, now: float) -> Stage:
 def _missing(name: str, found: Found, routed: Record, now: float) -> Stage:
     """A row that is still to come, or that should be there."""
     to_validate = routed.topic == topics.UNIDENTIFIED_TRANSACTIONS
-    if _passed(found, routed, _groups_of(found, routed)):
+    if _passed(found, routed, [*(found.committed or ())]):
         nothing = f"every reader of {routed.topic} has passed the transaction, and no row is found"
         return Stage(name, UNKNOWN, nothing if found.complete else NOT_COMPLETE)
     return _waits(name, services.PROCESSOR if to_validate else services.KSQLDB, routed, now)
@@ -191,12 +183,6 @@ def _offsets(found: Found, record: Record, groups: Sequence[str]) -> list[int]:
     place = record.topic, record.partition
     committed = found.committed or {}
     return [max(committed[one][place], 0) for one in groups if place in committed.get(one, {})]
-
-
-def _groups_of(found: Found, record: Record) -> list[str]:
-    """All that read the record's topic."""
-    place = record.topic, record.partition
-    return [name for name, places in (found.committed or {}).items() if place in places]
 
 
 def _written(name: str, record: Record, detail: str = "") -> Stage:

@@ -152,10 +152,7 @@ class State:
     @cached_property
     def faults(self) -> list[Problem]:
         """What is wrong, root causes first. Dead letters are none, unless most of what comes is one: the stack did its duty."""
-        return explained(self._found(), self._down())
-
-    def _found(self) -> list[Problem]:
-        return [
+        found = [
             *self._disk_full(),
             *self._services_down(),
             *self._connectors_not_running(),
@@ -168,6 +165,7 @@ class State:
                 if share > FAULT_SHARE
             ),
         ]
+        return explained(found, self._down())
 
     @cached_property
     def warnings(self) -> list[Problem]:

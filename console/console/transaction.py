@@ -76,7 +76,7 @@ class TransactionPage:
                 self._timer.activate()
             return
         self._say(found.summary, TONES[found.status])
-        self._stages.show(tables.stages(found.stages))
+        self._stages.show(rows=tables.stages(found.stages))
         if found.status == WAITING:
             self._timer.activate()
 

@@ -46,7 +46,7 @@ def objects(prefix: str, topic: str, incarnation: str, partition: int, rows: Ite
     """
     days: dict[str, list[Row]] = {}
     for row in rows:
-        days.setdefault(_day(row.timestamp), []).append(row)
+        days.setdefault(utc(row.timestamp).date().isoformat(), []).append(row)
     return {
         object_name(prefix, topic, day, incarnation, partition, of[0].offset): _content(of) for day, of in days.items()
     }
@@ -55,10 +55,6 @@ def objects(prefix: str, topic: str, incarnation: str, partition: int, rows: Ite
 def object_name(prefix: str, topic: str, day: str, incarnation: str, partition: int, start_offset: int) -> str:
     """The name that `file.name.template` in init/connectors/s3-*.json gives, with its padding to 20 digits."""
     return f"{prefix}/{topic}/dt={day}/{topic}-{incarnation}-{partition}-{start_offset:020d}.jsonl.gz"
-
-
-def _day(timestamp: int) -> str:
-    return utc(timestamp).date().isoformat()
 
 
 def _content(rows: list[Row]) -> bytes:

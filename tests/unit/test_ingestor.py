@@ -19,11 +19,11 @@ from bank.poison import KINDS
 from contracts import topics
 from contracts.dead_letters import MAX_DEAD_LETTER_BYTES, REASON, SOURCE_OFFSET, reason_of
 from contracts.models import FRAUDULENT, UNIDENTIFIED, Transaction
-from contracts.records import MAX_TRANSACTION_BYTES, Headers
+from contracts.records import MAX_TRANSACTION_BYTES, Headers, Output
 from contracts.timestamps import BANK_TIMESTAMP
 from contracts.wire import Invalid
 from ingestor.loop import ingest
-from ingestor.routing import Routed, route
+from ingestor.routing import route
 from runtime import hang, transactions
 from runtime.transactions import Stopped
 from tests.support.messages import Message
@@ -37,14 +37,14 @@ from tests.support.samples import raw, transaction
 )
 def test_the_evaluation_decides_the_topic(evaluation: str, topic: str) -> None:
     routed = route(json.dumps(raw(evaluation=evaluation)).encode(), [])
-    assert isinstance(routed, Routed)
+    assert isinstance(routed, Output)
     assert (routed.topic, routed.key) == (topic, "t1")
     assert json.loads(routed.value) == transaction(evaluation=evaluation).model_dump()
 
 
 def test_the_value_has_one_form() -> None:
     routed = route(json.dumps(raw(amount="12.50", extra={"a": 1}, status="naïve")).encode(), [])
-    assert isinstance(routed, Routed)
+    assert isinstance(routed, Output)
     assert json.loads(routed.value) == transaction(amount=12.5, status="naïve").model_dump()
     assert "naïve".encode() in routed.value
 
@@ -76,7 +76,7 @@ def test_a_tombstone_is_refused() -> None:
 def test_value_and_headers_have_one_limit() -> None:
     value = json.dumps(raw()).encode()
     rest = MAX_TRANSACTION_BYTES - len(value) - len("trace") - 2
-    assert isinstance(route(value, [("trace", b"x" * rest)]), Routed)
+    assert isinstance(route(value, [("trace", b"x" * rest)]), Output)
     assert route(value, [("trace", b"x" * (rest + 1))]) == Invalid(
         f"value and headers: have {len(value)} and {MAX_TRANSACTION_BYTES + 1 - len(value)} bytes, "
         "more than the 131072 that a transaction may have together"
@@ -94,7 +94,7 @@ def test_a_header_s_name_that_is_not_utf_8_is_refused() -> None:
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_bytes_are_routed_or_refused(value: bytes) -> None:
     outcome = route(value, [])
-    assert isinstance(outcome, Invalid | Routed)
+    assert isinstance(outcome, Invalid | Output)
     if isinstance(outcome, Invalid):
         assert outcome.reason
 
@@ -125,7 +125,7 @@ def test_the_contract_alone_decides(group: str | None, field: str, content: Any)
     except ValidationError as error:
         assert outcome == Invalid(reason_of(error))
     else:
-        if isinstance(outcome, Routed):
+        if isinstance(outcome, Output):
             assert json.loads(outcome.value) == expected.model_dump()
         else:
             assert expected.evaluation not in (FRAUDULENT, UNIDENTIFIED)
@@ -140,7 +140,7 @@ def with_amount(text: str) -> bytes:
 def test_every_finite_amount_passes(amount: float) -> None:
     for text in (repr(amount), f"{amount:.17g}", f'"{amount}"'):
         routed = route(with_amount(text), [])
-        assert isinstance(routed, Routed)
+        assert isinstance(routed, Output)
         assert json.loads(routed.value)["amount"] == amount
 
 
@@ -149,7 +149,7 @@ def test_an_amount_is_routed_as_it_is_or_refused(text: str) -> None:
     """A number as it is and in quotes are judged alike, and by its digits."""
     for written in (text, f'"{text}"'):
         outcome = route(with_amount(written), [])
-        if isinstance(outcome, Routed):
+        if isinstance(outcome, Output):
             double = json.loads(outcome.value)["amount"]
             digits = max(len(text.strip("-0").replace(".", "").strip("0")), 1)
             assert Decimal(text) in (Decimal(repr(double)), Decimal(f"{double:.{digits - 1}e}"))
@@ -186,7 +186,7 @@ def test_an_amount_that_a_double_cannot_hold_is_refused(wrap: str, text: str, ex
         assert outcome.reason.startswith("amount: Input should be a ")
         assert text not in outcome.reason
     else:
-        assert isinstance(outcome, Routed)
+        assert isinstance(outcome, Output)
         assert json.loads(outcome.value)["amount"] == expected
 
 
@@ -198,7 +198,7 @@ def test_a_number_beyond_all_others_ends_nothing(text: str) -> None:
     for value in (with_amount(text), with_amount(f'"{text}"')):
         assert isinstance(route(value, []), Invalid)
     unknown = json.dumps(raw(unknown=0.125, amount="1")).replace("0.125", text).encode()
-    assert isinstance(route(unknown, []), Invalid | Routed)
+    assert isinstance(route(unknown, []), Invalid | Output)
 
 
 @pytest.mark.parametrize("text", ["true", "false", '"1_000"', '"Infinity"', '"-inf"', '"NaN"', '"0x10"', "NaN", "[1]"])
@@ -213,14 +213,14 @@ def test_what_is_no_number_is_no_amount(text: str) -> None:
 def test_half_a_surrogate_pair_is_refused(field: str, half: str) -> None:
     value = json.dumps(raw(**{field: "HALF"})).replace("HALF", half).encode()
     assert isinstance(route(value, []), Invalid)
-    assert isinstance(route(value.replace(half.encode(), b"\\ud83d\\udcb8"), []), Routed)
+    assert isinstance(route(value.replace(half.encode(), b"\\ud83d\\udcb8"), []), Output)
 
 
 @pytest.mark.parametrize("more", [b"{}", b" {}", b"\n", b",", b"0", b"x"])
 def test_a_value_is_one_json_text(more: bytes) -> None:
     value = json.dumps(raw()).encode()
     for first in (value, json.dumps(raw(more=1)).encode()):
-        assert isinstance(route(first + more, []), Invalid if more.strip() else Routed)
+        assert isinstance(route(first + more, []), Invalid if more.strip() else Output)
         assert isinstance(route(first + value, []), Invalid)
 
 

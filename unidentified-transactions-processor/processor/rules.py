@@ -1,21 +1,12 @@
 """From the validator's verdict on a transaction to the records to write. No I/O."""
 
-from typing import NamedTuple
-
 from contracts import topics
 from contracts.mapping import to_result, to_user_rows
 from contracts.models import FRAUDULENT, Transaction
+from contracts.records import Output
 from processor.validator import Verdict
 
 SOURCE_PROCESS = "kafka-streams"
-
-
-class Output(NamedTuple):
-    """A record to produce."""
-
-    topic: str
-    key: str
-    value: bytes
 
 
 def outputs(transaction: Transaction, verdict: Verdict) -> list[Output]:

@@ -12,12 +12,6 @@ def _with(**changes: Any) -> Callable[[Transaction], bytes]:
     return lambda transaction: json.dumps({**transaction, **changes}).encode()
 
 
-def _without(field: str) -> Callable[[Transaction], bytes]:
-    return lambda transaction: json.dumps(
-        {name: value for name, value in transaction.items() if name != field}
-    ).encode()
-
-
 KINDS: dict[str, Callable[[Transaction], bytes]] = {
     "truncated": lambda transaction: json.dumps(transaction).encode()[:100],
     "not JSON": lambda _: b"not json",
@@ -25,7 +19,9 @@ KINDS: dict[str, Callable[[Transaction], bytes]] = {
     "array": lambda _: b"[1, 2]",
     "broken UTF-8": lambda transaction: json.dumps(transaction).encode().replace(b"completed", b"\xff\xfe"),
     "deeply nested": lambda _: b"[" * 10_000,
-    "missing field": _without("sender_details"),
+    "missing field": lambda transaction: json.dumps(
+        {name: value for name, value in transaction.items() if name != "sender_details"}
+    ).encode(),
     "empty id": _with(transaction_id=""),
     "null id": _with(transaction_id=None),
     "user without an id": lambda transaction: _with(receiver_details={**transaction["receiver_details"], "id": ""})(

@@ -2,17 +2,19 @@
 
 import json
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.dead_letters import DeadLetter, of_message
 from console.masking import SHOWN_CHARACTERS, masked, transaction_id
-from console.records import DeadLetter
 from contracts.dead_letters import MASK, masked_reason
 from contracts.models import User
 from tests.support import samples
 from tests.support.dead import dead_letter_headers
+from tests.support.messages import Message
 
 TRANSACTION_ID = "0b2c9a5e-7d0f-4a51-9a0e-3f1c2d4b5a69"
 PERSONAL = [value for person in (samples.user(1), samples.user(2)) for value in person.values()]
@@ -132,7 +134,8 @@ def test_what_is_shown_is_bounded() -> None:
 
 
 def dead_letter(headers: dict[str, bytes | None], value: bytes = b"{}", size: int | None = None) -> DeadLetter:
-    return DeadLetter(0, "a-dlq", 0, 0, headers, value, len(value) if size is None else size)
+    made = of_message(Message("a-dlq", 0, value), [*headers.items()])
+    return made if size is None else replace(made, size=size)
 
 
 def test_our_own_dead_letters_say_why_and_where_from() -> None:

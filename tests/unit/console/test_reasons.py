@@ -8,19 +8,14 @@ from console.dead_letters import DeadLetter
 from console.events import NEW_REASON, Event
 from console.reasons import MOST, OTHERS, Reasons, events
 from console.tables import SHOWN_EVENTS
-from contracts import dead_letters, topics
+from contracts import topics
 from contracts.dead_letters import kind_of
 
 TOPIC = topics.BANK_TRANSACTIONS_DLQ
-SOURCE = {
-    dead_letters.SOURCE_TOPIC: topics.BANK_TRANSACTIONS.encode(),
-    dead_letters.SOURCE_PARTITION: b"1",
-    dead_letters.SOURCE_OFFSET: b"7",
-}
 
 
 def dead(reason: str, at: int, value: bytes = b"{}", topic: str = TOPIC) -> DeadLetter:
-    return DeadLetter(at, topic, 0, at, {dead_letters.REASON: reason.encode(), **SOURCE}, value, len(value))
+    return DeadLetter(at, topic, 0, at, reason, f"{topics.BANK_TRANSACTIONS} / 1 @ 7", value, len(value))
 
 
 def found(*several: DeadLetter) -> Reasons:
@@ -66,7 +61,6 @@ def test_reasons_without_end_are_one() -> None:
 
 def test_kinds() -> None:
     assert kind_of("its 17 bytes at 3.5") == "its N bytes at N.N"
-    assert {reason.text for reason in found(DeadLetter(1, TOPIC, 0, 0, {}, b"", 0)).all()} == {"not given"}
 
 
 def test_an_event_that_goes_on_and_one_that_is_over() -> None:

@@ -59,7 +59,7 @@ def test_a_field_that_is_no_text_is_not_shown(value: Any) -> None:
 
 def test_a_time_that_no_browser_can_show_is_the_last_that_it_can() -> None:
     assert shown(ROW, at=2**62)[0]["at"] == tables.LAST_DATE
-    (dead_letter,) = tables.dead_letters([DeadLetter(2**62, topics.S3_SINK_DLQ, 0, 0, {}, b"{}", 2)])
+    (dead_letter,) = tables.dead_letters([DeadLetter(2**62, topics.S3_SINK_DLQ, 0, 0, "why", "where", b"{}", 2)])
     assert dead_letter["at"] == tables.LAST_DATE
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from contracts.models import FRAUDULENT, UNIDENTIFIED
-from contracts.records import MAX_TRANSACTION_BYTES, Headers, headers_size
+from contracts.records import MAX_TRANSACTION_BYTES, Headers, Output, headers_size
 from contracts.wire import Invalid, parse
-from ingestor.routing import Routed, route
+from ingestor.routing import route
 from local.ksqldb_emulator.runner import processor
 from local.ksqldb_emulator.schema import STRING, Field
 from local.ksqldb_emulator.serde import value_reader
@@ -57,7 +57,7 @@ def test_the_largest_transaction_fits_every_stage(world: Any, place: str, charac
         value = largest(evaluation, place, character, headers)
         assert isinstance(route(value + b" ", headers), Invalid)
         routed = route(value, headers)
-        assert isinstance(routed, Routed)
+        assert isinstance(routed, Output)
         sizes.append(size(routed.key, routed.value, headers))
         if evaluation == FRAUDULENT:
             sizes += ksqldb_sizes(world, routed, headers)
@@ -70,7 +70,7 @@ def test_the_largest_transaction_fits_every_stage(world: Any, place: str, charac
     assert max(sizes) < LIMIT
 
 
-def ksqldb_sizes(world: Any, routed: Routed, headers: Headers) -> list[int]:
+def ksqldb_sizes(world: Any, routed: Output, headers: Headers) -> list[int]:
     sizes = []
 
     def produce(topic: str, key: bytes, value: bytes, **_: Any) -> None:
