@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 from console import topic, trace
 from local import launcher
 from local.environment import basics
@@ -63,9 +65,18 @@ def main() -> int:  # noqa: PLR0911 - one a command
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    except OSError as error:
-        sys.stderr.write(f"error: {disk.refused(error, folders().base)}\n")
+    except (OSError, psutil.AccessDenied) as error:
+        sys.stderr.write(f"error: {_reason(error)}\n")
         return 1
+
+
+def _reason(error: OSError | psutil.AccessDenied) -> str:
+    if isinstance(error, psutil.AccessDenied):
+        return f"process {error.pid} of the local stack is another user's: stop it as that user"
+    try:
+        return disk.refused(error, folders().base)
+    except OSError:
+        return str(error)
 
 
 def _clean(own: Folders) -> int:

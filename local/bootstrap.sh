@@ -19,16 +19,16 @@ done
 # Why: GLIBC_TUNABLES in local/environment.py
 export GLIBC_TUNABLES=glibc.malloc.perturb=85:glibc.malloc.tcache_count=0
 
-# The first Python on PATH that is new enough.
+# The first Python on PATH for which all packages can be had.
 find_python() {
     local candidate
-    for candidate in python3 python3.13 python3.12 python3.11 python; do
-        if [[ $("$candidate" --version 2>/dev/null) =~ ^Python\ (3\.(1[1-9]|[2-9][0-9])|[4-9]\.) ]]; then
+    for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do
+        if [[ $("$candidate" --version 2>/dev/null) =~ ^Python\ 3\.1[1-4]\. ]]; then
             command -v "$candidate"
             return
         fi
     done
-    fail "Python 3.11 or newer is needed and none is on PATH: install it (on Debian and Ubuntu: apt install python3 python3-venv)"
+    fail "Python 3.11 to 3.14 is needed and none is on PATH: install one (on Debian and Ubuntu: apt install python3 python3-venv)"
 }
 
 # The folder that holds all downloads of this user; a relative XDG_CACHE_HOME counts as none, as its specification has it.
@@ -44,9 +44,9 @@ cache_folder() {
     esac
 }
 
-# make_environment REQUIREMENTS: prints the path of a Python that has them.
+# make_environment REQUIREMENTS [PYTHON]: prints the path of a Python that has them, or PYTHON where they would have to be installed.
 make_environment() {
-    "$(find_python)" -I "$root/local/install.py" "$(cache_folder)/realtime-fraud-detection" "$1"
+    "$(find_python)" -I "$root/local/install.py" "$(cache_folder)/realtime-fraud-detection" "$@"
 }
 
 # Whether a stack was started in LOCAL_DIR: else what is there is somebody else's, and nothing is touched.
@@ -108,14 +108,17 @@ SCRIPT
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     if [ "$1" = up ]; then
         check_local_dir
-    elif ! is_ours; then # nothing to download for
+    elif ! { is_ours && [ -e "$LOCAL_DIR/python" ]; }; then # nothing to download for; a first start may have been interrupted
         case $1 in
         stop | clean) echo 'the local stack is not running' && exit ;;
         *) fail "the local stack is not running: ./start.sh --local starts it" ;;
         esac
     fi
     XDG_CACHE_HOME=$(cache_folder)
-    python=$(make_environment "$root/local/requirements.txt")
+    started_with=
+    # A stack that runs is stopped by what it was started with, also without a network and from another environment.
+    [ "$1" = up ] || started_with=$(sed -n "s/^exec '\(.*\)' \"\$@\"\$/\1/p" "$LOCAL_DIR/python" | sed "s/'\\\\''/'/g")
+    python=$(make_environment "$root/local/requirements.txt" ${started_with:+"$started_with"})
     cd "$root"
     if [ "$1" = up ]; then write_python "$python"; fi
     # The launcher shows what the console says in the console's own words, and checks the services' settings by their classes.

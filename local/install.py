@@ -1,6 +1,7 @@
 """Makes an environment of pinned Python packages, once, in the user's cache. Runs on any Python 3.11, before there is a package.
 
-`install.py CACHE REQUIREMENTS` prints the path of the environment's Python; progress and errors go to stderr.
+`install.py CACHE REQUIREMENTS [PYTHON]` prints the path of the environment's Python; progress and errors go to stderr. PYTHON is
+one that will do where the environment is not there.
 uv downloads in parallel and takes a tenth of pip's time. pip fetches uv, with the user's own index, proxy and certificates,
 and installs the packages itself where uv cannot. Both check every hash.
 """
@@ -25,6 +26,7 @@ PINNED = ("--require-hashes", "--only-binary", ":all:")
 # pip's settings, as options of uv. Those of the second group are lists.
 OPTIONS = {"index-url": "--index-url", "cert": "--cert"}
 LISTS = {"extra-index-url": "--extra-index-url", "find-links": "--find-links", "trusted-host": "--allow-insecure-host"}
+ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
 # Lines of pip and uv that show that it goes on.
 PROGRESS = re.compile(r" *(Downloading uv-|Downloaded |Resolved |Installed )")
 Command = list[str | Path]
@@ -49,14 +51,12 @@ def work_folder(cache: Path, prefix: str) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def environment(cache: Path, requirements: Path) -> Path:
-    """The Python that has these packages. Raises Failed.
-
-    Its folder is named by what is in it, so that a second clone uses the same one.
-    """
-    content = sys.version.encode() + sys.prefix.encode() + requirements.read_bytes()
-    folder = cache / f"python-{hashlib.sha256(content).hexdigest()[:16]}"
+def environment(cache: Path, requirements: Path, instead: Path | None = None) -> Path:
+    """The Python that has these packages, or `instead` where these would have to be installed. Raises Failed."""
+    folder = folder_of(cache, requirements)
     if not (folder / "bin" / "python").exists():
+        if instead is not None and instead.exists():
+            return instead
         _check(cache)
         with (
             work_folder(cache, "installing") as work,
@@ -64,7 +64,7 @@ def environment(cache: Path, requirements: Path) -> Path:
         ):
             name = f"{requirements.parent.name}/{requirements.name}"
             sys.stderr.write(f"installing the Python packages of {name}, once (about 420 MB in {cache})\n")
-            _install(requirements, work, log)
+            _install(requirements, work, cache / "uv", log)
             # Written to the disk before it has its name: after a power cut it is whole or not there.
             os.sync()
             try:
@@ -73,7 +73,14 @@ def environment(cache: Path, requirements: Path) -> Path:
                 if not (folder / "bin" / "python").exists():  # else another start was quicker
                     shutil.rmtree(folder, ignore_errors=True)  # a part of it was removed
                     (work / "environment").rename(folder)
+        shutil.rmtree(cache / "uv", ignore_errors=True)
     return folder / "bin" / "python"
+
+
+def folder_of(cache: Path, requirements: Path) -> Path:
+    """The environment's folder, named by what is in it: all clones have one, whatever environment the shell is in."""
+    content = sys.version.encode() + sys.base_prefix.encode() + requirements.read_bytes()
+    return cache / f"python-{hashlib.sha256(content).hexdigest()[:16]}"
 
 
 def pip_settings(listing: str) -> dict[str, str]:
@@ -124,7 +131,8 @@ def _check(cache: Path) -> None:
         ) from None
 
 
-def _install(requirements: Path, work: Path, log: TextIO) -> None:
+def _install(requirements: Path, work: Path, downloads: Path, log: TextIO) -> None:
+    """`downloads` outlive an installation that fails or is interrupted."""
     for name, options in (("installer", ()), ("environment", ("--without-pip",))):
         if _failure([sys.executable, "-m", "venv", *options, work / name], log) is not None:
             raise Failed(
@@ -144,7 +152,7 @@ def _install(requirements: Path, work: Path, log: TextIO) -> None:
             "--python",
             python,
             "--cache-dir",
-            work / "uv",
+            downloads,
             *uv_options(settings),
         ]
         proxy = {name: settings["proxy"] for name in ("HTTP_PROXY", "HTTPS_PROXY") if "proxy" in settings}
@@ -161,7 +169,13 @@ def _failure(command: Command, log: TextIO, variables: Mapping[str, str] | None 
     output: list[str] = []
     with subprocess.Popen(
         command,
-        env={**os.environ, "NO_COLOR": "1", **(variables or {})},
+        # Whatever the user's other packages go to, these go to this environment.
+        env={
+            **_without(os.environ, *ELSEWHERE),
+            "PIP_USER": "0",
+            "NO_COLOR": "1",
+            **(variables or {}),
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -177,6 +191,10 @@ def _failure(command: Command, log: TextIO, variables: Mapping[str, str] | None 
     return "".join(output) if process.returncode else None
 
 
+def _without(variables: Mapping[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name not in names}
+
+
 def _say(line: str) -> None:
     sys.stderr.write(f"[{time.monotonic() - STARTED:6.1f} s] {line}\n")
 
@@ -185,7 +203,7 @@ STARTED = time.monotonic()
 
 if __name__ == "__main__":
     try:
-        sys.stdout.write(f"{environment(Path(sys.argv[1]), Path(sys.argv[2]))}\n")
+        sys.stdout.write(f"{environment(*map(Path, sys.argv[1:]))}\n")
     except Failed as error:
         sys.exit(f"error: {error}")
     except OSError as error:

@@ -3,11 +3,10 @@
 import hashlib
 import os
 import ssl
-import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
-from threading import local
+from threading import Event, local
 from typing import Any, NamedTuple
 
 import requests
@@ -22,6 +21,8 @@ PARALLEL_DOWNLOADS = 16
 # Seconds before a download is tried again: among hundreds, one fails now and then.
 PAUSES = (1, 3, 10)
 TIMEOUT_SECONDS = 30
+PROGRESS_SECONDS = 0.5
+CHUNK = 64 * 1024
 
 _thread = local()
 
@@ -58,31 +59,43 @@ def path_of(jar: Jar, cache: Path) -> Path:
 
 
 def fetch(jars: Iterable[Jar], cache: Path, progress: Callable[[int, int], None]) -> None:
-    """Download what the cache lacks; `progress` is told (done, wanted). Raises UserError that names the first failure."""
+    """Download what the cache lacks; `progress` is told (done, wanted), and what it raises ends the downloads.
+
+    Raises UserError that names the first failure.
+    """
     missing = [jar for jar in dict.fromkeys(jars) if not path_of(jar, cache).exists()]
     if not missing:
         return
     cache.mkdir(parents=True, exist_ok=True)
     progress(0, len(missing))
     # Downloads land in a folder on the same disk and are moved when they are right: an interrupted start leaves no half jar.
+    stopping = Event()
     with work_folder(cache, "fetching") as folder, ThreadPoolExecutor(PARALLEL_DOWNLOADS) as executor:
-        for done, _ in enumerate(executor.map(lambda jar: _fetch_one(jar, cache, folder), missing), 1):
-            progress(done, len(missing))
+        left = {executor.submit(_fetch_one, jar, cache, folder, stopping) for jar in missing}
+        try:
+            while left:
+                done, left = wait(left, PROGRESS_SECONDS, FIRST_COMPLETED)
+                for one in done:
+                    one.result()
+                progress(len(missing) - len(left), len(missing))
+        finally:
+            stopping.set()
+            executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _fetch_one(jar: Jar, cache: Path, folder: Path) -> None:
+def _fetch_one(jar: Jar, cache: Path, folder: Path, stopping: Event) -> None:
     name = f"{jar.group}:{jar.artifact}:{jar.version}"
     for pause in (*PAUSES, None):
         try:
-            content = _download(jar)
+            content = _download(jar, stopping)
             break
         except OSError as error:  # those of requests are
-            if pause is None:
+            if pause is None or stopping.is_set():
                 raise UserError(
                     f"{name} could not be fetched from Maven Central ({type(error).__name__}: {error}): "
                     "check the network and start again, what is already there is kept"
                 ) from error
-            time.sleep(pause)
+            stopping.wait(pause)
     actual = hashlib.sha256(content).hexdigest()
     if actual != jar.sha256:
         raise UserError(f"{name} has the SHA-256 {actual}, not {jar.sha256}: it is not the file that was pinned")
@@ -96,7 +109,7 @@ def _fetch_one(jar: Jar, cache: Path, folder: Path) -> None:
     file.replace(target)
 
 
-def _download(jar: Jar) -> bytes:
+def _download(jar: Jar, stopping: Event) -> bytes:
     # It takes a quarter of a second to import, and only a first start needs it.
     from jgo.constants import MAVEN_CENTRAL_URL
 
@@ -105,9 +118,14 @@ def _download(jar: Jar) -> bytes:
         _thread.session = requests.Session()
         _thread.session.mount("https://", _SystemCertificates())
     url = f"{MAVEN_CENTRAL_URL}/{jar.group.replace('.', '/')}/{jar.artifact}/{jar.version}/{jar.filename}"
-    answer = _thread.session.get(url, timeout=TIMEOUT_SECONDS)
-    answer.raise_for_status()
-    return answer.content
+    content = bytearray()
+    with _thread.session.get(url, timeout=TIMEOUT_SECONDS, stream=True) as answer:
+        answer.raise_for_status()
+        for chunk in answer.iter_content(CHUNK):
+            if stopping.is_set():
+                raise OSError("interrupted")
+            content += chunk
+    return bytes(content)
 
 
 class _SystemCertificates(HTTPAdapter):

@@ -27,6 +27,7 @@ from local.settings import CLUSTER_PORTS, HOST, ROOT, Addresses, Folders, Settin
 from local.supervisor import StartFailed, Supervisor, stop_processes
 from runtime import disk
 from runtime.errors import UserError
+from runtime.signals import sets
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def up(settings: Settings) -> int:
 
 def _up(settings: Settings, output: Output) -> int:
     stopping = Event()
-    _on_signals((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda *_: stopping.set())
+    _on_signals((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), sets(stopping))
     started = time.monotonic()
 
     def say(line: str) -> None:
@@ -159,7 +160,8 @@ def stop(folders: Folders, keep: bool = True) -> int:
                 f"the launcher (pid {launcher.pid}) did not stop within {STOP_SECONDS:.0f} s: kill it and call this again\n"
             )
             return 1
-    _clear_leftovers(folders, lambda line: sys.stdout.write(line + "\n"))
+    with only_one(folders, UNKNOWN):
+        _clear_leftovers(folders, lambda line: sys.stdout.write(line + "\n"))
     sys.stdout.write(f"the local stack is stopped{', its data is kept' if keep else ''}\n")
     return 0
 
@@ -335,12 +337,8 @@ def _check_ports(settings: Settings) -> None:
     for variable, port in settings.ports:
         if not_used.get(variable):
             continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                taken.append((variable.upper(), port))
+        if _taken(port):
+            taken.append((variable.upper(), port))
     if taken:
         names = ", ".join(f"{port} ({variable})" for variable, port in taken)
         example = " ".join(f"{variable}={port + 10000 if port < 55000 else port - 10000}" for variable, port in taken)
@@ -348,6 +346,23 @@ def _check_ports(settings: Settings) -> None:
             f"port {names} is taken by another program: stop that program, or move the stack, "
             f"as in {example} ./start.sh --local (or the same in .env)"
         )
+
+
+def _taken(port: int) -> bool:
+    """Whether another program listens there, also on IPv6 alone: a browser may take `localhost` for that."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return True
+    if not socket.has_ipv6:
+        return False
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            return probe.connect_ex(("::1", port)) == 0
+    except OSError:  # there is no IPv6 here
+        return False
 
 
 def _fetch(settings: Settings, say: Callable[[str], None], stopping: Event) -> None:

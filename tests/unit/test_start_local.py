@@ -72,6 +72,33 @@ def test_commands_of_a_clone_that_never_ran_download_nothing(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_after_a_first_start_that_was_interrupted_nothing_is_downloaded_to_stop_it(tmp_path: Path) -> None:
+    environment = {"LOCAL_DIR": str(tmp_path / "local"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert bootstrap("check_local_dir", **environment).returncode == 0
+    for command, code in (("--status", 1), ("--stop", 0), ("--clean", 0)):
+        answer = run(BASH, "start.sh", "--local", command, environment=environment)
+        assert (answer.returncode, "not running" in answer.stdout + answer.stderr) == (code, True)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_stack_is_stopped_by_what_it_was_started_with(tmp_path: Path) -> None:
+    """Also without a network, when the packages of this Python, or of today's requirements, are not there."""
+    environment = {"LOCAL_DIR": str(tmp_path / "local"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert bootstrap(f"check_local_dir; write_python {sys.executable}", **environment).returncode == 0
+    answer = run(BASH, "start.sh", "--local", "--stop", environment=environment)
+    assert (answer.returncode, answer.stdout) == (0, "the local stack is not running\n"), answer.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_virtual_environment_of_the_shell_s_needs_no_other_packages(tmp_path: Path) -> None:
+    assert run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv").returncode == 0
+    shown = "from pathlib import Path; from local import install; print(install.folder_of(Path(), Path('Makefile')))"
+    own, inside = (
+        run(python, "-c", shown).stdout for python in (sys.executable, str(tmp_path / "venv" / "bin" / "python"))
+    )
+    assert own == inside != ""
+
+
 def test_a_folder_of_an_earlier_start_is_this_stack_s(tmp_path: Path) -> None:
     """However far that start came, and whatever was removed since."""
     script = f"check_local_dir; write_python {sys.executable}"
@@ -189,7 +216,7 @@ def test_uv_is_given_what_pip_is_configured_with(tmp_path: Path) -> None:
 def test_an_environment_of_which_a_part_was_removed_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def install_nothing(_requirements: Path, work: Path, _log: object) -> None:
+    def install_nothing(_requirements: Path, work: Path, _downloads: Path, _log: object) -> None:
         (work / "environment" / "bin").mkdir(parents=True)
         (work / "environment" / "bin" / "python").touch()
 
