@@ -21,6 +21,7 @@ class Message(Protocol):
     def value(self) -> bytes | None: ...
     def key(self) -> bytes | None: ...
     def headers(self) -> Headers | None: ...
+    def set_headers(self, headers: Headers, /) -> None: ...
     def timestamp(self) -> tuple[int, int]: ...
     def topic(self) -> str | None: ...
     def partition(self) -> int | None: ...
@@ -56,7 +57,7 @@ class Record(NamedTuple):
 
     @classmethod
     def of(cls, message: Message) -> Self:
-        """The record of a message. Call it once per message, like headers_of."""
+        """The record of a message."""
         return cls(
             message.value(),
             message.key(),
@@ -89,11 +90,13 @@ _headers = methodcaller("headers")
 def headers_of(message: Message) -> Headers | None:
     """The message's headers, an empty list when it has none; None when a header's name is not UTF-8, which no broker checks.
 
-    Call this once per message: after such a failure confluent_kafka returns a list with a null pointer in place of a name.
+    Such a message has no headers afterwards: confluent_kafka would return a list with a null pointer in place of a name, and
+    whoever looks at that name dies.
     """
     try:
         return _headers(message) or []
     except (SystemError, UnicodeDecodeError):  # confluent_kafka 2 turns the second into the first
+        message.set_headers([])
         return None
 
 

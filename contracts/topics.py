@@ -25,5 +25,8 @@ DLQ_REPLAYS = "dlq-replays"
 # What happened to the stack, for the console: as short-lived as the records that it is about.
 STACK_EVENTS = "stack-events"
 
+# From when a record was written; it may be kept for a day more.
+RETENTION_SECONDS = 7 * 24 * 3600
+
 # Every topic that init_kafka.py creates, and that has to be there.
 CREATED = (*ALL, DLQ_REPLAYS, STACK_EVENTS)

@@ -60,7 +60,7 @@ def topic_config(name: str) -> dict[str, str]:
         return {"cleanup.policy": "compact"}
     config = {
         "cleanup.policy": "delete",
-        "retention.ms": str(7 * DAY_MS),
+        "retention.ms": str(topics.RETENTION_SECONDS * 1000),
         # Only a segment that is closed can expire. By default it is open for 7 days where little comes: its first record would be
         # kept for 14.
         "segment.ms": str(DAY_MS),

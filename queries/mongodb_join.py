@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pymongo import MongoClient
 from pymongo.errors import ServerSelectionTimeoutError
@@ -37,6 +37,13 @@ def columns(transaction: Iterable[str]) -> list[str]:
     return [*dict.fromkeys([*names, *added["$addFields"]])]
 
 
+def write(found: list[dict[str, Any]], to: TextIO) -> None:
+    """As CSV. The oldest rows may lack a field that was added since."""
+    writer = csv.DictWriter(to, columns(dict.fromkeys(name for row in found for name in row)))
+    writer.writeheader()
+    writer.writerows(found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description="Fraudulent transactions with their senders and receivers, from MongoDB."
@@ -46,15 +53,11 @@ def main() -> None:
     if "MONGODB_URI" not in os.environ:
         sys.exit("MONGODB_URI is not set: give it the server, such as mongodb://127.0.0.1:27017")
     database = os.environ.get("MONGODB_DATABASE", "fraudulent_transactions_db")
-    writer = None
     try:
-        for row in rows(os.environ["MONGODB_URI"], database, limit):
-            if writer is None:
-                writer = csv.DictWriter(sys.stdout, columns(row))
-                writer.writeheader()
-            writer.writerow(row)
+        found = list(rows(os.environ["MONGODB_URI"], database, limit))
     except ServerSelectionTimeoutError:
         sys.exit("MongoDB does not answer at MONGODB_URI: does the stack run?")
+    write(found, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -320,8 +320,6 @@ def readable(topic: Any) -> Any:
 
     def row_of(message: Any) -> Any:
         headers = headers_of(message)
-        if headers is None:
-            message.set_headers([])
         row = deserialize(message)
         row.headers = headers
         return row

@@ -14,12 +14,12 @@ from console import polls, processes, reasons
 from console.delays import Delays
 from console.events import RESTART
 from console.events import Event as StackEvent
-from console.groups import Groups, Stalls, behind, lag
+from console.groups import Groups, Stalls, behind, lag, processed_in
 from console.journal import Journal
 from console.metrics import END_TO_END
 from console.reader import Reader
 from console.reasons import Reason
-from console.records import KNOWN_USERS, Place, quantiles
+from console.records import KNOWN_USERS, RECENT_SECONDS, Place, quantiles
 from console.search import Users
 from console.series import RECENT_TICKS, TICK_SECONDS, Series, Tick, histogram_quantiles
 from console.settings import Settings
@@ -95,6 +95,8 @@ class Collector:
         self._restarted: dict[str, StackEvent] = {}
         self._stalls = Stalls()
         self._stalls_looked_at = 0.0
+        # How far the groups were in the last minutes.
+        self._committed_before: deque[tuple[float, Mapping[str, Mapping[Place, int]]]] = deque()
         self._connectors: dict[str, Connector] = {}
         self._expected_connectors = services.CONNECTORS
         self._queries: dict[str, Query] = {}
@@ -153,6 +155,7 @@ class Collector:
             **self._unasked,
             services.CONSOLE: self.health(),
         }
+        processed = processed_in([committed for _, committed in self._committed_before])
         recent_calls = self._calls[-1].since(self._calls[0])
         failed = recent_calls.failed_share
         if failed is not None and failed > FAILING_SHARE and looked_at[services.VALIDATOR].up:
@@ -168,7 +171,7 @@ class Collector:
                     total,
                     rates.get(name, 0.0),
                     total - at_begin[name],
-                    recent.get(name, 0),
+                    max(recent.get(name, 0), processed.get(name, 0)),
                     last_dead_letter.get(name),
                 )
                 for name, total in totals.items()
@@ -289,6 +292,9 @@ class Collector:
             self._stalls_looked_at = self.groups.worked_at
             committed = self.groups.committed
             self._stalls.look(committed, self._behind(committed), self._stalls_looked_at)
+            self._committed_before.append((self._stalls_looked_at, committed))
+            while self._stalls_looked_at - self._committed_before[0][0] > RECENT_SECONDS:
+                self._committed_before.popleft()
 
     def _has_archiver(self, committed: Mapping[Place, int]) -> bool:
         """Whether this stack archives without Connect: it has no connector to S3, and an archiver was here."""

@@ -6,7 +6,8 @@ offsets, and the older `list_groups` waits by itself.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -107,6 +108,18 @@ def lag(behind: Mapping[Place, int]) -> dict[str, int]:
     for (topic, _), records in behind.items():
         total[topic] = total.get(topic, 0) + records
     return total
+
+
+def processed_in(looks: Sequence[Mapping[str, Mapping[Place, int]]]) -> dict[str, int]:
+    """Offsets by topic that the group which came furthest has committed from the first look to the last."""
+    processed: dict[str, int] = {}
+    for group, places in looks[-1].items() if looks else ():
+        came = Counter[str]()
+        for place, offset in places.items():
+            came[place[0]] += max(offset - max(looks[0].get(group, {}).get(place, offset), 0), 0)
+        for topic, count in came.items():
+            processed[topic] = max(count, processed.get(topic, 0))
+    return processed
 
 
 class Stalls:

@@ -155,7 +155,7 @@ class _Lookup:
             return None
         # Another record may have this offset by now: that of a topic that was deleted and created.
         span = {(source.topic, source.partition): (source.offset, source.offset + 1)}
-        return self._first_of(span, lambda message: _same(refused, Record.of(message)))
+        return self._first_of(span, lambda message: _same(refused, message))
 
     def _row(self, routed: Record) -> Record | None:
         """The first on the result topic since it was routed, unless the row of one that was validated later comes first."""
@@ -271,9 +271,9 @@ class _Lookup:
         )
 
 
-def _same(dead_letter: Record, source: Record) -> bool:
+def _same(dead_letter: Record, source: Message) -> bool:
     """Whether a dead letter is of this record; one that was too large has its position alone."""
-    return dead_letter.value is None or (dead_letter.key, dead_letter.value) == (source.key, source.value)
+    return dead_letter.value is None or (dead_letter.key, dead_letter.value) == (source.key(), source.value())
 
 
 def _newest(records: Iterable[Record], *names: str) -> Record | None:

@@ -242,7 +242,8 @@ class Page:
         self._searching = True
         self._answer.set_text("Searching…")
         try:
-            found = await asyncio.to_thread(search.find, wanted, self._collector.users())
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(search.THREAD, search.find, wanted, self._collector.users())
         except KafkaException:
             self._answer.set_text("Kafka does not answer: try again when it is up.")
             return

@@ -1,7 +1,8 @@
-"""Finds transactions on the result topic by id, account or user, from the newest to the oldest, for one search at a time."""
+"""Finds transactions on the result topic by id, account or user, from the newest to the oldest."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from heapq import nlargest
@@ -22,6 +23,8 @@ PARTITION_RECORDS = 500_000
 FIRST_STEP, GROWTH = 1_000, 4
 SECONDS = 20.0
 MAX_USERS = 1_000
+# One search at a time: each has a consumer, and the threads of the checks are for the checks.
+THREAD = ThreadPoolExecutor(1, "search")
 
 Key = TypeVar("Key")
 
@@ -42,7 +45,7 @@ class Found:
 class Users:
     """The names of all users by id, and the number of records that they were read from."""
 
-    names: Mapping[str, str]
+    names: dict[str, str]
     records: int
 
 
@@ -74,8 +77,9 @@ def find(text: str, users: Users | None = None) -> Found:
         )
     else:
         looked, complete = users.records, True
-        for one in users.names.items():
+        for one in reversed(users.names.items()):  # the newest are the last
             take_user(*one)
+    complete = complete and len(names) < MAX_USERS
     exact = {wanted, *(identity.casefold() for identity in names)}
     rows, rows_complete = _scan(topics.FRAUDULENT_TRANSACTIONS_RESULT, take_fraud, deadline, enough)
     return Found(frauds, names, looked + rows, complete and rows_complete)

@@ -10,6 +10,7 @@ from contracts import dead_letters, topics
 from contracts.dead_letters import reason_in
 from contracts.records import Position, Record
 from contracts.timestamps import bank_timestamp
+from contracts.topics import RETENTION_SECONDS
 from runtime import services
 
 Status = Literal["done", "waiting", "dead letter", "unknown"]
@@ -24,6 +25,7 @@ STORES = {
     "S3": ((*map(services.connector_group, services.S3_CONNECTORS), services.ARCHIVER), topics.S3_SINK_DLQ),
 }
 
+EXPIRED = "it is more than seven days old: what became of it may be gone"
 NOT_COMPLETE = "there was no time to look through all records"
 
 Committed = Mapping[str, Mapping[Place, int]]
@@ -109,8 +111,10 @@ def _stages(found: Found, now: float) -> Iterator[Stage]:
             dead = _dead(refused[-1])
             yield dead if found.complete else replace(dead, detail=_joined(dead.detail, NOT_COMPLETE))
         return
+    again = [one for one in refused if one.timestamp[1] > routed.timestamp[1]]  # the bank sent it once more
     for one in refused:
-        yield _written("dead letter", one, f"{reason_in(one.headers)}; replayed since")
+        if one not in again:
+            yield _written("dead letter", one, f"{reason_in(one.headers)}; replayed since")
     if routed.topic == topics.UNIDENTIFIED_TRANSACTIONS:
         yield _written("routed", routed, _joined("unidentified: the validator decides", _replays(routed)))
         yield _validated(found, routed, now)
@@ -120,6 +124,7 @@ def _stages(found: Found, now: float) -> Iterator[Stage]:
             yield _missing("result row", found, routed, now)
     if row is not None:
         yield from _rows(found, routed, row, now)
+    yield from map(_dead, again)
 
 
 def _validated(found: Found, routed: Record, now: float) -> Stage:
@@ -132,6 +137,8 @@ def _validated(found: Found, routed: Record, now: float) -> Stage:
     if _passed(found, routed, (services.PROCESSOR,)):
         if not found.complete:
             return Stage("validated", UNKNOWN, NOT_COMPLETE)
+        if _old(routed, now):
+            return Stage("validated", UNKNOWN, EXPIRED)
         return Stage("validated", DONE, "honest: no row is written")
     return _waits("validated", "the validator", routed, now)
 
@@ -169,7 +176,14 @@ def _stored(found: Found, store: str, rows: list[Record], now: float) -> Stage:
             return _waits(name, f"the sink to {store}", row, now)
     if not found.complete:  # among the records that were not looked at there may be a dead letter
         return Stage(name, UNKNOWN, NOT_COMPLETE)
+    if any(_old(row, now) for row in rows):
+        return Stage(name, UNKNOWN, EXPIRED)
     return Stage(name, DONE, "its sinks have committed all rows")
+
+
+def _old(record: Record, now: float) -> bool:
+    """Whether records that were written after this one may have expired before it: retention removes whole segments."""
+    return now - record.timestamp[1] / 1000 > RETENTION_SECONDS
 
 
 def _passed(found: Found, record: Record, groups: Sequence[str]) -> bool:

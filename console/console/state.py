@@ -47,8 +47,9 @@ NOT_ASKED = Health(False, "not asked yet")
 class Topic:
     """Committed records since the topic began, or that it still held when the console started, and records/s now.
 
-    `arrived` are those that came after the start, `recent` those of the last minutes. A dead letter counts once, whatever
-    copies there are; `last` is when the newest was written, in seconds since the epoch.
+    `arrived` are those that came after the start, `recent` those that came in the last minutes, or that were processed then if
+    these are more, as after an outage. A dead letter counts once, whatever copies there are; `last` is when the newest was
+    written, in seconds since the epoch.
     """
 
     records: int = 0

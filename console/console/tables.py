@@ -206,7 +206,7 @@ def frauds(found: Iterable[Fraud], name_of: Callable[[str], str]) -> list[Row]:
     """Fraudulent transactions; records that are not valid rows are left out."""
     return [
         {
-            "key": identity,
+            "key": f"{identity} {fraud.timestamp}",  # one may have several rows
             "id": _transaction(identity),
             "at": _date(fraud.timestamp),
             "sender": name_of(text_of(row, "SENDER_ID")) or NOTHING,

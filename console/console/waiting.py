@@ -1,7 +1,9 @@
 """How old the oldest transaction is that waits: quantiles of those that have arrived say nothing about it. No I/O."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from itertools import zip_longest
+from operator import attrgetter
 from typing import NamedTuple
 
 from console.records import Place
@@ -13,8 +15,9 @@ from contracts.timestamps import bank_timestamp
 QUEUES = frozenset((topics.BANK_TRANSACTIONS, *topics.ROUTED))
 
 RUN_MS = 1_000
-# Of each partition; of more, each two become one, and the time of the later one is no longer known.
-MAX_RUNS = 1_000
+# Of each partition; of more, each two but the newest become one, and the time of the later one is no longer known. Those that
+# were read are kept: a group that is set back, or new, reads them again.
+MAX_RUNS, NEWEST_RUNS = 1_000, 100
 
 
 class Run(NamedTuple):
@@ -49,8 +52,9 @@ class Queues:
         sent = None if place[0] == topics.BANK_TRANSACTIONS else bank_timestamp(headers_of(message))
         runs.append(Run(written, sent or written, offset))
         if len(runs) > MAX_RUNS:
-            pairs = zip_longest(runs[::2], runs[1::2])
-            self._runs[place] = [one if two is None else one._replace(last=two.last) for one, two in pairs]
+            older, newer = runs[:-NEWEST_RUNS], runs[-NEWEST_RUNS:]
+            pairs = zip_longest(older[::2], older[1::2])
+            self._runs[place] = [one if two is None else one._replace(last=two.last) for one, two in pairs] + newer
 
     def oldest(self, committed: Mapping[str, Mapping[Place, int]], at: float) -> float | None:
         """Seconds from when the bank sent it until `at` (since the epoch), when this was committed; None when none waits."""
@@ -61,7 +65,8 @@ class Queues:
                     next_read[place] = min(max(offset, 0), next_read.get(place, offset))
         waiting = []
         for place, offset in next_read.items():
-            runs = self._runs[place] = [run for run in self._runs.get(place, ()) if run.last >= offset]
+            runs = self._runs.get(place, [])
+            runs = runs[bisect_left(runs, offset, key=attrgetter("last")) :]
             # What was written since is not asked for; nor is the time known of what a clock that was ahead dates later.
             if (first := next((run for run in runs if run.written <= at * 1000), None)) is not None:
                 waiting.append(first.sent)

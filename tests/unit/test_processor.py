@@ -210,6 +210,18 @@ def test_an_outage_writes_nothing_and_asks_for_the_records_again(parts: Parts) -
     assert len(producer.produced) == 9
 
 
+def test_one_that_was_given_up_is_no_sign_that_the_validator_answers(parts: Parts) -> None:
+    """Else each would be the reason to give up the next ones, in an outage in which it answers what it has seen before."""
+    sink, validator, _ = parts
+    add(sink, 1)
+    validator.answer("t1", Refusal("no answer in 15 calls", given_up=True))
+    add(sink, 2)
+    validator.answer("t2", Outage("HTTP 500"))
+    with pytest.raises(SinkBackpressureError) as caught:
+        sink.flush()
+    assert (caught.value.retry_after, validator.insisted) == (RETRY_AFTER_SECONDS, [])
+
+
 def with_one_unanswered(sink: ValidatingSink, validator: FakeValidator) -> SinkBackpressureError:
     """A checkpoint of three transactions, of which the second gets no answer; returns what it is refused with."""
     for offset in (1, 2, 3):

@@ -108,7 +108,7 @@ class ValidatingSink(RecordSink):
         if unanswered:
             metrics.ABORTED.inc()
             logger.warning("%s; %d transactions wait", unanswered[0].reason, len(pending))
-            answered = any(isinstance(outcome, Verdict | Refusal) for outcome in outcomes)
+            answered = any(map(_is_answer, outcomes))
             if answered:
                 self._keep_answers(pending)
             if self._tracer is not None:
@@ -165,6 +165,11 @@ class ValidatingSink(RecordSink):
         outcome = future.result()
         if isinstance(outcome, Outage):
             self._outage = outcome
+
+
+def _is_answer(outcome: "Outcome | Invalid") -> bool:
+    """Whether the validator gave it: that one transaction was given up says nothing about others."""
+    return isinstance(outcome, Verdict) or (isinstance(outcome, Refusal) and not outcome.given_up)
 
 
 def _question(transaction: Transaction) -> bytes:

@@ -46,9 +46,10 @@ class Verdict(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """The validator will not judge this transaction (HTTP 400, 413 or 422), or cannot."""
+    """The validator will not judge this transaction (HTTP 400, 413 or 422), or has been `given_up`: it cannot."""
 
     reason: str
+    given_up: bool = False
 
 
 class Outage(NamedTuple):
@@ -166,7 +167,8 @@ class ValidatorClient:
             seconds = monotonic() - started
             if calls >= INSIST_CALLS and seconds >= INSIST_SECONDS:
                 outcome = Refusal(
-                    f"{outcome.reason}; no answer in {calls} calls over {seconds:.0f} s, while it answered others"
+                    f"{outcome.reason}; no answer in {calls} calls over {seconds:.0f} s, while it answered others",
+                    given_up=True,
                 )
                 break
             self._log(f"{outcome.reason}; {len(self._insisting)} transactions wait for an answer")

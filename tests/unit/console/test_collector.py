@@ -318,6 +318,18 @@ def test_what_is_still_counted_came_long_ago_and_hides_no_stall(monkeypatch: pyt
     assert collector.state().topics[topics.BANK_TRANSACTIONS_DLQ].arrived == 0
 
 
+def test_a_backlog_that_was_processed_counts_beside_its_dead_letters() -> None:
+    """After an outage there are an hour's dead letters at once: of all that was processed they are few."""
+    collector, place = Collector(settings()), (topics.BANK_TRANSACTIONS, 0)
+    collector.reader._behind = frozenset()
+    collector.groups.broker = Health(True)
+    for now, offset in ((0.0, 100), (60.0, 100), (90.0, 36_100), (150.0, 36_100), (300.0, 36_100)):
+        collector.groups.worked_at, collector.groups.committed = now, {services.INGESTOR: {place: offset}}
+        collector._look_for_stalls()
+        recent = collector.state().topics[topics.BANK_TRANSACTIONS].recent
+        assert recent == (36_000 if 90 <= now <= 150 else 0)
+
+
 def test_connectors_to_s3_are_missed_only_while_a_worker_can_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
     collector, plugins = Collector(settings()), {services.S3_PLUGIN}
     for worker in collector._workers.values():

@@ -82,3 +82,12 @@ def test_a_step_of_markers_alone_says_nothing_about_what_is_older(monkeypatch: p
     a_topic(monkeypatch, {0: {offset: offset for offset in range(3_000)}, 1: newer}, markers=search.FIRST_STEP)
     found = search.find("u1", search.Users({}, 0))
     assert found.frauds[0].timestamp == 101_999
+
+
+def test_of_too_many_users_of_a_name_the_newest_are_searched_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_topic(monkeypatch, {0: {0: 100_000}})
+    users = {f"id-{number}": f"Ann {number}" for number in range(search.MAX_USERS + 1)}
+    found = search.find("ann", search.Users(users, 0))
+    assert f"id-{search.MAX_USERS}" in found.names
+    assert "id-0" not in found.names
+    assert not found.complete

@@ -210,6 +210,29 @@ def test_one_that_was_put_back_and_went_its_way() -> None:
     assert made.status == "done"
 
 
+def test_one_that_the_bank_sent_again_broken_ends_as_that() -> None:
+    again = dead(topics.BANK_TRANSACTIONS_DLQ, 5_000, RECEIVED)
+    found = Found("t1", RECEIVED, TO_KSQLDB, ROW, USERS, [again], EVERYONE)
+    made = traced(found)
+    assert made.status == "dead letter"
+    assert names(made)[-1] == ("dead letter", "dead letter")
+    assert "replayed" not in made.summary
+
+
+def test_what_is_not_there_any_more_proves_nothing() -> None:
+    """Retention removes whole segments: a dead letter, or a row, may be gone a day before the record that it came from."""
+    week = topics.RETENTION_SECONDS
+    honest, stored = (
+        Found("t1", RECEIVED, TO_VALIDATE, committed=EVERYONE),
+        Found("t1", RECEIVED, TO_KSQLDB, ROW, USERS, committed=EVERYONE),
+    )
+    for found in (honest, stored):
+        before, after = (trace(found, SENT / 1000 + week + seconds) for seconds in (-60, 60))
+        assert before and after
+        assert (before.status, after.status) == ("done", "unknown")
+        assert "what became of it may be gone" in after.summary
+
+
 def test_one_that_was_put_back_and_waits_for_the_ingestor() -> None:
     refused = dead(topics.BANK_TRANSACTIONS_DLQ, 100, RECEIVED)
     again = record(topics.BANK_TRANSACTIONS, 5_000, 6, headers=[(dead_letters.TRIES, b"1")])

@@ -21,7 +21,7 @@ ROW = {
     "SOURCE_PROCESS": "ksql",
 }
 SHOWN = {
-    "key": "t1",
+    "key": "t1 7",
     "id": {"text": "t1", "href": "/transaction/t1"},
     "at": 7,
     "sender": "Name u1",
@@ -55,6 +55,14 @@ def test_a_field_that_is_no_text_is_not_shown(value: Any) -> None:
     poisoned = ROW | dict.fromkeys(("SENDER_ID", "RECEIVER_ID", "SENDER_BANK", "SOURCE_PROCESS"), value)
     assert shown(poisoned) == [SHOWN | dict.fromkeys(("sender", "receiver", "bank", "found_by"), "-")]
     assert shown(ROW | {"TRANSACTION_ID": value}) == []
+
+
+def test_two_rows_of_one_transaction_are_two() -> None:
+    keys = [
+        row["key"]
+        for row in tables.frauds([Fraud(2, json.dumps(ROW).encode()), Fraud(1, json.dumps(ROW).encode())], str)
+    ]
+    assert len(set(keys)) == 2
 
 
 def test_a_time_that_no_browser_can_show_is_the_last_that_it_can() -> None:

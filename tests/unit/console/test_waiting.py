@@ -60,6 +60,19 @@ def test_a_clock_that_was_ahead_and_is_set_back_hides_nothing_that_waits() -> No
     assert oldest(queues((0, 7_200.0), (1, 0.0), (2, 10.0)), 0) == 100.0
 
 
+def test_a_group_that_is_set_back_waits_for_what_it_had_read() -> None:
+    made = queues((0, 0.0), (1, 10.0), (2, 20.0))
+    assert oldest(made, 3) is None
+    assert oldest(made, 1) == 90.0
+
+
+def test_of_many_runs_the_newest_are_kept_apart() -> None:
+    made = queues(*((offset, 2.0 * offset) for offset in range(MAX_RUNS + 1)))
+    at = 2.0 * MAX_RUNS
+    assert [oldest(made, MAX_RUNS - back, at) for back in range(3)] == [0.0, 2.0, 4.0]
+    assert oldest(made, 1, at) == at  # with the one before, whose time is known
+
+
 def test_only_the_ingestor_says_when_a_bank_sent_it() -> None:
     """A replayed dead letter has the header of its first way, and counts from its replay."""
     place: Place = (topics.BANK_TRANSACTIONS, 0)

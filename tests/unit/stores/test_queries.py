@@ -1,6 +1,7 @@
 """The queries: Athena's SQL on DuckDB, and the tables' columns."""
 
 import gzip
+import io
 import json
 import re
 from pathlib import Path
@@ -144,6 +145,14 @@ def test_what_is_no_row_is_skipped(line: str) -> None:
 
 def test_the_athena_join_of_an_empty_bucket_is_empty() -> None:
     assert found(StubS3({})) == []
+
+
+def test_rows_from_before_and_after_a_field_was_added_are_one_table() -> None:
+    written = io.StringIO()
+    mongodb_join.write([{"TRANSACTION_ID": "t1"}, {"TRANSACTION_ID": "t2", "CHANNEL": "app"}], written)
+    first, *rest = written.getvalue().splitlines()
+    names = first.split(",")
+    assert [dict(zip(names, line.split(","), strict=True))["CHANNEL"] for line in rest] == ["", "app"]
 
 
 def test_both_joins_have_the_same_columns() -> None:
