@@ -108,7 +108,9 @@ SCRIPT
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     if [ "$1" = up ]; then
         check_local_dir
-    elif ! { is_ours && [ -e "$LOCAL_DIR/python" ]; }; then # nothing to download for; a first start may have been interrupted
+    elif ! is_ours || ! { [ -e "$LOCAL_DIR/python" ] || [ -e "$LOCAL_DIR/run/state.json" ]; }; then # nothing to download for
+        # The first start may have been interrupted.
+        [ "$1" != clean ] || ! is_ours || { rm "$LOCAL_DIR/run/lock" && rmdir "$LOCAL_DIR/run" "$LOCAL_DIR"; } 2>/dev/null || :
         case $1 in
         stop | clean) echo 'the local stack is not running' && exit ;;
         *) fail "the local stack is not running: ./start.sh --local starts it" ;;
@@ -117,7 +119,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     XDG_CACHE_HOME=$(cache_folder)
     started_with=
     # A stack that runs is stopped by what it was started with, also without a network and from another environment.
-    [ "$1" = up ] || started_with=$(sed -n "s/^exec '\(.*\)' \"\$@\"\$/\1/p" "$LOCAL_DIR/python" | sed "s/'\\\\''/'/g")
+    [ "$1" = up ] || started_with=$(sed -n "s/^exec '\(.*\)' \"\$@\"\$/\1/p" "$LOCAL_DIR/python" 2>/dev/null | sed "s/'\\\\''/'/g") || :
     python=$(make_environment "$root/local/requirements.txt" ${started_with:+"$started_with"})
     cd "$root"
     if [ "$1" = up ]; then write_python "$python"; fi

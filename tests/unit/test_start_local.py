@@ -78,7 +78,7 @@ def test_after_a_first_start_that_was_interrupted_nothing_is_downloaded_to_stop_
     for command, code in (("--status", 1), ("--stop", 0), ("--clean", 0)):
         answer = run(BASH, "start.sh", "--local", command, environment=environment)
         assert (answer.returncode, "not running" in answer.stdout + answer.stderr) == (code, True)
-    assert not (tmp_path / "cache").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stack_is_stopped_by_what_it_was_started_with(tmp_path: Path) -> None:
