@@ -13,8 +13,8 @@ logger = logging.getLogger("clean_ksqldb")
 
 CONSEQUENCES = """\
 The topics and all of their records stay. The queries that init_ksqldb creates next read fraudulent-transactions from the earliest
-record and write every row again. MongoDB: still one document per id, each replaced by the row that is written last. S3: every
-row is written again beside the existing ones."""
+record and write every row again. MongoDB: still one document per id, each replaced by the row that is written last.
+S3: every row is written again beside the existing ones."""
 
 
 def main() -> int:

@@ -296,18 +296,20 @@ up() {
         compose ps --all
         fail "not everything came up: see the table above, and docker compose logs SERVICE"
     }
-    # Prometheus takes no notice of new rules, and Compose of what changes in a file that is mounted.
-    ! runs prometheus || compose kill --signal HUP prometheus
+    # Compose makes no new container when a mounted file changes, and Prometheus reads its rules again only when it is told to.
+    ! runs prometheus || compose kill --signal HUP prometheus ||
+        printf 'note: Prometheus did not read its rules again: docker compose restart prometheus\n' >&2
     addresses
 }
 
-# What an earlier start had, and this one has not: a service of a profile, or a store that is in the cloud now.
+# Removes the containers of services that only an earlier start used: those of a profile, or a store that is in the cloud now.
 stop_unused() {
-    local unused
-    unused=$(comm -12 <(compose --profile '*' ps --all --services | sort) \
-        <(comm -23 <(compose --profile '*' config --services | sort) <(compose config --services | sort)))
+    local all wanted unused
+    all=$(compose --profile '*' config --services)
+    wanted=$(compose config --services)
+    unused=$(compose --profile '*' ps --all --services | grep -Fx "$all" | grep -Fvx "$wanted") || return 0
     # shellcheck disable=SC2086 # one word a service
-    [ -z "$unused" ] || compose --profile '*' rm --stop --force $unused
+    compose --profile '*' rm --stop --force $unused
 }
 
 # The containers and what the console sees, the latter alone with --json.

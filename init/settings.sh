@@ -154,6 +154,16 @@ must_be() {
     esac
 }
 
+# dollars_of NAME ...: prints which of these have a $ that Compose would replace, in the lines on stdin. \$ and $$ are a $, and
+# ${NAME} is meant.
+dollars_of() {
+    local names
+    names=$(printf '%s|' "$@")
+    # shellcheck disable=SC2016 # a $ as such
+    sed -E -e 's/\\[$]|[$][$]|[$]\{[^}]*\}//g' -e 's/[[:space:]]#.*//' |
+        sed -nE "s/^[[:space:]]*(export[[:space:]]+)?(${names%|})[[:space:]]*=[[:space:]]*([^'[:space:]].*)?[\$].*/\\2 has a \$, which Compose replaces with what follows it: put the value in single quotes/p"
+}
+
 # problems_of_settings [PROFILE ...]: prints everything that is wrong, a line each. The profiles are those that the user adds,
 # and `cluster` for a start with --cluster.
 problems_of_settings() {
@@ -167,8 +177,7 @@ problems_of_settings() {
     fi
     problem=$(whole_group "${AWS[@]}") || profiles+='s3 '
     [ -z "$problem" ] || printf '%s\n' "$problem"
-    # shellcheck disable=SC2016 # a $ as such
-    own_lines | sed -nE 's/^[[:space:]]*(export[[:space:]]+)?(KAFKA_SASL_PASSWORD|KAFKA_SASL_JAAS_CONFIG|MONGODB_URI)[[:space:]]*=[[:space:]]*([^'"'"'].*)?[$][^{].*/\2 has a $, which Compose replaces with what follows it: put the value in single quotes/p'
+    own_lines | dollars_of KAFKA_SASL_PASSWORD KAFKA_SASL_JAAS_CONFIG MONGODB_URI
     [ -z "$(own_lines | value_of OTEL_EXPORTER_OTLP_ENDPOINT)" ] || [[ $profiles == *' tracing '* ]] ||
         printf 'OTEL_EXPORTER_OTLP_ENDPOINT needs the profile tracing: add it to COMPOSE_PROFILES\n'
     while read -r name kind low high; do

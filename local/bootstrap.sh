@@ -19,7 +19,7 @@ done
 # Why: GLIBC_TUNABLES in local/environment.py
 export GLIBC_TUNABLES=glibc.malloc.perturb=85:glibc.malloc.tcache_count=0
 
-# The first Python on PATH for which all packages can be had.
+# The first Python on PATH for which all packages are available.
 find_python() {
     local candidate
     for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do
@@ -46,11 +46,26 @@ cache_folder() {
 
 # make_environment REQUIREMENTS [PYTHON]: prints the path of a Python that has them, or PYTHON where they would have to be installed.
 make_environment() {
-    "$(find_python)" -I "$root/local/install.py" "$(cache_folder)/realtime-fraud-detection" "$@"
+    local found
+    if found=$(find_python 2>/dev/null); then
+        "$found" -I "$root/local/install.py" "$(cache_folder)/realtime-fraud-detection" "$@"
+    elif [ -x "${2:-}" ]; then
+        printf '%s\n' "$2"
+    else
+        find_python
+    fi
 }
 
 # Whether a stack was started in LOCAL_DIR: else what is there is somebody else's, and nothing is touched.
 is_ours() { [ -f "$LOCAL_DIR/run/lock" ] || grep -qs '/run/stores\.env' "$LOCAL_DIR/python"; }
+
+# Whether the first start was interrupted before anything ran.
+is_untouched() {
+    local name
+    for name in python data logs ksql-history run/state.json; do
+        [ ! -e "$LOCAL_DIR/$name" ] || return 1
+    done
+}
 
 # Everything that a start needs of LOCAL_DIR, before it downloads anything.
 check_local_dir() {
@@ -108,8 +123,7 @@ SCRIPT
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     if [ "$1" = up ]; then
         check_local_dir
-    elif ! is_ours || ! { [ -e "$LOCAL_DIR/python" ] || [ -e "$LOCAL_DIR/run/state.json" ]; }; then # nothing to download for
-        # The first start may have been interrupted.
+    elif ! is_ours || is_untouched; then # nothing to download for
         [ "$1" != clean ] || ! is_ours || { rm "$LOCAL_DIR/run/lock" && rmdir "$LOCAL_DIR/run" "$LOCAL_DIR"; } 2>/dev/null || :
         case $1 in
         stop | clean) echo 'the local stack is not running' && exit ;;
@@ -118,7 +132,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     fi
     XDG_CACHE_HOME=$(cache_folder)
     started_with=
-    # A stack that runs is stopped by what it was started with, also without a network and from another environment.
+    # Where the packages of this shell's Python would have to be installed, the stack's own Python is used.
     [ "$1" = up ] || started_with=$(sed -n "s/^exec '\(.*\)' \"\$@\"\$/\1/p" "$LOCAL_DIR/python" 2>/dev/null | sed "s/'\\\\''/'/g") || :
     python=$(make_environment "$root/local/requirements.txt" ${started_with:+"$started_with"})
     cd "$root"

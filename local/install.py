@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -60,11 +60,12 @@ def environment(cache: Path, requirements: Path, instead: Path | None = None) ->
         _check(cache)
         with (
             work_folder(cache, "installing") as work,
+            _downloads(cache, work) as downloads,
             (cache / "pip.log").open("w", encoding="utf-8", errors="replace") as log,
         ):
             name = f"{requirements.parent.name}/{requirements.name}"
             sys.stderr.write(f"installing the Python packages of {name}, once (about 420 MB in {cache})\n")
-            _install(requirements, work, cache / "uv", log)
+            _install(requirements, work, downloads, log)
             # Written to the disk before it has its name: after a power cut it is whole or not there.
             os.sync()
             try:
@@ -73,7 +74,7 @@ def environment(cache: Path, requirements: Path, instead: Path | None = None) ->
                 if not (folder / "bin" / "python").exists():  # else another start was quicker
                     shutil.rmtree(folder, ignore_errors=True)  # a part of it was removed
                     (work / "environment").rename(folder)
-        shutil.rmtree(cache / "uv", ignore_errors=True)
+            shutil.rmtree(downloads, ignore_errors=True)
     return folder / "bin" / "python"
 
 
@@ -119,6 +120,19 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def _downloads(cache: Path, work: Path) -> Iterator[Path]:
+    """A folder for uv's downloads, which outlives an installation that fails; the second of two at a time has one of its own."""
+    kept = cache / "uv"
+    kept.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_locked(kept))
+        except BlockingIOError:
+            kept = work / "uv"
+        yield kept
+
+
 def _check(cache: Path) -> None:
     if ":" in str(cache):
         raise Failed(f"{cache} has a colon, at which Java would cut it: set XDG_CACHE_HOME to a folder without one")
@@ -132,7 +146,6 @@ def _check(cache: Path) -> None:
 
 
 def _install(requirements: Path, work: Path, downloads: Path, log: TextIO) -> None:
-    """`downloads` outlive an installation that fails or is interrupted."""
     for name, options in (("installer", ()), ("environment", ("--without-pip",))):
         if _failure([sys.executable, "-m", "venv", *options, work / name], log) is not None:
             raise Failed(

@@ -360,6 +360,7 @@ def _taken(port: int) -> bool:
         return False
     try:
         with socket.socket(socket.AF_INET6) as probe:
+            probe.settimeout(1)
             return probe.connect_ex(("::1", port)) == 0
     except OSError:  # there is no IPv6 here
         return False

@@ -57,7 +57,8 @@ def main() -> None:
         found = list(rows(os.environ["MONGODB_URI"], database, limit))
     except ServerSelectionTimeoutError:
         sys.exit("MongoDB does not answer at MONGODB_URI: does the stack run?")
-    write(found, sys.stdout)
+    if found:
+        write(found, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class Transactions:
             self._producer.poll(0)  # for its statistics: it may have lost every broker
             self._place()
             batch = self._read()
-            result = None
+            result, aborted = None, False
             if batch:
                 try:
                     result = self._commit(batch, write)
@@ -91,9 +91,11 @@ class Transactions:
                     logger.warning("transaction aborted, its batch is read again: %s", error.args[0].str())
                     self.begin(topic)
                     self._rewind(batch)
-                    self._stopping.wait(pause)
-                    pause = min(2 * pause + FIRST_PAUSE, LONGEST_PAUSE)
+                    aborted = True
             after(batch, result)
+            if aborted:
+                self._stopping.wait(pause)
+                pause = min(2 * pause + FIRST_PAUSE, LONGEST_PAUSE)
 
     def begin(self, topic: str) -> None:
         """Take a new producer, and end what an earlier one with this transactional.id has left open. Raises what `run` raises.
@@ -139,7 +141,7 @@ class Transactions:
                 return batch
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Take new partitions. `_group` has the generation in which they are ours, and no later one.
+        """Take new partitions. `_group` has the generation in which they are ours.
 
         New partitions of the topic make the client join its group again, even while it waits for us to give the old ones back:
         others then read records that we are still writing. By the generation of now, our commit of them would be accepted.

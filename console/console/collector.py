@@ -5,6 +5,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Event, Thread
 
@@ -66,6 +67,8 @@ class Collector:
             Thread(target=one.run, name=type(one).__name__.lower(), daemon=True)
             for one in (self.reader, self._timing, self.groups, self._journal)
         ]
+        # One at a time: each has a consumer, and the threads of the checks are for the checks.
+        self.searches, self.look_ups = ThreadPoolExecutor(1, "search"), ThreadPoolExecutor(1, "look-up")
         # Nothing of the environment (a proxy, say) comes between it and the services.
         self._http = httpx.AsyncClient(timeout=polls.ANSWER_SECONDS, trust_env=False)
         urls = filter(None, (settings.kconnect_url, settings.kconnect_2_url))
@@ -123,6 +126,8 @@ class Collector:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._http.aclose()
+        for executor in (self.searches, self.look_ups):
+            executor.shutdown(wait=False, cancel_futures=True)
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
@@ -138,6 +143,10 @@ class Collector:
             # What is still being counted came long ago.
             rates, recent = ({}, {}) if counting else (records.rates(), records.came())
             last_dead_letter = dict(records.last_dead_letter)
+            processed = {
+                name: round(offsets * records.share_of_offsets(name))
+                for name, offsets in processed_in([committed for _, committed in self._committed_before]).items()
+            }
             oldest_waiting = None if counting else self.reader.queues.oldest(committed, look)
         groups = {
             name: Group(
@@ -155,7 +164,6 @@ class Collector:
             **self._unasked,
             services.CONSOLE: self.health(),
         }
-        processed = processed_in([committed for _, committed in self._committed_before])
         recent_calls = self._calls[-1].since(self._calls[0])
         failed = recent_calls.failed_share
         if failed is not None and failed > FAILING_SHARE and looked_at[services.VALIDATOR].up:
@@ -171,7 +179,7 @@ class Collector:
                     total,
                     rates.get(name, 0.0),
                     total - at_begin[name],
-                    max(recent.get(name, 0), processed.get(name, 0)),
+                    max(recent.get(name, 0), processed.get(name, 0)) if name in topics.RECORDS else recent.get(name, 0),
                     last_dead_letter.get(name),
                 )
                 for name, total in totals.items()

@@ -111,13 +111,17 @@ def lag(behind: Mapping[Place, int]) -> dict[str, int]:
 
 
 def processed_in(looks: Sequence[Mapping[str, Mapping[Place, int]]]) -> dict[str, int]:
-    """Offsets by topic that the group which came furthest has committed from the first look to the last."""
+    """Offsets by topic that the group which came furthest has committed from the first look to the last.
+
+    A transaction's marker has an offset too. A partition that had no commit at first is left out.
+    """
     processed: dict[str, int] = {}
     for group, places in looks[-1].items() if looks else ():
-        came = Counter[str]()
+        passed = Counter[str]()
         for place, offset in places.items():
-            came[place[0]] += max(offset - max(looks[0].get(group, {}).get(place, offset), 0), 0)
-        for topic, count in came.items():
+            before = looks[0].get(group, {}).get(place, -1)
+            passed[place[0]] += max(offset - before, 0) if before >= 0 else 0
+        for topic, count in passed.items():
             processed[topic] = max(count, processed.get(topic, 0))
     return processed
 

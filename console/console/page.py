@@ -243,7 +243,7 @@ class Page:
         self._answer.set_text("Searching…")
         try:
             loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(search.THREAD, search.find, wanted, self._collector.users())
+            found = await loop.run_in_executor(self._collector.searches, search.find, wanted, self._collector.users())
         except KafkaException:
             self._answer.set_text("Kafka does not answer: try again when it is up.")
             return

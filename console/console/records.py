@@ -145,6 +145,11 @@ class Records:
         (_, before), (_, after) = self._history[0], self._history[-1]
         return {name: after[name] - before[name] for name in after}
 
+    def share_of_offsets(self, topic: str) -> float:
+        """How many of a topic's offsets are records: the others are the markers of transactions."""
+        offsets = sum(self.last[place] + 1 - first for place, first in self.first.items() if place[0] == topic)
+        return min(self.totals[topic] / offsets, 1.0) if offsets else 1.0
+
     def _is_new(self, dead_letter: Message, headers: Headers | None) -> bool:
         found = identity(dead_letter.value(), dead_letter.key(), headers)
         return found is None or self._known_dead_letters.add(found)

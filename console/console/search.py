@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from heapq import nlargest
@@ -23,8 +22,6 @@ PARTITION_RECORDS = 500_000
 FIRST_STEP, GROWTH = 1_000, 4
 SECONDS = 20.0
 MAX_USERS = 1_000
-# One search at a time: each has a consumer, and the threads of the checks are for the checks.
-THREAD = ThreadPoolExecutor(1, "search")
 
 Key = TypeVar("Key")
 
@@ -58,10 +55,14 @@ def find(text: str, users: Users | None = None) -> Found:
     wanted = text.casefold()
     names: dict[str, str] = {}
     frauds: list[Fraud] = []
+    cut = False
 
     def take_user(identity: str, name: str) -> None:
-        if identity and (wanted in name.casefold() or wanted == identity.casefold()) and len(names) < MAX_USERS:
-            names[identity] = name
+        nonlocal cut
+        if identity and (wanted in name.casefold() or wanted == identity.casefold()):
+            cut = cut or (len(names) == MAX_USERS and identity not in names)
+            if len(names) < MAX_USERS:
+                names[identity] = name
 
     def take_fraud(row: dict[str, Any], fraud: Fraud) -> None:
         nonlocal frauds
@@ -79,7 +80,7 @@ def find(text: str, users: Users | None = None) -> Found:
         looked, complete = users.records, True
         for one in reversed(users.names.items()):  # the newest are the last
             take_user(*one)
-    complete = complete and len(names) < MAX_USERS
+    complete = complete and not cut
     exact = {wanted, *(identity.casefold() for identity in names)}
     rows, rows_complete = _scan(topics.FRAUDULENT_TRANSACTIONS_RESULT, take_fraud, deadline, enough)
     return Found(frauds, names, looked + rows, complete and rows_complete)

@@ -25,7 +25,7 @@ STORES = {
     "S3": ((*map(services.connector_group, services.S3_CONNECTORS), services.ARCHIVER), topics.S3_SINK_DLQ),
 }
 
-EXPIRED = "it is more than seven days old: what became of it may be gone"
+EXPIRED = "it is more than seven days old: what became of it may have expired"
 NOT_COMPLETE = "there was no time to look through all records"
 
 Committed = Mapping[str, Mapping[Place, int]]

@@ -33,7 +33,7 @@ async def look_up(collector: Collector, identity: str) -> Trace:
     committed = collector.committed()
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.run_in_executor(lookup.THREAD, lookup.find, identity, committed, collector.reader.keys)
+        found = await loop.run_in_executor(collector.look_ups, lookup.find, identity, committed, collector.reader.keys)
     except KafkaException:
         raise LookUpError(503, NO_KAFKA) from None
     if (way := trace(found, time.time())) is not None:

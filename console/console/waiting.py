@@ -15,9 +15,9 @@ from contracts.timestamps import bank_timestamp
 QUEUES = frozenset((topics.BANK_TRANSACTIONS, *topics.ROUTED))
 
 RUN_MS = 1_000
-# Of each partition; of more, each two but the newest become one, and the time of the later one is no longer known. Those that
-# were read are kept: a group that is set back, or new, reads them again.
-MAX_RUNS, NEWEST_RUNS = 1_000, 100
+# Of each partition. Of more, those that were read are dropped: until then they are kept, since a group that is new or set back
+# reads them again. Else each two become one, and the time of the later one is no longer known.
+MAX_RUNS = 1_000
 
 
 class Run(NamedTuple):
@@ -33,6 +33,8 @@ class Queues:
 
     def __init__(self) -> None:
         self._runs: dict[Place, list[Run]] = {}
+        # What every group has read, at the last look.
+        self._read: dict[Place, int] = {}
 
     def take(self, messages: Iterable[Message]) -> None:
         """Records in the order of their partitions, those of other topics left out."""
@@ -52,9 +54,12 @@ class Queues:
         sent = None if place[0] == topics.BANK_TRANSACTIONS else bank_timestamp(headers_of(message))
         runs.append(Run(written, sent or written, offset))
         if len(runs) > MAX_RUNS:
-            older, newer = runs[:-NEWEST_RUNS], runs[-NEWEST_RUNS:]
-            pairs = zip_longest(older[::2], older[1::2])
-            self._runs[place] = [one if two is None else one._replace(last=two.last) for one, two in pairs] + newer
+            read = bisect_left(runs, self._read.get(place, 0), key=attrgetter("last"))
+            if read:
+                del runs[: min(read, MAX_RUNS // 2)]
+            else:
+                pairs = zip_longest(runs[::2], runs[1::2])
+                self._runs[place] = [one if two is None else one._replace(last=two.last) for one, two in pairs]
 
     def oldest(self, committed: Mapping[str, Mapping[Place, int]], at: float) -> float | None:
         """Seconds from when the bank sent it until `at` (since the epoch), when this was committed; None when none waits."""
@@ -63,6 +68,7 @@ class Queues:
             for place, offset in places.items():
                 if place[0] in QUEUES:
                     next_read[place] = min(max(offset, 0), next_read.get(place, offset))
+        self._read = next_read
         waiting = []
         for place, offset in next_read.items():
             runs = self._runs.get(place, [])

@@ -38,6 +38,7 @@ class _Query(threading.Thread):
         self._query = query
         self.stopping = threading.Event()
         self.failed = False
+        self.aborts = 0
         self.consumer = ConsumerHealth()
 
     def run(self) -> None:
@@ -86,7 +87,9 @@ class _Query(threading.Thread):
             return counts
 
         def after(batch: list[Record], counts: Counter[str] | None) -> None:
-            self.failed = bool(batch) and counts is None  # its transaction was aborted
+            # An abort is no failure, as when a broker is lost: the second in a row is.
+            self.aborts = self.aborts + 1 if batch and counts is None else 0
+            self.failed = self.aborts > 1
             if counts is not None:
                 metrics.committed(query.query_id, group, counts)
 

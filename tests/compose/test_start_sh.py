@@ -26,7 +26,7 @@ info) exit "${FAKE_INFO:-0}" ;;
 "compose version") exit "${FAKE_COMPOSE:-0}" ;;
 "compose config --images") printf '%s\\n' apache/kafka:4.3.1 sgg10/multi-bank-system:latest fraud-detection/init:1.0.0 ;;
 "compose --profile * config --services") printf '%s\\n' jaeger kafka prometheus ;;
-"compose config --services") printf '%s\\n' kafka ;;
+"compose config --services") printf '%s\\n' ${FAKE_WANTED-kafka}; exit "${FAKE_CONFIG:-0}" ;;
 "compose --profile * ps --all --services") printf '%s\\n' ${FAKE_SERVICES:-} ;;
 "compose config --no-interpolate") cat docker-compose.yml ;;
 "image inspect sgg10/"*) exit "${FAKE_INSPECT:-0}" ;;
@@ -387,6 +387,9 @@ def test_what_an_earlier_start_had_and_this_one_has_not_is_stopped(here: Path) -
     assert "rm --stop" not in calls(here)
     assert run(here, FAKE_SERVICES="kafka prometheus", **FREE).returncode == 0
     assert "compose --profile * rm --stop --force prometheus\n" in calls(here)
+    (here / "calls").unlink()
+    assert run(here, FAKE_SERVICES="kafka prometheus", FAKE_WANTED="", FAKE_CONFIG="1", **FREE).returncode != 0
+    assert "rm --stop" not in calls(here)
 
 
 def test_a_prometheus_that_runs_takes_the_rules_of_today(here: Path) -> None:
@@ -874,6 +877,11 @@ def test_every_wrong_setting_is_said_at_once_and_nothing_is_started(here: Path) 
         ("MONGODB_URI=mongodb://me:a$b@host/", True),
         ("KAFKA_SASL_PASSWORD='ab$cd'", False),
         ('KAFKA_SASL_JAAS_CONFIG="class required password=${KAFKA_SASL_PASSWORD};"', False),
+        ("KAFKA_SASL_PASSWORD=ab$$cd", False),
+        ('KAFKA_SASL_PASSWORD="ab\\$cd"', False),
+        ("KAFKA_SASL_PASSWORD= 'ab$cd'", False),
+        ("KAFKA_SASL_PASSWORD=abc # costs $5", False),
+        ("MONGODB_URI=${OTHER:-mongodb://$HOST}", False),
         ("MY_MONGODB_PASS=ab$cd", False),  # start.sh reads it
     ],
 )

@@ -646,10 +646,26 @@ class FakeSubscription:
     def __init__(self, sink: RecordSink) -> None:
         self.consumer = self.sink_manager = self
         self.sinks = [sink]
+        self.checkpoint = self
+        self.current: list[TopicPartition] = []
+        self.happened: list[str] = []
+        self.assign: Callable[[Any, list[TopicPartition]], None] = lambda *_: None
         self.revoke: Callable[[Any, list[TopicPartition]], None] = lambda *_: None
 
-    def subscribe(self, *, on_revoke: Any, **_: Any) -> None:
-        self.revoke = on_revoke
+    def subscribe(self, *, on_assign: Any, on_revoke: Any, on_lost: Any) -> None:
+        del on_lost
+        self.assign, self.revoke = on_assign, on_revoke
+
+    def assignment(self) -> list[TopicPartition]:
+        return self.current
+
+    def consumer_group_metadata(self) -> str:
+        return "the generation of now"
+
+    def close(self) -> None:
+        self.happened.append("the checkpoint is dropped")
+
+    def init_checkpoint(self) -> None: ...
 
     def resume(self, partitions: list[TopicPartition]) -> None: ...
 
@@ -677,6 +693,23 @@ def test_a_checkpoint_that_is_still_being_written_after_a_revoke_ends_the_proces
     assert ended == ["a checkpoint was not written when its partitions had to be given back"]
     context.revoke(None, [])
     assert len(ended) == 1
+
+
+def test_a_checkpoint_is_dropped_when_others_are_assigned_in_place_of_its_partitions(parts: Parts) -> None:
+    """They are not always revoked first: not when the topic's partitions change while an assignment is under way."""
+    context = FakeSubscription(parts[0])
+    happened = context.happened
+    survive_rebalances(context)
+    context.consumer.subscribe(
+        on_assign=lambda *_: happened.append("assigned"), on_revoke=None, on_lost=lambda *_: happened.append("lost")
+    )
+    context.assign(context, [])
+    assert happened == ["assigned"]
+    context.consumer_group_metadata = lambda: "a later one"  # type: ignore[method-assign]
+    context.current = [TopicPartition("bank", 1)]
+    context.assign(context, [])
+    assert happened == ["assigned", "lost", "the checkpoint is dropped", "assigned"]
+    assert context.consumer.consumer_group_metadata() == "a later one"
 
 
 def test_a_checkpoint_is_committed_once_its_input_is_drained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,27 @@ def test_a_stack_is_stopped_by_what_it_was_started_with(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
+def test_a_python_that_is_too_old_is_no_reason_not_to_stop_a_stack(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\necho Python 3.9.2\n")
+    old.chmod(0o755)
+    for name in ("python", *(f"python3.{minor}" for minor in range(11, 15))):
+        (tmp_path / name).symlink_to(old)
+    path = f"PATH={tmp_path}:$PATH"
+    assert bootstrap(f"{path}; make_environment local/requirements.txt /bin/sh").stdout == "/bin/sh\n"
+    answer = bootstrap(f"{path}; make_environment local/requirements.txt")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("error: Python 3.11 to 3.14 is needed and none is on PATH")
+
+
+def test_data_of_which_nothing_else_is_left_is_removed_by_clean(tmp_path: Path) -> None:
+    folder = tmp_path / "local"
+    assert bootstrap("check_local_dir", LOCAL_DIR=str(folder)).returncode == 0
+    assert bootstrap("is_untouched", LOCAL_DIR=str(folder)).returncode == 0
+    (folder / "data").mkdir()
+    assert bootstrap("is_untouched", LOCAL_DIR=str(folder)).returncode == 1
+
+
 def test_a_virtual_environment_of_the_shell_s_needs_no_other_packages(tmp_path: Path) -> None:
     assert run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv").returncode == 0
     shown = "from pathlib import Path; from local import install; print(install.folder_of(Path(), Path('Makefile')))"

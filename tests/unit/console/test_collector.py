@@ -330,6 +330,21 @@ def test_a_backlog_that_was_processed_counts_beside_its_dead_letters() -> None:
         assert recent == (36_000 if 90 <= now <= 150 else 0)
 
 
+def test_the_markers_of_transactions_are_no_records_that_were_processed() -> None:
+    """Nearly every record of a quiet topic has one behind it: a validator that refuses everything would be half as bad."""
+    collector, place = Collector(settings()), (topics.UNIDENTIFIED_TRANSACTIONS, 0)
+    collector.reader._behind = frozenset()
+    collector.groups.broker = Health(True)
+    records = collector.reader.records
+    records.totals[place[0]], records.first[place], records.last[place] = 600, 0, 1_198
+    for now, offset in ((1.0, -1001), (30.0, 200), (60.0, 1_200)):
+        collector.groups.worked_at, collector.groups.committed = now, {services.PROCESSOR: {place: offset}}
+        collector._look_for_stalls()
+    assert collector.state().topics[place[0]].recent == 0  # where the group began is not known
+    collector._committed_before.popleft()
+    assert collector.state().topics[place[0]].recent == 500
+
+
 def test_connectors_to_s3_are_missed_only_while_a_worker_can_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
     collector, plugins = Collector(settings()), {services.S3_PLUGIN}
     for worker in collector._workers.values():

@@ -230,7 +230,7 @@ def test_what_is_not_there_any_more_proves_nothing() -> None:
         before, after = (trace(found, SENT / 1000 + week + seconds) for seconds in (-60, 60))
         assert before and after
         assert (before.status, after.status) == ("done", "unknown")
-        assert "what became of it may be gone" in after.summary
+        assert "what became of it may have expired" in after.summary
 
 
 def test_one_that_was_put_back_and_waits_for_the_ingestor() -> None:

@@ -66,11 +66,14 @@ def test_a_group_that_is_set_back_waits_for_what_it_had_read() -> None:
     assert oldest(made, 1) == 90.0
 
 
-def test_of_many_runs_the_newest_are_kept_apart() -> None:
-    made = queues(*((offset, 2.0 * offset) for offset in range(MAX_RUNS + 1)))
-    at = 2.0 * MAX_RUNS
-    assert [oldest(made, MAX_RUNS - back, at) for back in range(3)] == [0.0, 2.0, 4.0]
-    assert oldest(made, 1, at) == at  # with the one before, whose time is known
+def test_what_was_read_long_ago_costs_a_backlog_nothing() -> None:
+    made = Queues()
+    for offset in range(10 * MAX_RUNS):
+        made.take([message(PLACE[0], at=START + offset, place=(0, offset))])
+        if offset < 9 * MAX_RUNS:
+            assert oldest(made, offset + 1, float(offset)) is None
+    assert oldest(made, 9 * MAX_RUNS, 10.0 * MAX_RUNS) == MAX_RUNS
+    assert len(made._runs[PLACE]) <= MAX_RUNS
 
 
 def test_only_the_ingestor_says_when_a_bank_sent_it() -> None:

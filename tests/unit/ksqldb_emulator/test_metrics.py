@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from local.ksqldb_emulator import metrics
-from local.ksqldb_emulator.runner import Queries, processor
+from local.ksqldb_emulator import metrics, runner
+from local.ksqldb_emulator.runner import Queries, _Query, processor
 from runtime.health import ConsumerHealth
 from tests.support.metrics import Increase
 from tests.unit.ksqldb_emulator.test_golden_records import sample
@@ -76,3 +76,23 @@ def test_the_failed_queries_are_the_problem(settings: Any) -> None:
     assert queries.problem() == "A: the consumer is not polled"
     queries._running["B"].failed = True
     assert queries.problem() == "in state ERROR: B"
+
+
+def test_a_query_that_gets_nowhere_has_failed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One aborted transaction is no failure, as when a broker is lost; the next one in a row is."""
+    topic = SimpleNamespace(topic="a topic")
+    plan: Any = SimpleNamespace(
+        query_id=QUERY, plan=SimpleNamespace(source=topic), sink=topic, auto_offset_reset="earliest"
+    )
+    query, seen = _Query(settings, plan), list[bool]()
+
+    def run(_: object, _topic: str, _write: object, after: Any) -> None:
+        for batch, counts in ((["a"], None), (["a"], None), ([], None), (["a"], None), (["a"], Counter(rows=1))):
+            after(batch, counts)
+            seen.append(query.failed)
+
+    monkeypatch.setattr(runner.Transactions, "run", run)
+    monkeypatch.setattr(runner, "processor", lambda *_: None)
+    monkeypatch.setattr(runner, "Consumer", lambda *_, **__: SimpleNamespace(close=lambda: None))
+    query._run()
+    assert seen == [False, True, False, False, False]
