@@ -122,7 +122,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _downloads(cache: Path, work: Path) -> Iterator[Path]:
-    """A folder for uv's downloads, which outlives an installation that fails; the second of two at a time has one of its own."""
+    """A folder for uv's downloads. They outlive an installation that the network ended; the second of two at a time has its own."""
     kept = cache / "uv"
     kept.mkdir(exist_ok=True)
     with ExitStack() as stack:
@@ -130,7 +130,11 @@ def _downloads(cache: Path, work: Path) -> Iterator[Path]:
             stack.enter_context(_locked(kept))
         except BlockingIOError:
             kept = work / "uv"
-        yield kept
+        try:
+            yield kept
+        finally:
+            with suppress(OSError):  # where there is something in it
+                kept.rmdir()
 
 
 def _check(cache: Path) -> None:
@@ -174,6 +178,8 @@ def _install(requirements: Path, work: Path, downloads: Path, log: TextIO) -> No
         _say("uv cannot install them here: pip does, which takes longer")
         failure = _failure([*pip, "--python", python, "install", *PINNED, "-r", requirements], log)
     if failure is not None:
+        if not NETWORK.search(failure):
+            shutil.rmtree(downloads, ignore_errors=True)
         raise Failed(f"{why_failed(failure)} (the whole story is in {log.name})")
 
 

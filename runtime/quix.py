@@ -285,7 +285,10 @@ def survive_rebalances(context: Any) -> None:
         def assigned(kafka_consumer: Any, partitions: list[TopicPartition]) -> None:
             if before := kafka_consumer.assignment():  # they are not always revoked first
                 lost(kafka_consumer, before)
-            group = kafka_consumer.consumer_group_metadata()
+            try:
+                group = kafka_consumer.consumer_group_metadata()
+            except RuntimeError:  # the consumer is being closed
+                return
             consumer.consumer_group_metadata = lambda: group
             on_assign(kafka_consumer, partitions)
 

@@ -146,7 +146,10 @@ class Transactions:
         New partitions of the topic make the client join its group again, even while it waits for us to give the old ones back:
         others then read records that we are still writing. By the generation of now, our commit of them would be accepted.
         """
-        self._group = consumer.consumer_group_metadata()
+        try:
+            self._group = consumer.consumer_group_metadata()
+        except RuntimeError:  # the consumer is being closed
+            return
         self._revoked.update((one.topic, one.partition) for one in consumer.assignment())
         consumer.assign([])
         self._unplaced, self._unknown_since = partitions, time.monotonic()

@@ -711,6 +711,14 @@ def test_a_checkpoint_is_dropped_when_others_are_assigned_in_place_of_its_partit
     assert happened == ["assigned", "lost", "the checkpoint is dropped", "assigned"]
     assert context.consumer.consumer_group_metadata() == "a later one"
 
+    def closing() -> str:
+        raise RuntimeError("Consumer group metadata not available")
+
+    context.consumer_group_metadata = closing  # type: ignore[method-assign]
+    context.current = []
+    context.assign(context, [])
+    assert happened[-2:] == ["the checkpoint is dropped", "assigned"]
+
 
 def test_a_checkpoint_is_committed_once_its_input_is_drained(monkeypatch: pytest.MonkeyPatch) -> None:
     context = FakeContext(["a", "b", None, None, "c", None, "d"])

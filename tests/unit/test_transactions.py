@@ -128,8 +128,11 @@ class Group:
         self.answers = True
         self.assigned: list[list[int]] = []
         self.current: list[Any] = []
+        self.closing = False
 
     def consumer_group_metadata(self) -> str:
+        if self.closing:
+            raise RuntimeError("Consumer group metadata not available")
         return "group"
 
     def assignment(self) -> list[Any]:
@@ -183,6 +186,16 @@ def test_what_was_read_before_a_new_assignment_is_dropped(placed: tuple[Group, T
     group.current = [TopicPartition("bank", 3)]
     reader._assign(group, [TopicPartition("bank", 4)])  # type: ignore[arg-type]
     assert reader._revoked == {("bank", 3)}
+
+
+def test_an_assignment_that_comes_while_the_consumer_is_closed_is_none(
+    placed: tuple[Group, Transactions, list[str]],
+) -> None:
+    group, reader, _ = placed
+    group.closing = True
+    assigned = list(group.assigned)
+    reader._assign(group, [TopicPartition("bank", 4)])  # type: ignore[arg-type]
+    assert group.assigned == assigned
 
 
 def test_what_was_taken_away_meanwhile_is_not_read(placed: tuple[Group, Transactions, list[str]]) -> None:
