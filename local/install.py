@@ -122,7 +122,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _downloads(cache: Path, work: Path) -> Iterator[Path]:
-    """A folder for uv's downloads. They outlive an installation that the network ended; the second of two at a time has its own."""
+    """A folder for uv's downloads, which outlive an installation that the network ended. The second of two has its own."""
     kept = cache / "uv"
     kept.mkdir(exist_ok=True)
     with ExitStack() as stack:
