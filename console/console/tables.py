@@ -204,20 +204,25 @@ def queries(state: State) -> list[Row]:
 
 def frauds(found: Iterable[Fraud], name_of: Callable[[str], str]) -> list[Row]:
     """Fraudulent transactions; records that are not valid rows are left out."""
-    return [
-        {
-            "key": f"{identity} {fraud.timestamp}",  # one may have several rows
-            "id": _transaction(identity),
-            "at": _date(fraud.timestamp),
-            "sender": name_of(text_of(row, "SENDER_ID")) or NOTHING,
-            "receiver": name_of(text_of(row, "RECEIVER_ID")) or NOTHING,
-            "amount": _amount(row.get("AMOUNT")),
-            "bank": text_of(row, "SENDER_BANK") or NOTHING,
-            "found_by": found_by(text_of(row, "SOURCE_PROCESS")),
-        }
-        for fraud in found
-        if (identity := text_of(row := row_of(fraud.value), "TRANSACTION_ID"))
-    ]
+    rows, seen = list[Row](), Counter[str]()
+    for fraud in found:
+        row = row_of(fraud.value)
+        if not (identity := text_of(row, "TRANSACTION_ID")):
+            continue
+        seen[identity] += 1
+        rows.append(
+            {
+                "key": identity if seen[identity] == 1 else f"{identity} {seen[identity]}",  # one may have several rows
+                "id": _transaction(identity),
+                "at": _date(fraud.timestamp),
+                "sender": name_of(text_of(row, "SENDER_ID")) or NOTHING,
+                "receiver": name_of(text_of(row, "RECEIVER_ID")) or NOTHING,
+                "amount": _amount(row.get("AMOUNT")),
+                "bank": text_of(row, "SENDER_BANK") or NOTHING,
+                "found_by": found_by(text_of(row, "SOURCE_PROCESS")),
+            }
+        )
+    return rows
 
 
 def dead_letters(latest: Iterable[DeadLetter]) -> list[Row]:

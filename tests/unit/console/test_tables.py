@@ -21,7 +21,7 @@ ROW = {
     "SOURCE_PROCESS": "ksql",
 }
 SHOWN = {
-    "key": "t1 7",
+    "key": "t1",
     "id": {"text": "t1", "href": "/transaction/t1"},
     "at": 7,
     "sender": "Name u1",
