@@ -283,12 +283,12 @@ def survive_rebalances(context: Any) -> None:
 
     def subscribe_surviving(*arguments: Any, on_assign: Any, on_revoke: Any, on_lost: Any, **options: Any) -> None:
         def assigned(kafka_consumer: Any, partitions: list[TopicPartition]) -> None:
-            if before := kafka_consumer.assignment():  # they are not always revoked first
-                lost(kafka_consumer, before)
             try:
                 group = kafka_consumer.consumer_group_metadata()
             except RuntimeError:  # the consumer is being closed
                 return
+            if before := kafka_consumer.assignment():  # they are not always revoked first
+                lost(kafka_consumer, before)
             consumer.consumer_group_metadata = lambda: group
             on_assign(kafka_consumer, partitions)
 

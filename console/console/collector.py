@@ -15,7 +15,7 @@ from console import polls, processes, reasons
 from console.delays import Delays
 from console.events import RESTART
 from console.events import Event as StackEvent
-from console.groups import Groups, Stalls, behind, lag, processed_in
+from console.groups import Groups, Stalls, behind, lag, processed_between
 from console.journal import Journal
 from console.metrics import END_TO_END
 from console.reader import Reader
@@ -137,6 +137,8 @@ class Collector:
         committed = self.committed()
         # As of the last look: what has come since may be processed by now.
         look = time.time() - (time.monotonic() - self.groups.worked_at)
+        looks = self._committed_before  # its ends alone: the loop's thread may add one meanwhile
+        passed = processed_between(looks[0][1], looks[-1][1]) if looks else {}
         with self.reader.lock:
             records = self.reader.records
             totals, at_begin, counting = dict(records.totals), records.at_begin, self.reader.counting
@@ -145,7 +147,8 @@ class Collector:
             last_dead_letter = dict(records.last_dead_letter)
             processed = {
                 name: round(offsets * records.share_of_offsets(name))
-                for name, offsets in processed_in([committed for _, committed in self._committed_before]).items()
+                for name, offsets in passed.items()
+                if name in topics.RECORDS
             }
             oldest_waiting = None if counting else self.reader.queues.oldest(committed, look)
         groups = {
@@ -179,7 +182,7 @@ class Collector:
                     total,
                     rates.get(name, 0.0),
                     total - at_begin[name],
-                    max(recent.get(name, 0), processed.get(name, 0)) if name in topics.RECORDS else recent.get(name, 0),
+                    max(recent.get(name, 0), processed.get(name, 0)),
                     last_dead_letter.get(name),
                 )
                 for name, total in totals.items()

@@ -7,7 +7,7 @@ offsets, and the older `list_groups` waits by itself.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from threading import Event
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -110,17 +110,19 @@ def lag(behind: Mapping[Place, int]) -> dict[str, int]:
     return total
 
 
-def processed_in(looks: Sequence[Mapping[str, Mapping[Place, int]]]) -> dict[str, int]:
-    """Offsets by topic that the group which came furthest has committed from the first look to the last.
+def processed_between(
+    before: Mapping[str, Mapping[Place, int]], now: Mapping[str, Mapping[Place, int]]
+) -> dict[str, int]:
+    """Offsets by topic that the group which came furthest has committed between two looks.
 
     A transaction's marker has an offset too. A partition that had no commit at first is left out.
     """
     processed: dict[str, int] = {}
-    for group, places in looks[-1].items() if looks else ():
+    for group, places in now.items():
         passed = Counter[str]()
         for place, offset in places.items():
-            before = looks[0].get(group, {}).get(place, -1)
-            passed[place[0]] += max(offset - before, 0) if before >= 0 else 0
+            first = before.get(group, {}).get(place, -1)
+            passed[place[0]] += max(offset - first, 0) if first >= 0 else 0
         for topic, count in passed.items():
             processed[topic] = max(count, processed.get(topic, 0))
     return processed

@@ -29,6 +29,7 @@ FIRST = 8
 TITLE = "Real-time fraud detection"
 PAUSE, RESUME = "Pause", "Resume"
 WEB = Path(__file__).parent / "web"
+ICON, FAULT_ICON = (f"data:image/svg+xml,{quote((WEB / name).read_text())}" for name in ("icon.svg", "icon-fault.svg"))
 
 
 class Shown(Element):
@@ -153,8 +154,7 @@ class Page:
         state = self._collector.state()
         self._verdict.set_text(header.verdict(state))
         self._verdict.classes(replace=f"verdict {header.tone(state)}")
-        icon = (WEB / ("icon-fault.svg" if state.faults else "icon.svg")).read_text()
-        self._tab.show(heading=header.title(state, TITLE), icon=f"data:image/svg+xml,{quote(icon)}")
+        self._tab.show(heading=header.title(state, TITLE), icon=FAULT_ICON if state.faults else ICON)
         before = header.before(state, time.time())
         self._before.set_text(before)
         self._before.set_visibility(bool(before))

@@ -60,9 +60,10 @@ def find(text: str, users: Users | None = None) -> Found:
     def take_user(identity: str, name: str) -> None:
         nonlocal cut
         if identity and (wanted in name.casefold() or wanted == identity.casefold()):
-            cut = cut or (len(names) == MAX_USERS and identity not in names)
             if len(names) < MAX_USERS:
                 names[identity] = name
+            elif identity not in names:
+                cut = True
 
     def take_fraud(row: dict[str, Any], fraud: Fraud) -> None:
         nonlocal frauds
